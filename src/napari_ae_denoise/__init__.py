@@ -1,0 +1,70 @@
+"""Denoising autoencoders for microscopy images and photographs.
+
+The public names are loaded when they are first used: importing the package loads neither torch
+nor Qt nor napari.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_ae_denoise.denoiser import Denoiser, bundled_models
+    from napari_ae_denoise.errors import DenoisingError
+    from napari_ae_denoise.metrics import psnr, ssim
+    from napari_ae_denoise.networks import PRESETS, ConvAutoencoder, NetworkSpec
+    from napari_ae_denoise.noise import add_gaussian_noise, estimate_sigma
+    from napari_ae_denoise.objectives import Objective
+    from napari_ae_denoise.sampling import TrainingData
+    from napari_ae_denoise.training import Progress, TrainSettings, train, training_steps
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ConvAutoencoder": "networks",
+    "Denoiser": "denoiser",
+    "DenoisingError": "errors",
+    "NetworkSpec": "networks",
+    "Objective": "objectives",
+    "PRESETS": "networks",
+    "Progress": "training",
+    "TrainSettings": "training",
+    "TrainingData": "sampling",
+    "add_gaussian_noise": "noise",
+    "bundled_models": "denoiser",
+    "estimate_sigma": "noise",
+    "psnr": "metrics",
+    "ssim": "metrics",
+    "train": "training",
+    "training_steps": "training",
+}
+
+__all__ = [
+    "PRESETS",
+    "ConvAutoencoder",
+    "Denoiser",
+    "DenoisingError",
+    "NetworkSpec",
+    "Objective",
+    "Progress",
+    "TrainSettings",
+    "TrainingData",
+    "add_gaussian_noise",
+    "bundled_models",
+    "estimate_sigma",
+    "psnr",
+    "ssim",
+    "train",
+    "training_steps",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,140 @@
+"""The card: the readable record in a model file."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from napari_ae_denoise import __version__
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.networks import NetworkSpec
+from napari_ae_denoise.normalization import Normalization
+
+FORMAT = 1
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model is, what made it, and what may be done with it.
+
+    Parameters
+    ----------
+    network : NetworkSpec
+        Rebuilds the network.
+    normalization : Normalization
+        How grey values are mapped.
+    name, description : str
+        For people.
+    objective : str
+        What the network was scored by.
+    data_kind : str
+        What it was trained on: ``"clean"``, ``"pairs"`` or ``"two noisy"``.
+    sigma : tuple of float, optional
+        Range of the noise that it was trained for, in grey values, or as fractions of the data
+        range if ``sigma_relative``.
+    sigma_relative : bool
+        See ``sigma``.
+    axes : str
+        Axes of the training images.
+    metrics : mapping of str to float
+        What was measured, such as ``validation_psnr`` in dB.
+    training : mapping
+        The settings of the training.
+    versions : mapping of str to str
+        Of the programs that made it.
+    licence : str
+        Of the weights.
+    created : str
+        Date and time, ISO 8601, UTC.
+    format : int
+        Version of this record.
+    """
+
+    network: NetworkSpec
+    normalization: Normalization = field(default_factory=Normalization)
+    name: str = "untitled"
+    description: str = ""
+    objective: str = "mse"
+    data_kind: str = ""
+    sigma: tuple[float, float] | None = None
+    sigma_relative: bool = False
+    axes: str = "YX"
+    metrics: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    training: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    versions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    licence: str = ""
+    created: str = ""
+    format: int = FORMAT
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the card as what json can hold."""
+        # asdict would deep-copy the read-only mappings, which Python cannot
+        record = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        record["network"] = dataclasses.asdict(self.network)
+        record["normalization"] = dataclasses.asdict(self.normalization)
+        for name in ("metrics", "training", "versions"):
+            record[name] = dict(record[name])
+        return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Card:
+        """Return the card of a record, which is checked: it comes from a file.
+
+        Raises
+        ------
+        DenoisingError
+            If it is of a newer format, or lacks or misstates something.
+        """
+        number = record.get("format")
+        if isinstance(number, int) and number > FORMAT:
+            raise DenoisingError(
+                f"The model has format {number}; this version of napari-ae-denoise "
+                f"({__version__}) knows formats up to {FORMAT}.",
+                "Update napari-ae-denoise.",
+            )
+        try:
+            values = {f.name: record[f.name] for f in dataclasses.fields(cls) if f.name in record}
+            values["network"] = _spec(values["network"])
+            values["normalization"] = Normalization(**values.get("normalization", {}))
+            if values.get("sigma") is not None:
+                low, high = (float(v) for v in values["sigma"])
+                values["sigma"] = (low, high)
+            for name in ("name", "description", "objective", "data_kind", "axes", "licence"):
+                if not isinstance(values.get(name, ""), str):
+                    raise TypeError(f"{name} is no text")
+            for name in ("metrics", "training", "versions"):
+                values[name] = MappingProxyType(dict(values.get(name, {})))
+            return cls(**values)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DenoisingError(
+                f"The model's card cannot be used: {error}.",
+                "Choose a file saved by napari-ae-denoise, or copy it again from its source.",
+            ) from error
+
+
+def _spec(record: Mapping[str, Any]) -> NetworkSpec:
+    return NetworkSpec(**{**record, "widths": tuple(record["widths"])})
+
+
+def versions_now() -> dict[str, str]:
+    """Return the versions of the programs that run, for a card."""
+    import numpy
+    import torch
+
+    return {
+        "napari-ae-denoise": __version__,
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def now() -> str:
+    """Return the time, for a card."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

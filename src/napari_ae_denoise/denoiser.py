@@ -1,0 +1,321 @@
+"""A denoiser: a network, how it maps grey values, and its card, ready to use."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.axes import PlaneLayout, plane_layout
+from napari_ae_denoise.card import Card
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
+from napari_ae_denoise.networks import ConvAutoencoder, build_empty
+from napari_ae_denoise.normalization import GreyMap
+from napari_ae_denoise.prediction import Prediction, PredictSettings, TileProgress, predict
+
+_LARGEST_NETWORK = 500_000_000  # parameters
+Result = TypeVar("Result")
+
+
+class Denoiser:
+    """A trained network, ready to denoise images.
+
+    Parameters
+    ----------
+    network : ConvAutoencoder
+        The trained network.
+    card : Card
+        What it is; its ``network`` is the network's spec.
+
+    Attributes
+    ----------
+    network, card
+        As given.
+    """
+
+    def __init__(self, network: ConvAutoencoder, card: Card) -> None:
+        if network.spec != card.network:
+            raise DenoisingError(
+                f"The card describes another network ({card.network}) than the one given "
+                f"({network.spec}).",
+                "Give the card of this network.",
+            )
+        self.network = network.eval().requires_grad_(False)
+        self.card = card
+
+    def __repr__(self) -> str:
+        """Name the model and its network."""
+        spec = self.card.network
+        return f"<Denoiser {self.card.name!r}: {spec.style}, {spec.channels} channel(s)>"
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per code pixel along Y and X."""
+        return self.network.stride
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context that a tile needs on each side."""
+        return self.network.halo
+
+    # ---- files
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Denoiser:
+        """Open a bundled model by its name, or a model file. Nothing in the file is run.
+
+        Parameters
+        ----------
+        name_or_path : str or path-like
+            A name in `bundled_models`, or the path of a ``.safetensors`` file.
+
+        Raises
+        ------
+        DenoisingError
+            If it is no model file, is damaged, or is of a newer format.
+        """
+        path = Path(name_or_path)
+        bundled = _bundled_files()
+        if str(name_or_path) in bundled:
+            path = bundled[str(name_or_path)]
+        elif not path.suffix and not path.exists():
+            raise DenoisingError(
+                f'There is no bundled model "{name_or_path}", and no such file.',
+                f"Give the path of a model file, or one of: {', '.join(bundled) or 'none'}.",
+            )
+        tensors, record = read_model(path)
+        card = Card.from_record(record)
+        empty = build_empty(card.network)
+        expected = {name: value.shape for name, value in empty.state_dict().items()}
+        found = {name: value.shape for name, value in tensors.items()}
+        if expected != found or empty.parameter_count > _LARGEST_NETWORK:
+            wrong = sorted(n for n in expected | found if expected.get(n) != found.get(n))
+            raise DenoisingError(
+                f"The weights in {path} are not those of the network that its card describes "
+                f"({len(wrong)} differ, first: {', '.join(wrong[:3])}).",
+                "Copy the file again from its source, or train the model anew.",
+            )
+        network = ConvAutoencoder(card.network)
+        network.load_state_dict({name: value.float() for name, value in tensors.items()})
+        return cls(network, card)
+
+    def save(self, path: str | Path) -> None:
+        """Save as one file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            The ending ``.safetensors`` is added where there is none.
+
+        Raises
+        ------
+        DenoisingError
+            If the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix != SUFFIX:
+            path = path.with_name(path.name + SUFFIX)
+        write_model(path, self.network.state_dict(), self.card.to_record())
+
+    def renamed(self, name: str) -> Denoiser:
+        """Return the same denoiser under another name."""
+        return Denoiser(self.network, replace(self.card, name=name))
+
+    # ---- images
+
+    def denoise(
+        self,
+        image: npt.ArrayLike,
+        *,
+        axes: str | None = None,
+        tile: int | str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        strength: float = 1.0,
+        dtype: npt.DTypeLike | None = None,
+        on_progress: Callable[[TileProgress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Any:
+        """Denoise an image.
+
+        Parameters
+        ----------
+        image : array
+            Any real dtype; numpy, zarr or dask. It is not changed.
+        axes : str, optional
+            One letter per axis, such as ``"TZYX"``; guessed from the shape by default.
+        tile : int or "auto"
+            Pixels that a tile writes along Y and X. The result does not depend on it.
+        device, precision : str
+            Where and in which number type the network computes.
+        strength : float
+            From 0 (the image itself) to 1 (all of the denoising).
+        dtype : dtype, optional
+            Of the result; by default that of the image. Integers are rounded and clipped.
+        on_progress : callable, optional
+            Called after each tile with a `TileProgress`. Not for dask arrays.
+        stop : threading.Event, optional
+            Once set, no further tile is begun; pixels not reached keep their noisy values.
+
+        Returns
+        -------
+        array
+            The image's shape. A dask array gives a dask array, computed when asked.
+
+        Raises
+        ------
+        DenoisingError
+            If image, axes, settings and model do not fit.
+        """
+        settings = PredictSettings(tile, device, precision, strength, dtype)
+        if is_dask(image):
+            from napari_ae_denoise.lazy import predict_lazily
+
+            return predict_lazily(self, image, axes, settings, code=False)
+        steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
+        return drain(steps, on_progress).denoised
+
+    def encode(
+        self,
+        image: npt.ArrayLike,
+        *,
+        axes: str | None = None,
+        tile: int | str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        on_progress: Callable[[TileProgress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Any:
+        """Return the latent code of an image; the parameters are those of `denoise`.
+
+        Returns
+        -------
+        array
+            (code channels, stack axes..., Y/stride, X/stride) float32, rounded up.
+        """
+        settings = PredictSettings(tile, device, precision)
+        if is_dask(image):
+            from napari_ae_denoise.lazy import predict_lazily
+
+            return predict_lazily(self, image, axes, settings, code=True)
+        steps = self.predict_steps(
+            image, axes=axes, settings=settings, denoised=False, code=True, stop=stop
+        )
+        return drain(steps, on_progress).code
+
+    def predict_steps(
+        self,
+        image: npt.ArrayLike,
+        *,
+        axes: str | None = None,
+        settings: PredictSettings | None = None,
+        denoised: bool = True,
+        code: bool = False,
+        stop: threading.Event | None = None,
+    ) -> Generator[TileProgress, None, Prediction]:
+        """Denoise and encode in one pass, tile by tile; the core of `denoise` and `encode`."""
+        array = image if hasattr(image, "dtype") else np.asarray(image)
+        layout, maps = self.resolve(array, axes)
+        settings = settings or PredictSettings()
+        prediction = yield from predict(
+            self.network, array, layout, maps, settings, denoised=denoised, code=code, stop=stop
+        )
+        if prediction.invalid_pixels:
+            warnings.warn(
+                f"{prediction.invalid_pixels} pixels are NaN or infinite: they were masked, and "
+                "are unchanged in the result.",
+                stacklevel=2,
+            )
+        return prediction
+
+    def decode(
+        self, code: npt.ArrayLike, *, like: Any = None, axes: str | None = None
+    ) -> npt.NDArray[Any]:
+        """Make an image from a latent code, ``r = g(h)``.
+
+        Parameters
+        ----------
+        code : array
+            (code channels, stack axes..., Y/stride, X/stride), as `encode` returns it.
+        like : array, optional
+            The image that the code came from: gives the result its size, dtype and grey values.
+            Without it the result is float32 in the model's own units (0 to 1, or those of its
+            fixed normalization).
+        axes : str, optional
+            Axes of ``like``.
+
+        Returns
+        -------
+        ndarray
+            As ``like``; without it (stack axes..., Y, X), for colours (stack axes..., C, Y, X).
+
+        Raises
+        ------
+        DenoisingError
+            If the network has skip connections, or the code is not of this network.
+        """
+        from napari_ae_denoise.latent import decode
+
+        layout, maps = (None, None) if like is None else self.resolve(like, axes)
+        return decode(self, np.asarray(code, np.float32), like, layout, maps)
+
+    def resolve(self, image: Any, axes: str | None) -> tuple[PlaneLayout, list[GreyMap]]:
+        """Return how this denoiser sees an image: its planes and its grey maps.
+
+        Raises
+        ------
+        DenoisingError
+            If the image is complex, empty, constant or all NaN, or its axes or channels do not
+            fit.
+        """
+        if np.iscomplexobj(image):
+            raise DenoisingError(
+                f"The image holds complex numbers ({image.dtype}).",
+                "Denoise its real and imaginary parts one by one.",
+            )
+        if not np.issubdtype(image.dtype, np.number) and image.dtype != np.bool_:
+            raise DenoisingError(
+                f"The image holds no numbers but {image.dtype}.", "Choose an image of numbers."
+            )
+        layout = plane_layout(image.shape, axes, network_channels=self.card.network.channels)
+        return layout, self.card.normalization.of_image(image, layout)
+
+
+def drain(
+    steps: Generator[TileProgress, None, Result],
+    on_progress: Callable[[TileProgress], None] | None = None,
+) -> Result:
+    """Run a generator to its end, report what it yields, return what it returns."""
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        if on_progress is not None:
+            on_progress(progress)
+
+
+def is_dask(array: object) -> bool:
+    """Return whether an array is a dask one, without importing dask."""
+    return type(array).__module__.split(".")[0] == "dask"
+
+
+def bundled_models() -> Mapping[str, Card]:
+    """Return the cards of the models that come with the package, by name."""
+    return MappingProxyType(
+        {name: Card.from_record(read_model(p)[1]) for name, p in _bundled_files().items()}
+    )
+
+
+def _bundled_files() -> dict[str, Path]:
+    folder = Path(str(files("napari_ae_denoise") / "models"))
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}

@@ -1,0 +1,198 @@
+"""What there is to compute on, in which precision, with how many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+
+from napari_ae_denoise.errors import DenoisingError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_BFLOAT16_GAIN = 1.15  # how much faster it must be to be worth its rounding
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device that can be chosen.
+
+    Parameters
+    ----------
+    name : str
+        What to give as ``device``: ``"cpu"``, ``"cuda:0"``, ``"mps"``.
+    description : str
+        The hardware's own name.
+    free_bytes : int or None
+        Memory that is free now; None where the system does not tell.
+    """
+
+    name: str
+    description: str
+    free_bytes: int | None
+
+    def __str__(self) -> str:
+        """Return the line that people choose from."""
+        free = "" if self.free_bytes is None else f", {self.free_bytes / 1024**3:.1f} GiB free"
+        return f"{self.name} ({self.description}{free})"
+
+
+def available_devices() -> list[DeviceInfo]:
+    """Return what there is, the fastest first and the CPU last."""
+    found = []
+    if torch.cuda.is_available():
+        for number in range(torch.cuda.device_count()):
+            free: int | None = None
+            with contextlib.suppress(RuntimeError):  # a device that is lost still has a name
+                free = int(torch.cuda.mem_get_info(number)[0])
+            found.append(DeviceInfo(f"cuda:{number}", torch.cuda.get_device_name(number), free))
+    if torch.backends.mps.is_available():
+        found.append(DeviceInfo("mps", "Apple GPU", psutil.virtual_memory().available))
+    processor = platform.processor() or platform.machine()
+    memory = psutil.virtual_memory().available
+    return [*found, DeviceInfo("cpu", f"{processor}, {cpu_count()} cores", memory)]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"`` for the fastest there is, ``"cuda"`` for the first GPU, or a `DeviceInfo.name`.
+
+    Raises
+    ------
+    DenoisingError
+        If there is no such device here; names those there are.
+    """
+    names = [device.name for device in available_devices()]
+    wanted = names[0] if name == "auto" else "cuda:0" if name == "cuda" else name
+    if wanted not in names:
+        hint = ""
+        if wanted.startswith("cuda") and torch.version.cuda is None:
+            hint = " This PyTorch was built without CUDA: install a CUDA build from pytorch.org."
+        raise DenoisingError(
+            f'There is no device "{name}" here.', f'Choose "auto" or one of {names}.{hint}'
+        )
+    return torch.device(wanted)
+
+
+def choose_precision(device: torch.device, precision: str = "auto") -> torch.dtype:
+    """Return the number type that the network computes in.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where it will compute.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        ``auto`` is float16 on CUDA, float32 on MPS, and on the CPU bfloat16 where a measurement
+        at first use shows that it pays: on processors without bfloat16 units it is slower.
+
+    Raises
+    ------
+    DenoisingError
+        If the name is not known.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.float16
+        if device.type == "cpu" and _bfloat16_pays():
+            return torch.bfloat16
+        return torch.float32
+    if precision not in PRECISIONS:
+        raise DenoisingError(
+            f'The precision "{precision}" is not known.',
+            f'Choose "auto" or one of {", ".join(PRECISIONS)}.',
+        )
+    if precision == "float16" and device.type == "cpu":
+        raise DenoisingError(
+            "float16 is not computed on the CPU.", 'Choose "bfloat16", "float32" or "auto".'
+        )
+    return PRECISIONS[precision]
+
+
+def training_precision(device: torch.device, precision: str = "auto") -> torch.dtype:
+    """Return the number type to train in: as `choose_precision`, but never float16.
+
+    The gradients of a small loss vanish in float16; bfloat16 has the range of float32.
+    """
+    chosen = choose_precision(device, precision)
+    if chosen != torch.float16:
+        return chosen
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+
+
+@functools.cache
+def _bfloat16_pays() -> bool:
+    """Measure once per process, with one convolution of the kind that our networks are made of."""
+    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    x = torch.zeros(1, 64, 96, 96).to(memory_format=torch.channels_last)
+
+    def seconds(dtype: torch.dtype) -> float:
+        laps = []
+        with torch.inference_mode(), computing_in(dtype, torch.device("cpu")):
+            for _ in range(6):  # the first lap prepares kernels
+                begin = time.perf_counter()
+                conv(x)
+                laps.append(time.perf_counter() - begin)
+        return statistics.median(laps[1:])
+
+    return seconds(torch.float32) > _BFLOAT16_GAIN * seconds(torch.bfloat16)
+
+
+def computing_in(dtype: torch.dtype, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which convolutions compute in ``dtype``."""
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype)
+
+
+def cpu_count() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def spare_a_core() -> Iterator[None]:
+    """Compute on all cores but one, which stays for the window and for reading files.
+
+    torch with one thread per core waits, spinning, for the one that another process has displaced:
+    seen to be ten times slower. Its thread count belongs to the calling thread, so this stands
+    around the work, in the thread that does it. ``OMP_NUM_THREADS``, if set, is obeyed.
+    """
+    before = torch.get_num_threads()
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(int(asked) if asked.isdigit() and int(asked) else max(1, cpu_count() - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception says that memory ran out, on the CPU or on a GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text or "alloc_cpu" in text
+    )
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that are free on a device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)

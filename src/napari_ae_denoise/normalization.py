@@ -1,0 +1,218 @@
+"""One affine map of grey values per image, never per tile.
+
+Tiles that were each stretched by their own range would show. The map is measured once on the
+whole image (or a bounded sample of it), and always on what the network sees: the noisy image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.axes import PlaneLayout, is_rgb
+from napari_ae_denoise.errors import DenoisingError
+
+_SAMPLE_PIXELS = 1_000_000
+_SAMPLE_WINDOW = 512  # pixels along Y and X of one sampled window
+_SAMPLE_PLANES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class GreyMap:
+    """The affine map of one image: ``normalized = (grey - offset) / scale``.
+
+    Parameters
+    ----------
+    offset, scale : float
+        In the image's own grey values.
+    fill : float
+        Grey value that stands in for a pixel without finite neighbours.
+    """
+
+    offset: float
+    scale: float
+    fill: float = 0.0
+
+    def apply(self, grey: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return grey values of any real dtype as normalized float32."""
+        work = grey.astype(np.result_type(grey.dtype, np.float32), copy=True)
+        work -= work.dtype.type(self.offset)
+        work /= work.dtype.type(self.scale)
+        return work.astype(np.float32, copy=False)
+
+    def invert(self, normalized: npt.NDArray[np.float32], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Return normalized values as grey values; integers are rounded and clipped, not wrapped."""
+        work = normalized.astype(np.result_type(dtype, np.float32), copy=True)
+        work *= work.dtype.type(self.scale)
+        work += work.dtype.type(self.offset)
+        return to_dtype(work, dtype)
+
+
+def to_dtype(values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return float values in another dtype; integers are rounded and clipped, never wrapped."""
+    dtype = np.dtype(dtype)
+    if dtype == np.bool_:
+        return values >= 0.5
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        low, high = values.dtype.type(limits.min), values.dtype.type(limits.max)
+        if int(high) > limits.max:  # the largest int64 is no float: its nearest float overflows
+            high = np.nextafter(high, low)
+        values = np.clip(np.nan_to_num(np.rint(values)), low, high)
+    return values.astype(dtype, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """How a denoiser maps grey values; kept in its model file.
+
+    Parameters
+    ----------
+    kind : {"percentile", "fixed"}
+        ``percentile``: each image's own percentiles become 0 and 1. ``fixed``: the same map for
+        every image, ``(grey - offset) / scale``.
+    low, high : float
+        The percentiles, in percent.
+    offset, scale : float
+        The fixed map, in grey values.
+    """
+
+    kind: Literal["percentile", "fixed"] = "percentile"
+    low: float = 0.1
+    high: float = 99.9
+    offset: float = 0.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse maps that cannot be inverted."""
+        if self.kind not in ("percentile", "fixed"):
+            raise DenoisingError(
+                f'The normalization "{self.kind}" is not known.', 'Use "percentile" or "fixed".'
+            )
+        if not (0 <= self.low < self.high <= 100):
+            raise DenoisingError(
+                f"The percentiles {self.low} and {self.high} are no range.",
+                "Give two percentages, low below high.",
+            )
+        if not (np.isfinite([self.offset, self.scale]).all() and self.scale > 0):
+            raise DenoisingError(
+                f"Grey values cannot be mapped with offset {self.offset} and scale {self.scale}.",
+                "Give finite numbers and a scale above zero.",
+            )
+
+    def of_values(self, values: npt.NDArray[Any]) -> GreyMap:
+        """Return the map of an image, measured on a sample of its grey values.
+
+        Raises
+        ------
+        DenoisingError
+            If no value is finite, or all are the same.
+        """
+        values = np.asarray(values).ravel()
+        values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
+        finite = values[np.isfinite(values)]
+        if finite.size == 0:
+            raise DenoisingError(
+                "The image holds no finite grey values: all of them are NaN or infinite.",
+                "Choose another image, or replace its invalid pixels.",
+            )
+        lowest, low, middle, high, highest = (
+            float(v) for v in np.percentile(finite, [0, self.low, 50, self.high, 100])
+        )
+        if lowest == highest and finite.size > 1:
+            raise DenoisingError(
+                f"The image is constant: every pixel is {lowest:g}.",
+                "Choose an image that shows something.",
+            )
+        if self.kind == "fixed":
+            return GreyMap(self.offset, self.scale, fill=middle)
+        if high <= low:  # nearly constant, but for a few pixels
+            low, high = lowest, highest
+        scale = high - low
+        return GreyMap(low, scale if scale > 0 else max(abs(low), 1.0), fill=middle)
+
+    def of_image(self, image: Any, layout: PlaneLayout) -> list[GreyMap]:
+        """Return the maps of an image's channels, one per plane channel or stack channel.
+
+        Colours share one map. Channels that the network sees one by one (fluorescence) have a map
+        each, for their ranges have nothing to do with each other.
+
+        Parameters
+        ----------
+        image : array
+            numpy, dask or zarr. At most about a million pixels are read of it.
+        layout : PlaneLayout
+            How to read it.
+
+        Returns
+        -------
+        list of GreyMap
+            One per plane of ``layout``'s axis C where channels are apart, else a single one.
+        """
+        apart = "C" in layout.stack_axes and not is_rgb(layout.axes, layout.shape)
+        groups = range(layout.channels) if apart else [None]
+        return [self._of_group(image, layout, channel) for channel in groups]
+
+    def _of_group(self, image: Any, layout: PlaneLayout, channel: int | None) -> GreyMap:
+        sample = sample_values(image, layout, channel)
+        if np.isfinite(sample).any() and sample.min() < sample.max():
+            return self.of_values(sample)
+        if isinstance(image, np.ndarray):  # a few pixels may differ outside the sample
+            return self.of_values(image)
+        if sample.size and np.isfinite(sample[0]):  # all of a lazy image is too much to read
+            level = float(sample[0])
+            return GreyMap(level, max(abs(level), 1.0), fill=level)
+        return self.of_values(sample)
+
+
+def sample_values(
+    image: Any, layout: PlaneLayout, channel: int | None = None
+) -> npt.NDArray[Any]:
+    """Return a bounded, evenly spread sample of an image's grey values, the same each time.
+
+    Parameters
+    ----------
+    image : array
+        numpy, dask or zarr.
+    layout : PlaneLayout
+        How to read it.
+    channel : int, optional
+        Only this channel of an axis C that the planes are stacked along.
+
+    Returns
+    -------
+    ndarray
+        (at most about a million,) values in the image's dtype.
+    """
+    planes = np.arange(layout.planes)
+    if channel is not None:
+        at = layout.stack_axes.index("C")
+        planes = planes[np.unravel_index(planes, layout.stack_shape)[at] == channel]
+    height, width = layout.plane_shape
+    whole = planes.size * height * width * layout.plane_channels
+    if isinstance(image, np.ndarray) and whole <= _SAMPLE_PIXELS:
+        windows = [(int(p), slice(None), slice(None)) for p in planes]
+    else:
+        windows = _windows(planes, height, width, layout.plane_channels)
+    return np.concatenate([layout.read(image, *w).ravel() for w in windows])
+
+
+def _windows(
+    planes: npt.NDArray[Any], height: int, width: int, channels: int
+) -> list[tuple[int, slice, slice]]:
+    """Return windows of some planes, spread by a fixed seed."""
+    rng = np.random.default_rng(0)
+    side_y, side_x = min(_SAMPLE_WINDOW, height), min(_SAMPLE_WINDOW, width)
+    count = max(1, _SAMPLE_PIXELS // (side_y * side_x * channels))
+    if count >= planes.size:
+        chosen = np.resize(planes, min(count, planes.size * -(-height // side_y) * -(-width // side_x)))
+    else:
+        chosen = planes[np.linspace(0, planes.size - 1, min(count, _SAMPLE_PLANES)).astype(int)]
+    windows = []
+    for plane in chosen:
+        y, x = int(rng.integers(height - side_y + 1)), int(rng.integers(width - side_x + 1))
+        windows.append((int(plane), slice(y, y + side_y), slice(x, x + side_x)))
+    return windows

@@ -1,0 +1,53 @@
+"""How a network is scored: a reconstruction loss between what it makes and what it should make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_ae_denoise.errors import DenoisingError
+
+
+def mean_squared_error(made: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of ``(made - target)**2``: the best guess under it is the mean."""
+    return functional.mse_loss(made, target)
+
+
+def mean_absolute_error(made: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of ``|made - target|``: the best guess under it is the median."""
+    return functional.l1_loss(made, target)
+
+
+RECONSTRUCTION: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": mean_squared_error,
+    "l1": mean_absolute_error,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """How a network is scored.
+
+    Parameters
+    ----------
+    reconstruction : {"mse", "l1"}
+        The loss between the network's image and the target, on normalized grey values.
+    """
+
+    reconstruction: str = "mse"
+
+    def __post_init__(self) -> None:
+        """Refuse a loss that is not known."""
+        if self.reconstruction not in RECONSTRUCTION:
+            raise DenoisingError(
+                f'The reconstruction loss "{self.reconstruction}" is not known.',
+                f"Use one of {', '.join(RECONSTRUCTION)}.",
+            )
+
+    def __call__(self, network: torch.nn.Module, noisy: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of a batch, (N, C, Y, X) each, as a scalar float32 tensor."""
+        return RECONSTRUCTION[self.reconstruction](network(noisy).float(), target)

@@ -1,0 +1,376 @@
+"""What the user has to train on, and seeded batches of patches drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.axes import PlaneLayout, plane_layout
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.normalization import GreyMap, Normalization, sample_values
+
+Kind = Literal["clean", "pairs", "two noisy"]
+Array = Any  # numpy, dask or zarr
+_SIGMA_LEVELS = 17  # noise levels at which an image's grey map is measured; between, interpolated
+_SMALLEST_EPOCH = 50  # batches
+_VALIDATION_PATCHES = 64
+_VALIDATION_SEED = 0x5EED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
+    """What the user has; what is given decides how the network is trained.
+
+    Parameters
+    ----------
+    clean : array or sequence of arrays, optional
+        Clean images. Alone: synthetic Gaussian noise is added, afresh in each batch.
+    noisy : array or sequence of arrays, optional
+        Noisy images. With ``clean``: of the same things, in the same order and shapes.
+    noisy_again : array or sequence of arrays, optional
+        With ``noisy``: a second noisy image of each thing, its noise independent of the first
+        (Noise2Noise [1]_).
+    axes : str, optional
+        One letter per axis, such as ``"ZYX"``; by default guessed from each shape.
+
+    Raises
+    ------
+    DenoisingError
+        If what is given makes no way to train, or the images do not fit each other.
+
+    References
+    ----------
+    .. [1] J. Lehtinen et al., "Noise2Noise: learning image restoration without clean data",
+       ICML 2018.
+    """
+
+    clean: Array | Sequence[Array] | None = None
+    noisy: Array | Sequence[Array] | None = None
+    noisy_again: Array | Sequence[Array] | None = None
+    axes: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse combinations and shapes that cannot be trained on."""
+        first, second = (as_list(images) for images in self.sides)
+        if len(first) != len(second):
+            raise DenoisingError(
+                f"There are {len(first)} images on one side and {len(second)} on the other.",
+                "Give two images of each thing, in the same order.",
+            )
+        for number, (a, b) in enumerate(zip(first, second, strict=True)):
+            if np.iscomplexobj(a) or np.iscomplexobj(b):
+                raise DenoisingError(
+                    f"Image {number} holds complex numbers.", "Give its real part or its magnitude."
+                )
+            if a.shape != b.shape:
+                raise DenoisingError(
+                    f"The two images of pair {number} differ in shape: {a.shape} and {b.shape}.",
+                    "Give images of the same shape, pixel on pixel.",
+                )
+
+    @property
+    def kind(self) -> Kind:
+        """Which of the ways to train this is."""
+        match (self.clean is not None, self.noisy is not None, self.noisy_again is not None):
+            case (True, False, False):
+                return "clean"
+            case (True, True, False):
+                return "pairs"
+            case (False, True, True):
+                return "two noisy"
+        given = [n for n in ("clean", "noisy", "noisy_again") if getattr(self, n) is not None]
+        raise DenoisingError(
+            f"From {' and '.join(given) or 'no'} images alone a network cannot be trained.",
+            "Give clean images, clean and noisy images, or two noisy images of the same thing.",
+        )
+
+    @property
+    def sides(self) -> tuple[Array | Sequence[Array], Array | Sequence[Array]]:
+        """What the network sees (or is made from), and what it should make."""
+        match self.kind:
+            case "clean":
+                return self.clean, self.clean
+            case "pairs":
+                return self.noisy, self.clean
+            case "two noisy":
+                return self.noisy, self.noisy_again
+
+    def channels(self) -> int:
+        """Return the channels that a new network for this data takes: 3 for RGB, else 1."""
+        image = as_list(self.sides[0])[0]
+        return plane_layout(image.shape, self.axes).plane_channels
+
+
+def as_list(images: Array | Sequence[Array]) -> list[Array]:
+    """Return the images as a list of arrays; one array is one image."""
+    found = list(images) if isinstance(images, list | tuple) else [images]
+    if not found:
+        raise DenoisingError("There are no images to train on.", "Give at least one.")
+    return [image if hasattr(image, "dtype") else np.asarray(image) for image in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Patches that one step sees.
+
+    Parameters
+    ----------
+    noisy, target : ndarray
+        (N, channels, Y, X) float32, normalized.
+    unit : ndarray
+        (N,) float32: one normalized unit in units of the image's data range, for the PSNR.
+    """
+
+    noisy: npt.NDArray[np.float32]
+    target: npt.NDArray[np.float32]
+    unit: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """A part of one plane that patches are cut from."""
+
+    source: int
+    plane: int
+    rows: slice
+    slots: int  # how many patches cover it once
+
+
+class _Source:
+    """One image (and its partner) with its grey maps."""
+
+    def __init__(
+        self,
+        image: Array,
+        partner: Array,
+        layout: PlaneLayout,
+        normalization: Normalization,
+        sigma: tuple[float, float],
+        relative: bool,
+    ) -> None:
+        self.image, self.partner, self.layout = image, partner, layout
+        values = sample_values(partner, layout)
+        finite = values[np.isfinite(values)].astype(np.float64)
+        normalization.of_values(finite)  # says what is wrong with constant and all-NaN images
+        span = float(finite.max() - finite.min())
+        self.psnr_range = 255.0 if np.dtype(partner.dtype) == np.uint8 else span
+        self.sigma_unit = span if relative else 1.0  # grey values
+        levels = self.sigma_unit * np.linspace(*sigma, _SIGMA_LEVELS if sigma[0] < sigma[1] else 1)
+        if partner is image:  # synthetic noise widens the range that the network sees
+            rng = np.random.default_rng(_VALIDATION_SEED)
+            few = rng.choice(finite, 4096)
+            noise = rng.standard_normal(few.size)
+            maps = [normalization.of_values(few + s * noise) for s in levels]
+        else:
+            maps = [normalization.of_values(sample_values(image, layout))]
+        self._levels = levels[: len(maps)]
+        self._offsets = np.array([m.offset for m in maps])
+        self._scales = np.array([m.scale for m in maps])
+        self._fill = maps[0].fill
+
+    def grey_map(self, sigma: float) -> GreyMap:
+        """Return the map of this image at a noise level, in grey values."""
+        offset = float(np.interp(sigma, self._levels, self._offsets))
+        scale = float(np.interp(sigma, self._levels, self._scales))
+        return GreyMap(offset, scale, self._fill)
+
+
+class PatchSampler:
+    """Batches of patches, the same for the same seed and step, from arrays that may be lazy.
+
+    One pass over the data (an epoch) cuts, in random order, as many patches from each plane as
+    cover it once, each at a random place; planes as small as a patch are seen whole, once each.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Where to cut from.
+    channels, stride : int
+        Of the network.
+    normalization : Normalization
+        How grey values are mapped.
+    sigma : tuple of float
+        Range of synthetic noise (kind ``clean`` only), drawn evenly per patch.
+    relative : bool
+        Whether sigma is a fraction of each image's data range.
+    patch_size : int
+        Side of a patch in pixels; less for images that are smaller.
+    batch_size : int
+        Patches a batch.
+    seed : int
+        Decides everything random here.
+    validation : float
+        Fraction of the data that is held out: planes where there are at least ten, else the last
+        rows of each plane. Images too small for that are validated on themselves.
+    """
+
+    def __init__(
+        self,
+        data: TrainingData,
+        *,
+        channels: int,
+        stride: int,
+        normalization: Normalization,
+        sigma: tuple[float, float] = (0.0, 0.0),
+        relative: bool = False,
+        patch_size: int = 64,
+        batch_size: int = 16,
+        seed: int = 0,
+        validation: float = 0.1,
+    ) -> None:
+        self._synthetic = data.kind == "clean"
+        self._sigma = sigma
+        self._seed = seed
+        self._stride = stride
+        self._sources = []
+        images, partners = (as_list(side) for side in data.sides)
+        for image, partner in zip(images, partners, strict=True):
+            layout = plane_layout(image.shape, data.axes, network_channels=channels)
+            source = _Source(image, partner, layout, normalization, sigma, relative)
+            self._sources.append(source)
+        self.axes = self._sources[0].layout.axes
+        self._largest = tuple(
+            max(source.layout.plane_shape[axis] for source in self._sources) for axis in (0, 1)
+        )
+        self._patch_size, self._batch_size = patch_size, batch_size
+        self._areas, self._held_out = self._split(validation)
+        self._ends = np.cumsum([area.slots for area in self._areas])
+        self.steps_per_epoch = max(-(-int(self._ends[-1]) // batch_size), _SMALLEST_EPOCH)
+
+    def patch_shape(self, size: int) -> tuple[int, int]:
+        """Return height and width of patches of a size: multiples of the stride."""
+        up = [min(size, n) for n in self._largest]
+        height, width = (-(-n // self._stride) * self._stride for n in up)
+        return height, width
+
+    def _split(self, validation: float) -> tuple[list[_Area], list[_Area]]:
+        """Share the planes, or their rows, between training and validation."""
+        places = [(s, p) for s, source in enumerate(self._sources) for p in range(source.layout.planes)]
+        height, width = self.patch_shape(self._patch_size)
+
+        def area(place: tuple[int, int], rows: slice) -> _Area:
+            columns = self._sources[place[0]].layout.plane_shape[1]
+            slots = max(1, round((rows.stop - rows.start) / height * columns / width))
+            return _Area(*place, rows, slots)
+
+        if validation > 0 and len(places) >= 10:
+            order = np.random.default_rng([self._seed, _VALIDATION_SEED]).permutation(len(places))
+            chosen = {int(i) for i in order[: max(1, round(validation * len(places)))]}
+        else:
+            chosen = set()
+        train, held_out = [], []
+        for number, place in enumerate(places):
+            rows = self._sources[place[0]].layout.plane_shape[0]
+            kept = rows - round(validation * rows)
+            if number in chosen:
+                held_out.append(area(place, slice(0, rows)))
+            elif chosen or kept < height or rows - kept < 2 * self._stride:
+                train.append(area(place, slice(0, rows)))
+            else:
+                train.append(area(place, slice(0, kept)))
+                held_out.append(area(place, slice(kept, rows)))
+        return train, held_out or train
+
+    def batch(self, step: int, patch_size: int | None = None) -> Batch:
+        """Return the batch of a step; the same for the same seed, step and size.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step from the start of the training.
+        patch_size : int, optional
+            Another size; the number of patches changes so that the pixels a batch stay about the
+            same.
+        """
+        size = patch_size or self._patch_size
+        count = max(1, round(self._batch_size * (self._patch_size / size) ** 2))
+        rng = np.random.default_rng([self._seed, step])
+        total = int(self._ends[-1])
+        first = step * count
+        slots = [self._slot(first + i, total) for i in range(count)]
+        areas = [self._areas[int(np.searchsorted(self._ends, s, side="right"))] for s in slots]
+        shape = self.patch_shape(size)
+        sigmas = rng.uniform(*self._sigma, size=count)
+        return _stacked([self._pair(a, shape, s, rng) for a, s in zip(areas, sigmas, strict=True)])
+
+    def _slot(self, number: int, total: int) -> int:
+        """Return the number-th slot of endless shuffled passes over all slots."""
+        epoch, place = divmod(number, total)
+        if getattr(self, "_order_of", None) != epoch:
+            self._order_of = epoch
+            self._order = np.random.default_rng([self._seed, epoch, total]).permutation(total)
+        return int(self._order[place])
+
+    def validation_batches(self) -> list[Batch]:
+        """Return the held-out patches with fixed noise, spread evenly over the noise range."""
+        rng = np.random.default_rng(_VALIDATION_SEED)
+        shape = self.patch_shape(self._patch_size)
+        pool = self._held_out
+        count = min(_VALIDATION_PATCHES, max(sum(a.slots for a in pool), 8))
+        sigmas = np.linspace(*self._sigma, count + 2)[1:-1]
+        weights = np.array([a.slots for a in pool]) / sum(a.slots for a in pool)
+        areas = [pool[int(i)] for i in rng.choice(len(pool), count, p=weights)]
+        pairs = [self._pair(a, shape, s, rng, turn=False) for a, s in zip(areas, sigmas, strict=True)]
+        size = self._batch_size
+        return [_stacked(pairs[i : i + size]) for i in range(0, count, size)]
+
+    def _pair(
+        self,
+        area: _Area,
+        shape: tuple[int, int],
+        sigma: float,
+        rng: np.random.Generator,
+        *,
+        turn: bool = True,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]:
+        """Cut one patch: what the network sees, what it should make, and the PSNR's unit."""
+        source = self._sources[area.source]
+        layout = source.layout
+        window = _place(rng, area.rows, shape[0]), _place(rng, slice(0, layout.plane_shape[1]), shape[1])
+        sigma *= source.sigma_unit
+        grey_map = source.grey_map(sigma)
+        clean = grey_map.apply(layout.read(source.partner, area.plane, *window))
+        if self._synthetic:
+            noise = rng.standard_normal(clean.shape, dtype=np.float32)
+            noisy = clean + np.float32(sigma / grey_map.scale) * noise
+        else:
+            noisy = grey_map.apply(layout.read(source.image, area.plane, *window))
+        middle = np.float32((grey_map.fill - grey_map.offset) / grey_map.scale)
+        pair = np.stack([noisy, clean])  # (2, channels, Y, X)
+        pair[:, ~np.isfinite(pair).all(axis=0)] = middle
+        missing = [(0, want - have) for want, have in zip(shape, pair.shape[-2:], strict=True)]
+        if missing != [(0, 0), (0, 0)]:
+            pair = np.pad(pair, [(0, 0), (0, 0), *missing], mode="reflect")
+        if turn:
+            pair = _turned(pair, int(rng.integers(8)))
+        return pair[0], pair[1], grey_map.scale / source.psnr_range
+
+
+def _place(rng: np.random.Generator, span: slice, length: int) -> slice:
+    """Return a random place for a patch within a span; the whole span where it is shorter."""
+    room = span.stop - span.start - length
+    start = span.start + (int(rng.integers(room + 1)) if room > 0 else 0)
+    return slice(start, min(start + length, span.stop))
+
+
+def _turned(pair: npt.NDArray[np.float32], way: int) -> npt.NDArray[np.float32]:
+    """Return one of the eight mirrorings and quarter turns; of four for patches not square."""
+    if way & 1:
+        pair = pair[..., ::-1]
+    if way & 2:
+        pair = pair[..., ::-1, :]
+    if way & 4 and pair.shape[-1] == pair.shape[-2]:
+        pair = pair.swapaxes(-1, -2)
+    return pair
+
+
+def _stacked(
+    pairs: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]],
+) -> Batch:
+    noisy, target, unit = zip(*pairs, strict=True)
+    return Batch(np.stack(noisy), np.stack(target), np.array(unit, np.float32))
+

@@ -1,0 +1,171 @@
+"""How to train: the settings, and what follows from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.networks import PRESETS, NetworkSpec
+from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.objectives import Objective
+from napari_ae_denoise.sampling import TrainingData
+
+_DEFAULT_STEPS = 1000
+_WARM_UP = 0.02  # of the training
+_LAST_RATE = 0.01  # of the learning rate
+_CHOICES = {"optimizer": ("adam", "adamw"), "schedule": ("cosine", "constant")}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How to train.
+
+    Parameters
+    ----------
+    preset : str or NetworkSpec
+        A name in `PRESETS`, or a network of one's own.
+    objective : Objective
+        What the network is scored by.
+    sigma : tuple of float, or float
+        Range of the synthetic noise that is added to clean images, in grey values. A range makes
+        a blind denoiser, one number a denoiser for that noise. Not used for pairs.
+    relative : bool
+        Whether ``sigma`` is a fraction of each image's data range.
+    steps, epochs, minutes : number, optional
+        How long to train; at most one of them. By default 1,000 steps. An epoch is one pass over
+        the data, but at least 50 batches.
+    batch_size : int
+        Patches a step.
+    patch_size : int or tuple of int
+        Side of the patches in pixels. Several: one after the other in equal parts of the
+        training, with fewer patches a step as they grow.
+    learning_rate : float
+        Its highest value.
+    schedule : {"cosine", "constant"}
+        ``cosine``: warm-up, then down to 1 % along a half cosine.
+    optimizer : {"adam", "adamw"}
+        AdamW with ``weight_decay``.
+    weight_decay : float
+        AdamW only.
+    clip_norm : float
+        Longest gradient that is followed at its full length.
+    average : float
+        Decay of the moving average of the weights, which is what is validated and kept; 0 for
+        none.
+    validation : float
+        Fraction of the data that is held out.
+    normalization : Normalization
+        How grey values are mapped.
+    seed : int
+        The same seed gives the same weights on the CPU.
+    device, precision : str
+        See `choose_device` and `choose_precision`.
+    name : str
+        Of the model, for its card.
+    """
+
+    preset: str | NetworkSpec = "residual"
+    objective: Objective = field(default_factory=Objective)
+    sigma: tuple[float, float] | float = (0.0, 50.0)
+    relative: bool = False
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+    batch_size: int = 16
+    patch_size: int | tuple[int, ...] = 64
+    learning_rate: float = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    average: float = 0.999
+    validation: float = 0.1
+    normalization: Normalization = field(default_factory=Normalization)
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    name: str = "untitled"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be trained with."""
+        if isinstance(self.preset, str) and self.preset not in PRESETS:
+            raise DenoisingError(
+                f'There is no preset "{self.preset}".', f"Choose one of {', '.join(PRESETS)}."
+            )
+        low, high = self.sigma_range
+        if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
+            raise DenoisingError(
+                f"The noise range from {low} to {high} is no range of standard deviations.",
+                "Give two finite numbers of at least 0, the smaller one first.",
+            )
+        if sum(v is not None for v in (self.steps, self.epochs, self.minutes)) > 1:
+            raise DenoisingError(
+                f"The training has several lengths: steps={self.steps}, epochs={self.epochs}, "
+                f"minutes={self.minutes}.",
+                "Give one of them.",
+            )
+        for name in ("steps", "epochs", "minutes", "batch_size", "learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise DenoisingError(
+                    f"The training cannot run with {name} = {value}.", "Give a number above 0."
+                )
+        if min(self.patch_sizes, default=0) < 1:
+            raise DenoisingError(
+                f"There are no patches of {self.patch_size} pixels.", "Give a side above 0."
+            )
+        for name, limit in (("validation", 0.5), ("average", 0.99999)):
+            if not 0 <= getattr(self, name) <= limit:
+                raise DenoisingError(
+                    f"The training cannot run with {name} = {getattr(self, name)}.",
+                    f"Give a fraction from 0 to {limit}.",
+                )
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise DenoisingError(
+                    f'The {name} "{getattr(self, name)}" is not known.',
+                    f"Choose {' or '.join(known)}.",
+                )
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        """The noise range; one number is a range of no width."""
+        if isinstance(self.sigma, tuple | list):
+            low, high = self.sigma
+            return float(low), float(high)
+        return float(self.sigma), float(self.sigma)
+
+    @property
+    def patch_sizes(self) -> tuple[int, ...]:
+        """The patch sizes, in the order of the training."""
+        return self.patch_size if isinstance(self.patch_size, tuple) else (self.patch_size,)
+
+    def steps_in_all(self, steps_per_epoch: int) -> int | None:
+        """Return how many steps the training takes; None where minutes decide."""
+        if self.minutes is not None:
+            return None
+        if self.epochs is not None:
+            return max(1, round(self.epochs * steps_per_epoch))
+        return self.steps or _DEFAULT_STEPS
+
+    def patch_size_at(self, fraction: float) -> int:
+        """Return the patch size at a fraction (0 to 1) of the training."""
+        sizes = self.patch_sizes
+        return sizes[min(int(fraction * len(sizes)), len(sizes) - 1)]
+
+    def network_spec(self, data: TrainingData) -> NetworkSpec:
+        """Return the network that is trained on some data: RGB takes three channels."""
+        if isinstance(self.preset, NetworkSpec):
+            return self.preset
+        return replace(PRESETS[self.preset], channels=data.channels())
+
+
+def learning_rate(fraction: float, settings: TrainSettings) -> float:
+    """Return the learning rate at a fraction (0 to 1) of the training."""
+    warm_up = min(1.0, (fraction + _WARM_UP / 10) / _WARM_UP)
+    if settings.schedule == "constant":
+        return settings.learning_rate * warm_up
+    cosine = 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
+    return settings.learning_rate * warm_up * (_LAST_RATE + (1 - _LAST_RATE) * cosine)

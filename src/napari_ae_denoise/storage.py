@@ -1,0 +1,39 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_ae_denoise.errors import DenoisingError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; on success it takes the place of ``path``.
+
+    The temporary file lies in the same folder, so that the last step is one atomic rename: after
+    a crash, a full disk or a kill the old file is still whole.
+
+    Raises
+    ------
+    DenoisingError
+        If the file cannot be written; names the path and the system's reason.
+    """
+    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DenoisingError(
+            f"{path} could not be written: {error.strerror or error}.",
+            "Choose a folder that exists, may be written to and has space left.",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,320 @@
+"""The training loop: plain, seeded, stoppable; a generator that ends with a denoiser."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import math
+import threading
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_ae_denoise.card import Card, now, versions_now
+from napari_ae_denoise.checkpoint import TrainingState
+from napari_ae_denoise.denoiser import Denoiser
+from napari_ae_denoise.devices import choose_device, computing_in, spare_a_core, training_precision
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.sampling import Batch, PatchSampler, TrainingData
+from napari_ae_denoise.settings import TrainSettings, learning_rate
+
+__all__ = ["Progress", "TrainSettings", "train", "training_steps"]
+
+_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a training stands, after a step.
+
+    Parameters
+    ----------
+    step, steps : int
+        Steps done; steps in all (None where minutes decide).
+    epoch : int
+        Passes over the data done.
+    loss : float
+        Of the last batch.
+    learning_rate : float
+        Of the last step.
+    fraction : float
+        Done part of the whole, 0 to 1.
+    elapsed, remaining : float
+        Seconds; remaining is an estimate, NaN at the start.
+    validation_psnr, best_psnr : float
+        dB on held-out data, at the end of the last epoch and the best so far; NaN before.
+    noisy_psnr : float
+        dB of the noisy held-out data itself.
+    note : str
+        Why the training ended early, if it did.
+    """
+
+    step: int
+    steps: int | None
+    epoch: int
+    loss: float
+    learning_rate: float
+    fraction: float
+    elapsed: float
+    remaining: float
+    validation_psnr: float = math.nan
+    best_psnr: float = math.nan
+    noisy_psnr: float = math.nan
+    note: str = ""
+
+
+def train(
+    data: TrainingData,
+    settings: TrainSettings | None = None,
+    *,
+    start: Denoiser | None = None,
+    stop: threading.Event | None = None,
+    checkpoint: str | Path | None = None,
+) -> Denoiser:
+    """Train a denoiser; `training_steps`, drained."""
+    steps = training_steps(data, settings, start=start, stop=stop, checkpoint=checkpoint)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def training_steps(
+    data: TrainingData,
+    settings: TrainSettings | None = None,
+    *,
+    start: Denoiser | None = None,
+    stop: threading.Event | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_minutes: float = 5.0,
+) -> Generator[Progress, None, Denoiser]:
+    """Train a denoiser, step by step.
+
+    Parameters
+    ----------
+    data : TrainingData
+        What to train on.
+    settings : TrainSettings, optional
+        How.
+    start : Denoiser, optional
+        Go on from its weights (fine-tuning) instead of from random ones; its network replaces
+        the preset.
+    stop : threading.Event, optional
+        Once set, the training ends after the running step, with the best weights so far.
+    checkpoint : path-like, optional
+        File that the state of the training is kept in. If it is there, the training goes on
+        where that state stands.
+    checkpoint_minutes : float
+        How often it is written.
+
+    Yields
+    ------
+    Progress
+        After each step.
+
+    Returns
+    -------
+    Denoiser
+        With the weights that did best on the held-out data.
+
+    Raises
+    ------
+    DenoisingError
+        If data, settings and network do not fit, or the very first loss is not finite.
+    """
+    settings = settings or TrainSettings()
+    run = _Run(data, settings, start, checkpoint)
+    saved = time.monotonic()
+    note = ""
+    with spare_a_core():
+        for step in itertools.count(run.state.step):
+            if run.fraction >= 1 or (stop is not None and stop.is_set()):
+                break
+            rate = learning_rate(run.fraction, settings)
+            loss = run.step(step, rate)
+            if not math.isfinite(loss):
+                note = f"Stopped before step {step + 1}: the loss or its gradient was {loss}."
+                if run.state.step == 0:
+                    raise DenoisingError(
+                        f"The training cannot begin: the first loss is {loss}.",
+                        "Check the images for extreme values, or lower the learning rate.",
+                    )
+            elif run.at_end_of_epoch:
+                run.validate()
+            if checkpoint and time.monotonic() - saved > 60 * checkpoint_minutes:
+                run.state.save(checkpoint)
+                saved = time.monotonic()
+            yield run.progress(loss, rate, note)
+            if note:
+                break
+        if not run.at_end_of_epoch:
+            run.validate()  # the steps since the last epoch count as well
+        if checkpoint:
+            run.state.save(checkpoint)
+    return run.denoiser(note)
+
+
+class _Run:
+    """One training: what its steps share."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        settings: TrainSettings,
+        start: Denoiser | None,
+        checkpoint: str | Path | None,
+    ) -> None:
+        self.data, self.settings, self.start = data, settings, start
+        self.spec = start.network.spec if start else settings.network_spec(data)
+        self.normalization = start.card.normalization if start else settings.normalization
+        self.device = choose_device(settings.device)
+        self.precision = training_precision(self.device, settings.precision)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
+        self.network = network.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.sampler = PatchSampler(
+            data,
+            channels=self.spec.channels,
+            stride=network.stride,
+            normalization=self.normalization,
+            sigma=settings.sigma_range,
+            relative=settings.relative,
+            patch_size=settings.patch_sizes[0],
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            validation=settings.validation,
+        )
+        self.optimizer = _OPTIMIZERS[settings.optimizer](
+            self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.state = TrainingState(self.network, self.optimizer, average=settings.average)
+        if checkpoint and Path(checkpoint).exists():
+            self.state.load(checkpoint)
+        self.steps = settings.steps_in_all(self.sampler.steps_per_epoch)
+        self.held_out = self.sampler.validation_batches()
+        self.noisy_psnr = _psnr([(b.noisy, b) for b in self.held_out])
+        self.validation_psnr = math.nan
+        self._began = time.monotonic() - self.state.elapsed
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training, with those before a resumption."""
+        return time.monotonic() - self._began
+
+    @property
+    def fraction(self) -> float:
+        """Done part of the training, 0 to 1."""
+        if self.steps is not None:
+            return self.state.step / self.steps
+        return min(1.0, self.elapsed / (60 * (self.settings.minutes or 1)))
+
+    @property
+    def at_end_of_epoch(self) -> bool:
+        """Whether the last step was the last of an epoch, or of all."""
+        return (
+            self.state.step % self.sampler.steps_per_epoch == 0 or self.state.step == self.steps
+        )
+
+    def step(self, number: int, rate: float) -> float:
+        """Take one step and return the loss; a loss that is no finite number changes nothing."""
+        batch = self.sampler.batch(number, self.settings.patch_size_at(self.fraction))
+        noisy, target = (_tensor(side, self.device) for side in (batch.noisy, batch.target))
+        with computing_in(self.precision, self.device):
+            loss = self.settings.objective(self.network, noisy, target)
+        if not torch.isfinite(loss):
+            return loss.item()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        length = torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.settings.clip_norm
+        )
+        if not torch.isfinite(length):
+            return length.item()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.state.after_step()
+        self.state.elapsed = self.elapsed
+        return loss.item()
+
+    def validate(self) -> None:
+        """Score the averaged weights on the held-out data, and keep them if they are the best."""
+        with self.state.averaged(), torch.inference_mode():
+            with computing_in(self.precision, self.device):
+                made = [self.network(_tensor(b.noisy, self.device)) for b in self.held_out]
+        pairs = [(m.float().cpu().numpy(), b) for m, b in zip(made, self.held_out, strict=True)]
+        self.validation_psnr = _psnr(pairs)
+        self.state.keep_if_best(self.validation_psnr)
+
+    def progress(self, loss: float, rate: float, note: str) -> Progress:
+        """Return where the training stands."""
+        fraction, elapsed = self.fraction, self.elapsed
+        return Progress(
+            step=self.state.step,
+            steps=self.steps,
+            epoch=self.state.step // self.sampler.steps_per_epoch,
+            loss=loss,
+            learning_rate=rate,
+            fraction=fraction,
+            elapsed=elapsed,
+            remaining=elapsed * (1 - fraction) / fraction if fraction > 0 else math.nan,
+            validation_psnr=self.validation_psnr,
+            best_psnr=self.state.best_psnr,
+            noisy_psnr=self.noisy_psnr,
+            note=note,
+        )
+
+    def denoiser(self, note: str) -> Denoiser:
+        """Return the denoiser with the best weights so far."""
+        network = ConvAutoencoder(self.spec)
+        network.load_state_dict(self.state.best)
+        settings, state = self.settings, self.state
+        metrics = {"validation_psnr": state.best_psnr, "noisy_psnr": self.noisy_psnr}
+        synthetic = self.data.kind == "clean"
+        card = Card(
+            network=self.spec,
+            normalization=self.normalization,
+            name=settings.name,
+            objective=settings.objective.reconstruction,
+            data_kind=self.data.kind,
+            sigma=settings.sigma_range if synthetic else None,
+            sigma_relative=settings.relative and synthetic,
+            axes=self.sampler.axes,
+            metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
+            training={
+                **_plain(settings),
+                "steps_done": state.step,
+                "seconds": round(state.elapsed, 1),
+                "started_from": self.start.card.name if self.start else "",
+                "note": note,
+            },
+            versions=versions_now(),
+            created=now(),
+        )
+        return Denoiser(network, card)
+
+
+def _psnr(pairs: list[tuple[np.ndarray[Any, Any], Batch]]) -> float:
+    """Return the PSNR in dB of all made patches together, in units of the images' data range."""
+    error = [((m - b.target) ** 2).mean(axis=(1, 2, 3)) * b.unit**2 for m, b in pairs]  # (N,) each
+    mean = float(np.concatenate(error).mean())
+    return -10 * math.log10(mean) if mean > 0 else math.inf
+
+
+def _tensor(batch: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    return torch.from_numpy(batch).to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _plain(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings as what json can hold."""
+    return {k: v for k, v in asdict(settings).items() if v is not None}
