@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from skimage.io import imread
 from skimage.transform import downscale_local_mean
 
@@ -40,6 +42,10 @@ def clean_images(folders: list[Path], *, rgb: bool, halves: bool) -> list[np.nda
     return images
 
 
+def _newer(path: Path, than: Path) -> bool:
+    return not than.exists() or path.stat().st_mtime > than.stat().st_mtime
+
+
 def main() -> None:
     """Train, print a line a minute, save the best model."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -57,9 +63,12 @@ def main() -> None:
     parser.add_argument("--patches", type=int, nargs="+", default=[64, 96, 128])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--loss", default="l1")
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--optimizer", default="muon")
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
 
+    torch.set_num_threads(args.threads)
     images = clean_images(args.folders, rgb=args.rgb, halves=args.halves)
     megapixels = sum(i.shape[0] * i.shape[1] for i in images) / 1e6
     print(f"{len(images)} images, {megapixels:.1f} megapixels", flush=True)
@@ -78,11 +87,14 @@ def main() -> None:
         batch_size=args.batch,
         patch_size=tuple(args.patches),
         learning_rate=args.rate,
+        schedule="trapezoid",
+        optimizer=args.optimizer,
         validation=0.02,
         name=args.name,
     )
     data = TrainingData(clean=images, axes="YXC" if args.rgb else "YX")
     state = args.out.with_suffix(".state")
+    trunk = args.out.with_suffix(".trunk.state")  # before the rate falls: what a longer run needs
     steps = training_steps(data, settings, checkpoint=state, checkpoint_minutes=5)
     said = 0.0
     while True:
@@ -91,6 +103,8 @@ def main() -> None:
         except StopIteration as end:
             denoiser = end.value
             break
+        if progress.fraction < 0.75 and state.exists() and _newer(state, trunk):
+            shutil.copy2(state, trunk)
         if time.monotonic() - said > 60:
             said = time.monotonic()
             print(

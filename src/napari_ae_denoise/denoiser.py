@@ -19,7 +19,7 @@ from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
-from napari_ae_denoise.normalization import GreyMap
+from napari_ae_denoise.normalization import GreyMap, check_real
 from napari_ae_denoise.prediction import Prediction, PredictSettings, TileProgress, predict
 
 _LARGEST_NETWORK = 500_000_000  # parameters
@@ -178,9 +178,7 @@ class Denoiser:
         """
         settings = PredictSettings(tile, device, precision, strength, dtype)
         if is_dask(image):
-            from napari_ae_denoise.lazy import predict_lazily
-
-            return predict_lazily(self, image, axes, settings, code=False)
+            return self._lazily(image, axes, settings, code=False)
         steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
         return drain(steps, on_progress).denoised
 
@@ -204,13 +202,17 @@ class Denoiser:
         """
         settings = PredictSettings(tile, device, precision)
         if is_dask(image):
-            from napari_ae_denoise.lazy import predict_lazily
-
-            return predict_lazily(self, image, axes, settings, code=True)
+            return self._lazily(image, axes, settings, code=True)
         steps = self.predict_steps(
             image, axes=axes, settings=settings, denoised=False, code=True, stop=stop
         )
         return drain(steps, on_progress).code
+
+    def _lazily(self, image: Any, axes: str | None, settings: PredictSettings, *, code: bool) -> Any:
+        from napari_ae_denoise.lazy import predict_lazily
+
+        layout, maps = self.resolve(image, axes)
+        return predict_lazily(self.network, image, layout, maps, settings, code=code)
 
     def predict_steps(
         self,
@@ -238,7 +240,12 @@ class Denoiser:
         return prediction
 
     def decode(
-        self, code: npt.ArrayLike, *, like: Any = None, axes: str | None = None
+        self,
+        code: npt.ArrayLike,
+        *,
+        like: Any = None,
+        axes: str | None = None,
+        device: str = "auto",
     ) -> npt.NDArray[Any]:
         """Make an image from a latent code, ``r = g(h)``.
 
@@ -252,6 +259,8 @@ class Denoiser:
             fixed normalization).
         axes : str, optional
             Axes of ``like``.
+        device : str
+            See `choose_device`.
 
         Returns
         -------
@@ -265,8 +274,9 @@ class Denoiser:
         """
         from napari_ae_denoise.latent import decode
 
-        layout, maps = (None, None) if like is None else self.resolve(like, axes)
-        return decode(self, np.asarray(code, np.float32), like, layout, maps)
+        layout, maps = (None, []) if like is None else self.resolve(like, axes)
+        values = np.asarray(code, np.float32)
+        return decode(self.network, values, device=device, like=like, layout=layout, maps=maps)
 
     def resolve(self, image: Any, axes: str | None) -> tuple[PlaneLayout, list[GreyMap]]:
         """Return how this denoiser sees an image: its planes and its grey maps.
@@ -277,15 +287,7 @@ class Denoiser:
             If the image is complex, empty, constant or all NaN, or its axes or channels do not
             fit.
         """
-        if np.iscomplexobj(image):
-            raise DenoisingError(
-                f"The image holds complex numbers ({image.dtype}).",
-                "Denoise its real and imaginary parts one by one.",
-            )
-        if not np.issubdtype(image.dtype, np.number) and image.dtype != np.bool_:
-            raise DenoisingError(
-                f"The image holds no numbers but {image.dtype}.", "Choose an image of numbers."
-            )
+        check_real(image)
         layout = plane_layout(image.shape, axes, network_channels=self.card.network.channels)
         return layout, self.card.normalization.of_image(image, layout)
 

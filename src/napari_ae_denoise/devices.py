@@ -164,17 +164,25 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-@contextlib.contextmanager
-def spare_a_core() -> Iterator[None]:
+def spare_a_core() -> contextlib.AbstractContextManager[None]:
     """Compute on all cores but one, which stays for the window and for reading files.
 
     torch with one thread per core waits, spinning, for the one that another process has displaced:
-    seen to be ten times slower. Its thread count belongs to the calling thread, so this stands
-    around the work, in the thread that does it. ``OMP_NUM_THREADS``, if set, is obeyed.
+    seen to be ten times slower. ``OMP_NUM_THREADS``, if set, is obeyed.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return using_threads(int(asked) if asked.isdigit() and int(asked) else max(1, cpu_count() - 1))
+
+
+@contextlib.contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Let torch compute with some number of threads.
+
+    The number belongs to the calling thread: this stands around the work, in the thread that does
+    it.
     """
     before = torch.get_num_threads()
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    torch.set_num_threads(int(asked) if asked.isdigit() and int(asked) else max(1, cpu_count() - 1))
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -51,6 +51,25 @@ class GreyMap:
         return to_dtype(work, dtype)
 
 
+def check_real(image: Any) -> None:
+    """Refuse arrays whose elements are no real numbers.
+
+    Raises
+    ------
+    DenoisingError
+        If they are complex, text, records or objects.
+    """
+    if np.iscomplexobj(image):
+        raise DenoisingError(
+            f"The image holds complex numbers ({image.dtype}).",
+            "Take its real and imaginary parts, or its magnitude, one by one.",
+        )
+    if not np.issubdtype(image.dtype, np.number) and image.dtype != np.bool_:
+        raise DenoisingError(
+            f"The image holds no numbers but {image.dtype}.", "Choose an image of numbers."
+        )
+
+
 def to_dtype(values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Return float values in another dtype; integers are rounded and clipped, never wrapped."""
     dtype = np.dtype(dtype)
@@ -158,12 +177,13 @@ class Normalization:
 
     def _of_group(self, image: Any, layout: PlaneLayout, channel: int | None) -> GreyMap:
         sample = sample_values(image, layout, channel)
-        if np.isfinite(sample).any() and sample.min() < sample.max():
-            return self.of_values(sample)
+        finite = sample[np.isfinite(sample)]
+        if finite.size and finite.min() < finite.max():
+            return self.of_values(finite)
         if isinstance(image, np.ndarray):  # a few pixels may differ outside the sample
             return self.of_values(image)
-        if sample.size and np.isfinite(sample[0]):  # all of a lazy image is too much to read
-            level = float(sample[0])
+        if finite.size:  # all of a lazy image is too much to read
+            level = float(finite[0])
             return GreyMap(level, max(abs(level), 1.0), fill=level)
         return self.of_values(sample)
 
@@ -187,23 +207,26 @@ def sample_values(
     ndarray
         (at most about a million,) values in the image's dtype.
     """
+    windows = sample_windows(image, layout, channel)
+    return np.concatenate([layout.read(image, *window).ravel() for window in windows])
+
+
+def sample_windows(
+    image: Any, layout: PlaneLayout, channel: int | None = None
+) -> list[tuple[int, slice, slice]]:
+    """Return windows (plane, rows, columns) of an image that stand for all of it.
+
+    All of a small image in memory; else windows spread by a fixed seed, about a million pixels in
+    all. The parameters are those of `sample_values`.
+    """
     planes = np.arange(layout.planes)
     if channel is not None:
         at = layout.stack_axes.index("C")
         planes = planes[np.unravel_index(planes, layout.stack_shape)[at] == channel]
     height, width = layout.plane_shape
-    whole = planes.size * height * width * layout.plane_channels
-    if isinstance(image, np.ndarray) and whole <= _SAMPLE_PIXELS:
-        windows = [(int(p), slice(None), slice(None)) for p in planes]
-    else:
-        windows = _windows(planes, height, width, layout.plane_channels)
-    return np.concatenate([layout.read(image, *w).ravel() for w in windows])
-
-
-def _windows(
-    planes: npt.NDArray[Any], height: int, width: int, channels: int
-) -> list[tuple[int, slice, slice]]:
-    """Return windows of some planes, spread by a fixed seed."""
+    channels = layout.plane_channels
+    if isinstance(image, np.ndarray) and planes.size * height * width * channels <= _SAMPLE_PIXELS:
+        return [(int(p), slice(None), slice(None)) for p in planes]
     rng = np.random.default_rng(0)
     side_y, side_x = min(_SAMPLE_WINDOW, height), min(_SAMPLE_WINDOW, width)
     count = max(1, _SAMPLE_PIXELS // (side_y * side_x * channels))

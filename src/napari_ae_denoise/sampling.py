@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_ae_denoise.axes import PlaneLayout, plane_layout
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import GreyMap, Normalization, sample_values
+from napari_ae_denoise.normalization import GreyMap, Normalization, check_real, sample_values
 
 Kind = Literal["clean", "pairs", "two noisy"]
 Array = Any  # numpy, dask or zarr
@@ -62,10 +62,8 @@ class TrainingData:
                 "Give two images of each thing, in the same order.",
             )
         for number, (a, b) in enumerate(zip(first, second, strict=True)):
-            if np.iscomplexobj(a) or np.iscomplexobj(b):
-                raise DenoisingError(
-                    f"Image {number} holds complex numbers.", "Give its real part or its magnitude."
-                )
+            for image in (a, b):
+                check_real(image)
             if a.shape != b.shape:
                 raise DenoisingError(
                     f"The two images of pair {number} differ in shape: {a.shape} and {b.shape}.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Literal
 
 from napari_ae_denoise.errors import DenoisingError
@@ -15,7 +16,11 @@ from napari_ae_denoise.sampling import TrainingData
 _DEFAULT_STEPS = 1000
 _WARM_UP = 0.02  # of the training
 _LAST_RATE = 0.01  # of the learning rate
-_CHOICES = {"optimizer": ("adam", "adamw"), "schedule": ("cosine", "constant")}
+_FALL = 0.25  # of the training, at the end of a trapezoid
+_CHOICES = {
+    "optimizer": ("muon", "adam", "adamw"),
+    "schedule": ("cosine", "trapezoid", "constant"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,14 @@ class TrainSettings:
         training, with fewer patches a step as they grow.
     learning_rate : float
         Its highest value.
-    schedule : {"cosine", "constant"}
-        ``cosine``: warm-up, then down to 1 % along a half cosine.
-    optimizer : {"adam", "adamw"}
-        AdamW with ``weight_decay``.
+    schedule : {"cosine", "trapezoid", "constant"}
+        ``cosine``: warm-up, then down to 1 % along a half cosine. ``trapezoid``: constant after
+        the warm-up, and down to 1 % in the last quarter; the state before that can be gone on
+        from with a longer training.
+    optimizer : {"muon", "adam", "adamw"}
+        `Muon` learns a convolutional network in about half the steps of Adam.
     weight_decay : float
-        AdamW only.
+        Decoupled; for Muon and AdamW.
     clip_norm : float
         Longest gradient that is followed at its full length.
     average : float
@@ -76,8 +83,8 @@ class TrainSettings:
     batch_size: int = 16
     patch_size: int | tuple[int, ...] = 64
     learning_rate: float = 1e-3
-    schedule: Literal["cosine", "constant"] = "cosine"
-    optimizer: Literal["adam", "adamw"] = "adam"
+    schedule: Literal["cosine", "trapezoid", "constant"] = "cosine"
+    optimizer: Literal["muon", "adam", "adamw"] = "muon"
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     average: float = 0.999
@@ -93,6 +100,11 @@ class TrainSettings:
         if isinstance(self.preset, str) and self.preset not in PRESETS:
             raise DenoisingError(
                 f'There is no preset "{self.preset}".', f"Choose one of {', '.join(PRESETS)}."
+            )
+        if isinstance(self.sigma, tuple | list) and len(self.sigma) != 2:
+            raise DenoisingError(
+                f"The noise range {self.sigma} does not have two ends.",
+                "Give two numbers, the smaller one first, or one number.",
             )
         low, high = self.sigma_range
         if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
@@ -111,6 +123,13 @@ class TrainSettings:
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise DenoisingError(
                     f"The training cannot run with {name} = {value}.", "Give a number above 0."
+                )
+        for name in ("steps", "batch_size", "seed"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Integral) and value >= 0):
+                raise DenoisingError(
+                    f"The training cannot run with {name} = {value}.",
+                    "Give a whole number that is not negative.",
                 )
         if min(self.patch_sizes, default=0) < 1:
             raise DenoisingError(
@@ -166,6 +185,9 @@ def learning_rate(fraction: float, settings: TrainSettings) -> float:
     """Return the learning rate at a fraction (0 to 1) of the training."""
     warm_up = min(1.0, (fraction + _WARM_UP / 10) / _WARM_UP)
     if settings.schedule == "constant":
-        return settings.learning_rate * warm_up
-    cosine = 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
-    return settings.learning_rate * warm_up * (_LAST_RATE + (1 - _LAST_RATE) * cosine)
+        left = 1.0
+    elif settings.schedule == "trapezoid":
+        left = min(1.0, (1 - min(fraction, 1.0)) / _FALL)
+    else:
+        left = 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
+    return settings.learning_rate * warm_up * (_LAST_RATE + (1 - _LAST_RATE) * left)

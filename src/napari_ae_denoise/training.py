@@ -23,12 +23,11 @@ from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.devices import choose_device, computing_in, spare_a_core, training_precision
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.optimizers import OPTIMIZERS
 from napari_ae_denoise.sampling import Batch, PatchSampler, TrainingData
 from napari_ae_denoise.settings import TrainSettings, learning_rate
 
 __all__ = ["Progress", "TrainSettings", "train", "training_steps"]
-
-_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +193,7 @@ class _Run:
             seed=settings.seed,
             validation=settings.validation,
         )
-        self.optimizer = _OPTIMIZERS[settings.optimizer](
+        self.optimizer = OPTIMIZERS[settings.optimizer](
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.state = TrainingState(self.network, self.optimizer, average=settings.average)

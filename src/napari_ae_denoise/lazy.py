@@ -1,0 +1,148 @@
+"""Denoising dask arrays: lazily, block by block, each block exact whatever the chunks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.devices import using_threads
+from napari_ae_denoise.prediction import FILL_RADIUS, PredictSettings, TileRunner, plane_map
+from napari_ae_denoise.tiling import Span, Tile
+
+if TYPE_CHECKING:
+    from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.normalization import GreyMap
+
+_LARGEST_BLOCK = 1024  # pixels along Y and X: several blocks are in memory at once
+
+
+def predict_lazily(
+    network: ConvAutoencoder,
+    image: Any,
+    layout: PlaneLayout,
+    maps: Sequence[GreyMap],
+    settings: PredictSettings,
+    *,
+    code: bool,
+) -> Any:
+    """Return the denoised image, or its code, as a dask array.
+
+    Parameters
+    ----------
+    network, image, layout, maps, settings
+        See `predict`; the image is a dask array.
+    code : bool
+        Whether to make the code instead of the denoised image.
+
+    Returns
+    -------
+    dask array
+        As `predict` returns it. Each block reads its own halo of neighbours from the image.
+    """
+    import dask.array as da
+
+    runner = TileRunner(network, settings)
+    dtype = np.dtype(np.float32 if code else settings.dtype or image.dtype)
+    colours = "C" if layout.joint and "C" in layout.axes else ""
+    order = layout.stack_axes + colours + "YX"
+    seen = da.moveaxis(image, [layout.axes.index(a) for a in order], range(len(order)))
+    if layout.has_alpha:
+        seen = seen[(slice(None),) * order.index("C") + (slice(layout.channels),)]
+    margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
+    depth = runner.halo + margin
+    plane = [
+        _chunks(size, min(runner.tile, _LARGEST_BLOCK), runner.stride, depth)
+        for size in layout.plane_shape
+    ]
+    seen = seen.rechunk({**{-2: plane[0], -1: plane[1]}, **({-3: -1} if colours else {})})
+    stack = len(layout.stack_axes)
+    block = functools.partial(_block, runner, layout, maps, dtype, seen.chunks, margin, code)
+    along = {len(order) - 2 + axis: depth if len(plane[axis]) > 1 else 0 for axis in (0, 1)}
+    wide = da.overlap.overlap(
+        seen, {**dict.fromkeys(range(len(order)), 0), **along}, "none", allow_rechunk=False
+    )
+    if code:
+        down = tuple(tuple(-(-n // runner.stride) for n in sizes) for sizes in plane)
+        return da.map_blocks(
+            block,
+            wide,
+            dtype=dtype,
+            chunks=((network.spec.code_width,), *seen.chunks[:stack], *down),
+            drop_axis=[stack] if colours else [],
+            new_axis=[0],
+            meta=np.empty((0,) * (stack + 3), dtype),
+        )
+    made = da.map_blocks(
+        block, wide, dtype=dtype, chunks=seen.chunks, meta=np.empty((0,) * len(order), dtype)
+    )
+    if layout.has_alpha:
+        from napari_ae_denoise.normalization import to_dtype
+
+        alpha = image[(slice(None),) * layout.axes.index("C") + (slice(-1, None),)]
+        alpha = alpha if dtype == alpha.dtype else alpha.map_blocks(to_dtype, dtype, dtype=dtype)
+        alpha = da.moveaxis(alpha, [layout.axes.index(a) for a in order], range(len(order)))
+        made = da.concatenate([made, alpha], axis=order.index("C"))
+    return da.moveaxis(made, range(len(order)), [layout.axes.index(a) for a in order])
+
+
+def _chunks(size: int, tile: int, stride: int, depth: int) -> tuple[int, ...]:
+    """Cut an axis into chunks that are multiples of the stride and at least as wide as the depth.
+
+    dask takes the overlap from the direct neighbours only. A last chunk that would be narrower is
+    joined to the one before.
+    """
+    step = -(-max(tile, depth, 1) // stride) * stride
+    whole, rest = divmod(size, step)
+    if not whole:
+        return (size,)
+    if rest and rest < depth + stride:
+        return (*[step] * (whole - 1), step + rest)
+    return (*[step] * whole, *([rest] if rest else []))
+
+
+def _block(
+    runner: TileRunner,
+    layout: PlaneLayout,
+    maps: Sequence[GreyMap],
+    dtype: np.dtype[Any],
+    chunks: tuple[tuple[int, ...], ...],
+    margin: int,
+    code: bool,
+    window: npt.NDArray[Any],
+    block_info: Any = None,
+) -> npt.NDArray[Any]:
+    """Compute one block; ``window`` is (stack..., [C,] Y, X) with its neighbours' pixels."""
+    place = block_info[0]["chunk-location"]
+    spans, inside = [], []
+    for axis in (-2, -1):
+        number, sizes = place[axis], chunks[axis]
+        start = sum(sizes[:number])
+        span = Span(
+            sum(sizes), start, start + sizes[number], runner.stride, runner.halo, margin
+        )
+        first = 0 if number == 0 else start - runner.halo - margin  # of the window
+        spans.append(span)
+        inside.append(slice(span.read.start - first, span.read.stop - first))
+    tile = Tile(*spans)
+    stack = len(layout.stack_axes)
+    read = window[..., inside[0], inside[1]]
+    planes = read.reshape(-1, layout.plane_channels, *read.shape[-2:])
+    origin = [sum(chunks[a][: place[a]]) for a in range(stack)]
+    here = window.shape[:stack]
+    made = []
+    with using_threads(1):  # dask computes several blocks at once
+        for number, plane in enumerate(planes):
+            index = [o + int(i) for o, i in zip(origin, np.unravel_index(number, here), strict=True)]
+            whole = int(np.ravel_multi_index(index, layout.stack_shape)) if stack else 0
+            grey_map = plane_map(maps, layout, whole)
+            images, codes, _ = runner([plane], tile, [grey_map], dtype, image=not code, code=code)
+            made.append(codes[0] if codes is not None else images[0])
+    result = np.stack(made)  # (planes, channels, Y, X)
+    if code:
+        return result.swapaxes(0, 1).reshape(-1, *here, *result.shape[-2:])
+    return result.reshape(*window.shape[: window.ndim - 2], *result.shape[-2:])
