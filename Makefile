@@ -1,0 +1,59 @@
+# Two commands: `make demo` and `make test`. Each does all its own set-up.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo $$p && break; done)
+QT ?= pyqt6
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(QT)
+XVFB := xvfb-run -a -s "-screen 0 1400x900x24"
+# One thread a core less than there are: see devices.py. The tests ask for one, to be repeatable.
+ONE_THREAD := OMP_NUM_THREADS=1
+
+.PHONY: help demo test test-core test-panels lint format bench screenshots clean
+
+help:
+	@echo "make demo         open napari on a noisy micrograph, denoised (a picture, without a display)"
+	@echo "make test         run the whole test suite, the panels in a real viewer"
+	@echo "make lint         ruff and mypy"
+	@echo "make bench        short forms of the benchmarks"
+	@echo "make screenshots  pictures of the panels for the docs"
+
+$(READY): pyproject.toml constraints.txt scripts/install.sh
+	PYTHON="$(PYTHON)" VENV="$(VENV)" QT="$(QT)" sh scripts/install.sh
+	@touch $@
+
+demo: $(READY)
+	@sh scripts/system-libraries.sh window || true
+	$(BIN)/napari-ae-denoise demo
+
+test: test-core test-panels
+
+# The core must work without napari and Qt: here both cannot be imported.
+test-core: $(READY)
+	$(ONE_THREAD) WITHOUT_WINDOW=1 $(BIN)/python -m pytest tests --ignore=tests/_qt \
+		-p no:napari -p no:pytest-qt
+
+test-panels: $(READY)
+	sh scripts/system-libraries.sh virtual-display
+	$(ONE_THREAD) LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python -m pytest tests/_qt
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python benchmarks/training.py --seconds 20
+
+screenshots: $(READY)
+	sh scripts/system-libraries.sh virtual-display
+	LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python scripts/screenshots.py docs/images
+
+clean:
+	rm -rf $(VENV) demo-output build dist

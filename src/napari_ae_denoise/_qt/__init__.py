@@ -1,0 +1,1 @@
+"""The panels: the only part that knows napari and Qt."""

@@ -1,0 +1,176 @@
+"""The panel *Denoise*."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox, LineEdit
+
+from napari_ae_denoise._qt.forms import (
+    device_field,
+    duration,
+    field,
+    fold,
+    form,
+    layer_field,
+    note,
+    on_change,
+)
+from napari_ae_denoise._qt.layers import add_image, take
+from napari_ae_denoise._qt.model_files import ModelFiles
+from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
+from napari_ae_denoise._qt.shelf import shelf_of
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.prediction import PredictSettings, TileProgress
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_ae_denoise._qt.worker import MakeSteps
+    from napari_ae_denoise.denoiser import Denoiser
+
+
+class DenoiseWidget(Panel):
+    """Denoises an image layer with a model, tile by tile."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(
+            viewer,
+            start="Denoise",
+            stop="Cancel",
+            tooltips=(
+                "Run the model over the whole image.",
+                "Cancel after the running tile and keep the finished ones.",
+            ),
+        )
+        self.shelf = shelf_of(viewer)
+        self.layer = layer_field(viewer, "layer", "Image", "The image layer to denoise.")
+        self.axes = LineEdit(name="axes", label="Axes")
+        self.model = ComboBox(
+            name="model",
+            label="Model",
+            tooltip="A bundled model, one trained here, or one opened from a file.",
+            choices=lambda _: self.shelf.names(),
+        )
+        self.card_note = note()
+        self.files = ModelFiles(self.chosen_model, self.shelf)
+        self.files.said.connect(self.bar.status.setText)
+        self.files.failed.connect(self.show_problem)
+        self.denoised = field("denoised", True, "Denoised image", "Add the denoised image.")
+        self.latent = field(
+            "latent",
+            False,
+            "Latent code",
+            "Add what the encoder makes of the image: a stack of channels at a coarser grid, "
+            "which lies exactly over the image.",
+        )
+        self.noise = field(
+            "noise", False, "Removed noise", "Add image minus denoised: look for structure in it."
+        )
+        self.strength = field(
+            "strength",
+            100.0,
+            "Strength (%)",
+            "100 %: all of the denoising. 0 %: the image itself.",
+            min=0.0,
+            max=100.0,
+            widget_type="FloatSlider",
+        )
+        self.device = device_field()
+        self.tile = field(
+            "tile",
+            0,
+            "Tile (pixels)",
+            "Side of the tiles. 0 chooses it by the free memory. The result is the same.",
+            min=0,
+            max=16384,
+        )
+        self.form = form(self.layer, self.axes, self.model)
+        self.lay_out(
+            self.form,
+            self.card_note,
+            self.files,
+            form(self.denoised, self.latent, self.noise, self.strength),
+            fold("More settings", form(self.device, self.tile)),
+            layer_fields=(self.layer,),
+        )
+        follow_axes(self.layer, self.axes)
+        on_change([self.model], self._show_card)
+        self.shelf.changed.connect(self._follow_shelf)
+        self._show_card()
+
+    # ---- the form
+
+    def read(self) -> DenoiseChoices:
+        """Return what the form says."""
+        source = take(self.chosen_layer(self.layer), self.axes.value)
+        if not (self.denoised.value or self.latent.value or self.noise.value):
+            raise DenoisingError(
+                "Nothing is chosen to be made.",
+                "Tick the denoised image, the latent code or the removed noise.",
+            )
+        return DenoiseChoices(
+            source=source,
+            denoiser=self.chosen_model(),
+            settings=PredictSettings(
+                tile=self.tile.value or "auto",
+                device=self.device.value,
+                strength=self.strength.value / 100,
+            ),
+            denoised=self.denoised.value,
+            code=self.latent.value,
+            noise=self.noise.value,
+        )
+
+    def prepare(self) -> MakeSteps:
+        """Return the job of denoising."""
+        choices = self.read()
+        return lambda stop: denoise_steps(choices, stop)
+
+    def chosen_model(self) -> Denoiser:
+        """Return the denoiser that is chosen."""
+        if self.model.value is None:
+            raise DenoisingError(
+                "There is no model yet.", "Train one in the Train panel, or press Open model."
+            )
+        return self.shelf.get(self.model.value)
+
+    def _follow_shelf(self, newest: str) -> None:
+        self.model.reset_choices()
+        self.model.value = newest
+
+    def _show_card(self) -> None:
+        """Say in a line what the chosen model is."""
+        if self.model.value is None:
+            self.card_note.setText("Train a model, or open one.")
+            return
+        card = self.shelf.get(self.model.value).card
+        colours = "RGB" if card.network.channels == 3 else f"{card.network.channels} channel"
+        unit = "% of the range" if card.sigma_relative else "grey values"
+        factor = 100 if card.sigma_relative else 1
+        sigma = (
+            f", sigma {card.sigma[0] * factor:g} to {card.sigma[1] * factor:g} {unit}"
+            if card.sigma
+            else ""
+        )
+        quality = card.metrics.get("validation_psnr", math.nan)
+        rated = "" if math.isnan(quality) else f", {quality:.1f} dB when trained"
+        self.card_note.setText(f"{card.network.style}, {colours}{sigma}{rated}")
+
+    # ---- the job
+
+    def show_progress(self, progress: TileProgress) -> None:
+        """Show a tile."""
+        self.bar.show_progress(
+            progress.done / progress.total,
+            f"Tile {progress.done} of {progress.total}, {duration(progress.remaining)} left",
+        )
+
+    def show_result(self, result: Made) -> None:
+        """Add the layers."""
+        added = [add_image(self.viewer, **kwargs).name for kwargs in result.layers]
+        self.bar.status.setText(
+            f"Added {', '.join(added)}. {result.summary}" if added else result.summary
+        )

@@ -1,0 +1,175 @@
+"""Form fields: magicgui widgets made one by one, and the parts that panels share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from magicgui.widgets import ComboBox, Container, Select, create_widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_ae_denoise._qt.worker import JobState
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import ViewerModel
+
+
+def field(name: str, value: Any, label: str, tooltip: str, **options: Any) -> Any:
+    """Return a widget for a value: a number, a text, a flag, or one of ``choices``.
+
+    magicgui's form of a whole dataclass drops the defaults, so fields are made one by one.
+    """
+    annotation = options.pop("annotation", type(value))
+    return create_widget(
+        value=value,
+        annotation=Annotated[annotation, {"tooltip": tooltip, **options}],
+        name=name,
+        label=label,
+    )
+
+
+def layer_field(
+    viewer: ViewerModel, name: str, label: str, tooltip: str, *, several: bool = False
+) -> ComboBox | Select:
+    """Return a choice among the image layers of a viewer, the newest first."""
+
+    def images(_widget: Any) -> list[tuple[str, Layer]]:
+        return [
+            (layer.name, layer)
+            for layer in reversed(viewer.layers)
+            if type(layer).__name__ == "Image"
+        ]
+
+    kind = Select if several else ComboBox
+    return kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
+
+
+def form(*fields: Any) -> Container:
+    """Return labelled rows of fields."""
+    made = Container(widgets=fields, labels=True)
+    made.margins = (0, 0, 0, 0)
+    for widget in fields:
+        _let_shrink(widget)
+    return made
+
+
+def row(label: str, *fields: Any) -> Container:
+    """Return several fields that share one labelled row."""
+    made = Container(widgets=fields, labels=False, layout="horizontal", label=label)
+    made.margins = (0, 0, 0, 0)
+    for widget in fields:
+        _let_shrink(widget)
+    return made
+
+
+def note() -> QLabel:
+    """Return a line of explanation that is wrapped, never cut."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setContentsMargins(6, 0, 6, 4)
+    return label
+
+
+def _let_shrink(widget: Any) -> None:
+    """Let long layer and model names be cut, rather than the panel."""
+    native = widget.native
+    if isinstance(native, QComboBox):
+        native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        native.setMinimumContentsLength(10)
+
+
+def fold(title: str, *contents: Any) -> QCollapsible:
+    """Return a section that is folded away until it is pressed."""
+    section = QCollapsible(title, collapsedIcon="▸", expandedIcon="▾")
+    section.setDuration(0)
+    for content in contents:
+        section.addWidget(getattr(content, "native", content))
+    return section
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: "8 s", "3 min 20 s", "2 h 5 min"."""
+    if not math.isfinite(seconds):
+        return "an unknown time"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class JobBar(QWidget):
+    """Start and stop buttons, progress, and one line that says what is going on."""
+
+    def __init__(self, start: str, stop: str, tooltips: Sequence[str]) -> None:
+        super().__init__()
+        self._start_text = start
+        self.start_button, self.stop_button = QPushButton(start), QPushButton(stop)
+        for button, tooltip in zip((self.start_button, self.stop_button), tooltips, strict=True):
+            button.setToolTip(tooltip)
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 1000)
+        self.progress.setTextVisible(False)
+        self.progress.setMaximumHeight(10)
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        buttons = QHBoxLayout()
+        buttons.setContentsMargins(0, 0, 0, 0)
+        buttons.addWidget(self.start_button, 2)
+        buttons.addWidget(self.stop_button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(buttons)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.status)
+        self.show_state(JobState.IDLE)
+
+    def show_state(self, state: JobState) -> None:
+        """Enable what can be pressed now."""
+        idle = state is JobState.IDLE
+        self.start_button.setEnabled(idle)
+        self.stop_button.setEnabled(state is JobState.RUNNING)
+        self.progress.setRange(0, 1000)
+        if idle:
+            self.progress.setValue(0)
+        if state is JobState.CANCELLING:
+            self.status.setText("Stopping …")
+
+    def show_progress(self, fraction: float, text: str) -> None:
+        """Show how far the job is (0 to 1) and a line of text."""
+        self.progress.setValue(round(1000 * min(max(fraction, 0.0), 1.0)))
+        self.status.setText(text)
+
+
+def on_change(widgets: Sequence[Any], react: Callable[[], None]) -> None:
+    """Call a function without arguments whenever one of some magicgui widgets changes."""
+    for widget in widgets:
+        widget.changed.connect(lambda *_: react())
+
+
+def device_field() -> ComboBox:
+    """Return a choice among the devices that there are, with their free memory."""
+    from napari_ae_denoise.devices import available_devices
+
+    choices = [("automatic", "auto"), *((str(d), d.name) for d in available_devices())]
+    return ComboBox(
+        name="device",
+        label="Device",
+        tooltip="Where to compute. Automatic takes a GPU if there is one.",
+        choices=choices,
+        value="auto",
+    )

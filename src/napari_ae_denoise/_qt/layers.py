@@ -1,0 +1,240 @@
+"""Layers: what is taken from one at the start of a job, and how results lie over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.axes import AXIS_LETTERS, guess_axes, is_rgb
+from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+    from napari.viewer import ViewerModel
+
+# What people call axes; single letters are taken as they are.
+_WORDS = {"time": "T", "channel": "C", "channels": "C", "plane": "Z", "depth": "Z", "frame": "T"}
+_CODE_LABEL = "code"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A snapshot of an image layer; the layer may be renamed, moved or removed afterwards.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    image : array
+        numpy, dask or zarr; for multiscale layers the finest level.
+    axes : str
+        One letter per axis of ``image``.
+    rgb : bool
+        Whether the layer shows its last axis as colours.
+    transforms : dict
+        scale, translate, rotate, shear, affine, units and axis_labels, as napari takes them.
+    linear : ndarray
+        (ndim, ndim): how a step in pixels moves a point, before ``affine``.
+    look : dict
+        Colormap and contrast limits.
+    """
+
+    name: str
+    image: Any
+    axes: str
+    rgb: bool
+    transforms: dict[str, Any]
+    linear: npt.NDArray[np.float64]
+    look: dict[str, Any]
+
+    def denoised_layer(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Return what `Image` takes for a result of the same shape."""
+        return {
+            "data": data,
+            "name": name,
+            "rgb": self.rgb,
+            "metadata": metadata,
+            **self.transforms,
+            **self.look,
+        }
+
+    def noise_layer(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Return what `Image` takes for the removed noise: zero is grey, or a colour's middle."""
+        colours = is_rgb(self.axes, self.image.shape)
+        bound = _spread(data)
+        made = self.denoised_layer(data, name, metadata)
+        if self.rgb and colours:  # napari shows colours from 0 to 1
+            shown = np.clip(0.5 + np.asarray(data)[..., :3] / (2 * bound), 0, 1)
+            return {**made, "data": shown.astype(np.float32), "contrast_limits": (0.0, 1.0)}
+        return {**made, "contrast_limits": (-bound, bound), "colormap": "gray"}
+
+    def latent_layer(
+        self, code: npt.NDArray[np.float32], stride: int, name: str, metadata: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return what `Image` takes for a code: it lies exactly over the image.
+
+        Parameters
+        ----------
+        code : ndarray
+            (code channels, stack axes..., Y/stride, X/stride), stack axes in the image's order.
+            Channels that the network saw together are one in it. The colours of a photograph
+            that it saw one by one become blocks of code channels.
+        stride : int
+            Input pixels per code pixel along Y and X.
+        name, metadata
+            Of the layer.
+
+        Notes
+        -----
+        A code pixel covers ``stride`` pixels. Its centre lies ``(stride - 1) / 2`` pixels from
+        the centre of the first of them.
+        """
+        shown = [a for a in self.axes if not (self.rgb and a == "C")]  # axes the layer has
+        stack = [a for a in shown if a not in "YX"]
+        if code.ndim - 3 > len(stack):
+            apart = [a for a in self.axes if a not in "YX"].index("C")
+            code = np.moveaxis(code, 1 + apart, 0)  # (C, code channels, ...)
+            code = code.reshape(-1, *code.shape[2:])
+        if code.ndim - 3 < len(stack):  # channels that went in together are one in the code
+            stack = [a for a in stack if a != "C"]
+        kept = [a for a in shown if a in stack or a in "YX"]
+        code = np.moveaxis(
+            code, range(1, code.ndim), [1 + kept.index(a) for a in [*stack, "Y", "X"]]
+        )
+        of_layer = [shown.index(a) for a in kept]
+        step = np.array([stride if a in "YX" else 1 for a in kept], float)
+        low, high = np.nanpercentile(code, [0.5, 99.5]) if np.isfinite(code).any() else (0.0, 1.0)
+        return {
+            "data": code,
+            "name": name,
+            "rgb": False,
+            "metadata": metadata,
+            "contrast_limits": (float(low), float(high) if high > low else float(low) + 1.0),
+            **self._coarser(of_layer, step),
+        }
+
+    def _coarser(self, kept: Sequence[int], step: npt.NDArray[np.float64]) -> dict[str, Any]:
+        """Return the transforms of a code: some axes of the layer, after a new first one."""
+        t = self.transforms
+        pick = np.ix_(kept, kept)
+        full = np.zeros(self.linear.shape[0])
+        full[list(kept)] = (step - 1) / 2
+        translate = (t["translate"] + self.linear @ full)[list(kept)]
+        size = len(kept) + 1
+        rotate, affine = np.eye(size), np.eye(size + 1)
+        rotate[1:, 1:] = t["rotate"][pick]
+        affine[1:-1, 1:-1] = t["affine"][:-1, :-1][pick]
+        affine[1:-1, -1] = t["affine"][:-1, -1][list(kept)]
+        shear = np.eye(size)
+        shear[1:, 1:] = t["shear"][pick]
+        return {
+            "scale": np.array([1.0, *(t["scale"][list(kept)] * step)]),
+            "translate": np.array([0.0, *translate]),
+            "rotate": rotate,
+            "shear": shear,
+            "affine": affine,
+            "units": ("pixel", *(t["units"][k] for k in kept)),
+            "axis_labels": (_CODE_LABEL, *(t["axis_labels"][k] for k in kept)),
+        }
+
+
+def take(layer: Layer | None, axes: str | None = None) -> Source:
+    """Take a snapshot of an image layer.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    axes : str, optional
+        What the user says its axes are; by default `layer_axes`.
+
+    Raises
+    ------
+    DenoisingError
+        If there is no layer, or it is no image.
+    """
+    if layer is None:
+        raise DenoisingError(
+            "There is no image layer.", "Open an image, or File > Open Sample > AE Denoise."
+        )
+    kind = layer.__class__.__name__  # not type(): plugins may get layers behind a proxy
+    if kind != "Image":
+        raise DenoisingError(
+            f'"{layer.name}" is a {kind} layer, which holds no grey values.',
+            "Choose an image layer.",
+        )
+    data = full_resolution(layer)
+    letters = (axes or "").strip().upper() or layer_axes(layer)
+    scale, rotate = np.array(layer.scale), np.array(layer.rotate)
+    shear = _shear_matrix(layer.shear, layer.ndim)
+    return Source(
+        name=layer.name,
+        image=data,
+        axes=letters,
+        rgb=bool(layer.rgb),
+        transforms={
+            "scale": scale,
+            "translate": np.array(layer.translate),
+            "rotate": rotate,
+            "shear": shear,
+            "affine": np.array(layer.affine.affine_matrix),
+            "units": tuple(str(u) for u in layer.units),
+            "axis_labels": tuple(layer.axis_labels),
+        },
+        linear=rotate @ shear @ np.diag(scale),
+        look={}
+        if layer.rgb
+        else {"colormap": layer.colormap.name, "contrast_limits": tuple(layer.contrast_limits)},
+    )
+
+
+def _shear_matrix(shear: Any, ndim: int) -> npt.NDArray[np.float64]:
+    """Return a shear as a matrix; napari also keeps it as the values above the diagonal."""
+    values = np.asarray(shear, float)
+    if values.ndim == 2:
+        return values
+    matrix = np.eye(ndim)
+    matrix[np.triu_indices(ndim, 1)] = values
+    return matrix
+
+
+def full_resolution(layer: Image) -> Any:
+    """Return the data of a layer; of a multiscale one its finest level."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def layer_axes(layer: Image) -> str:
+    """Return the axes of a layer: its labels where they name axes, else by their number."""
+    labels = [str(label).strip() for label in layer.axis_labels]
+    letters = [_WORDS.get(label.lower(), label.upper()) for label in labels]
+    named = all(len(a) == 1 and a in AXIS_LETTERS for a in letters) and len(set(letters)) == len(
+        letters
+    )
+    if named and {"Y", "X"} <= set(letters) and not (layer.rgb and "C" in letters):
+        return "".join(letters) + ("C" if layer.rgb else "")
+    shape = full_resolution(layer).shape
+    return guess_axes(shape, rgb=bool(layer.rgb)) if 2 <= layer.ndim <= 5 else ""
+
+
+def unwrapped(viewer: ViewerModel) -> ViewerModel:
+    """Return a viewer itself, where napari gave a proxy of it: each call gives another proxy."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
+def add_image(viewer: ViewerModel, **kwargs: Any) -> Image:
+    """Add an image layer under a name that is not taken yet; main thread only."""
+    from napari.layers import Image
+
+    return viewer.add_layer(Image(**kwargs))
+
+
+def _spread(noise: Any) -> float:
+    """Return a symmetric contrast limit for noise: four standard deviations of a sample of it."""
+    step = tuple(slice(None, None, max(1, n // 256)) for n in noise.shape)
+    sample = np.asarray(noise[step], np.float64)
+    finite = sample[np.isfinite(sample)]
+    return max(4 * float(finite.std()), 1e-12) if finite.size else 1.0

@@ -1,0 +1,71 @@
+"""A plot of the loss while a network trains."""
+
+from __future__ import annotations
+
+import math
+
+import pyqtgraph
+from qtpy.QtWidgets import QWidget
+
+_POINTS = 400  # a plot this wide shows no more
+
+
+class LossPlot(pyqtgraph.PlotWidget):
+    """Training loss on a log axis, and the validation PSNR in dB on an axis of its own."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, background=None)
+        self.setMinimumHeight(150)
+        self.setMaximumHeight(220)
+        self.setMenuEnabled(False)
+        # pyqtgraph makes the widgets of its menu without a parent: they would outlive the panel
+        for orphan in (self.plotItem.ctrlMenu, self.plotItem.ctrl.transformGroup.window()):
+            orphan.setParent(self, orphan.windowFlags())
+            orphan.hide()
+        self.hideButtons()
+        self.setMouseEnabled(x=False, y=False)
+        item = self.getPlotItem()
+        item.setLabel("bottom", "step")
+        item.setLabel("left", "loss", color="#5aa9e6")
+        item.setLabel("right", "validation PSNR (dB)", color="#f2a65a")
+        item.setLogMode(y=True)
+        item.getAxis("right").setLogMode(False)  # the plot's log mode reaches both axes
+        for side in ("bottom", "left", "right"):
+            item.getAxis(side).enableAutoSIPrefix(False)
+        self._loss = item.plot(pen=pyqtgraph.mkPen("#5aa9e6", width=2))
+        self._psnr = pyqtgraph.PlotCurveItem(pen=pyqtgraph.mkPen("#f2a65a", width=2))
+        self._right = pyqtgraph.ViewBox(enableMenu=False)
+        self._right.setMouseEnabled(x=False, y=False)
+        item.scene().addItem(self._right)
+        item.getAxis("right").linkToView(self._right)
+        self._right.setXLink(item)
+        self._right.addItem(self._psnr)
+        item.vb.sigResized.connect(self._follow_size)
+        self.clear_curves()
+
+    def clear_curves(self) -> None:
+        """Begin anew."""
+        self._steps: list[int] = []
+        self._losses: list[float] = []
+        self._rated: list[int] = []
+        self._psnrs: list[float] = []
+        self._draw()
+
+    def add(self, step: int, loss: float, psnr: float) -> None:
+        """Add a point; values that are no finite number are left out."""
+        if math.isfinite(loss) and loss > 0:
+            smooth = 0.7 * self._losses[-1] + 0.3 * loss if self._losses else loss
+            self._steps.append(step)
+            self._losses.append(smooth)
+        if math.isfinite(psnr) and (not self._psnrs or psnr != self._psnrs[-1]):
+            self._rated.append(step)
+            self._psnrs.append(psnr)
+        self._draw()
+
+    def _draw(self) -> None:
+        thin = max(1, len(self._steps) // _POINTS)
+        self._loss.setData(self._steps[::thin], self._losses[::thin])
+        self._psnr.setData(self._rated, self._psnrs)
+
+    def _follow_size(self) -> None:
+        self._right.setGeometry(self.getPlotItem().vb.sceneBoundingRect())

@@ -1,0 +1,86 @@
+"""The buttons that open and save model files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+
+from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_ae_denoise._qt.shelf import Shelf
+    from napari_ae_denoise.denoiser import Denoiser
+
+_MODELS = "Models (*.safetensors)"
+
+
+class ModelFiles(QWidget):
+    """Opens models onto a shelf, and saves one of them.
+
+    Parameters
+    ----------
+    chosen : callable
+        Returns the denoiser to save, or raises a `DenoisingError`.
+    shelf : Shelf, optional
+        Where opened models go; without one there is only the button that saves.
+    """
+
+    said = Signal(str)
+    failed = Signal(object)  # DenoisingError
+
+    def __init__(self, chosen: Callable[[], Denoiser], shelf: Shelf | None = None) -> None:
+        super().__init__()
+        self._chosen, self._shelf = chosen, shelf
+        self.open_button = QPushButton("Open model …")
+        self.open_button.setToolTip("Open a .safetensors model file. Nothing in it is run.")
+        self.open_button.clicked.connect(self.ask_for_model)
+        self.open_button.setVisible(shelf is not None)
+        self.save_button = QPushButton("Save model …")
+        self.save_button.setToolTip("Save the model as a .safetensors file.")
+        self.save_button.clicked.connect(self.ask_where_to_save)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.open_button)
+        row.addWidget(self.save_button)
+
+    def ask_for_model(self) -> None:
+        """Ask for a model file and open it."""
+        path, _ = QFileDialog.getOpenFileName(self, "Open model", "", f"{_MODELS};;All files (*)")
+        if path:
+            self.open(path)
+
+    def open(self, path: str | Path) -> None:
+        """Open a model file; if that fails, what is on the shelf stays."""
+        if self._shelf is None:
+            return
+        try:
+            name = self._shelf.open(path)
+        except DenoisingError as error:
+            self.failed.emit(error)
+        else:
+            self.said.emit(f'Opened "{name}".')
+
+    def ask_where_to_save(self) -> None:
+        """Ask for a file and save the model."""
+        try:
+            name = self._chosen().card.name
+        except DenoisingError as error:
+            self.failed.emit(error)
+            return
+        path, _ = QFileDialog.getSaveFileName(self, "Save model", f"{name}.safetensors", _MODELS)
+        if path:
+            self.save(path)
+
+    def save(self, path: str | Path) -> None:
+        """Save the model."""
+        try:
+            self._chosen().save(path)
+        except DenoisingError as error:
+            self.failed.emit(error)
+        else:
+            self.said.emit(f"Saved {path}.")

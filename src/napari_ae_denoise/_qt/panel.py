@@ -1,0 +1,183 @@
+"""What all panels are: a form, one job, and a bar that starts, stops and tells."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_warning
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_ae_denoise._qt.forms import JobBar
+from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
+from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps
+from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import ViewerModel
+
+_LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
+
+
+class Panel(QWidget):
+    """A panel of the plugin.
+
+    A subclass makes its fields, calls `lay_out`, and says in `prepare` what to do with them.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The viewer that the panel belongs to.
+    start, stop : str
+        What the buttons say.
+    tooltips : tuple of str
+        Of the two buttons.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, *, start: str, stop: str, tooltips: tuple[str, str]
+    ) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self._layer_fields: list[Any] = []
+        self.job = Job(self)
+        self.bar = JobBar(start, stop, tooltips)
+        self.bar.start_button.clicked.connect(self.run)
+        self.bar.stop_button.clicked.connect(self.job.cancel)
+        self.job.state_changed.connect(self.show_state)
+        self.job.progressed.connect(self.show_progress)
+        self.job.done.connect(self.show_result)
+        self.job.failed.connect(self.show_problem)
+        self.job.warned.connect(self.show_warning)
+        # Qt's connections keep what they call alive, so nothing here holds the panel or the viewer
+        listener = partial(_refresh, weakref.ref(self))
+        for name in _LAYER_EVENTS:
+            getattr(viewer.layers.events, name).connect(listener)
+        self.destroyed.connect(partial(_let_go, weakref.ref(unwrapped(viewer)), self.job, listener))
+
+    # ---- what a subclass says
+
+    def prepare(self) -> MakeSteps:
+        """Read the form into a record; return what makes the job of a stop event."""
+        raise NotImplementedError
+
+    def show_progress(self, progress: Any) -> None:
+        """Show a record that the job yielded."""
+
+    def show_result(self, result: Any) -> None:
+        """Show what the job returned."""
+
+    # ---- what they share
+
+    def lay_out(self, *parts: Any, layer_fields: tuple[Any, ...] = ()) -> None:
+        """Stack the parts in a scrolled area, with the bar always in sight under it."""
+        self._layer_fields = list(layer_fields)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 6, 0)
+        for part in parts:
+            column.addWidget(getattr(part, "native", part))
+        column.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.addWidget(_ScrollDown(inside), 1)
+        layout.addWidget(self.bar)
+        self.reset_choices()
+        active = self.viewer.layers.selection.active
+        for field in layer_fields[:1]:
+            if active in getattr(field, "choices", ()):
+                field.value = active
+
+    def run(self) -> None:
+        """Start the job that the form describes; say what is wrong where it describes none."""
+        try:
+            self.job.start(self.prepare())
+        except DenoisingError as error:
+            self.show_problem(error)
+        else:
+            self.bar.show_progress(0.0, "Working …")
+
+    def reset_choices(self, *_: Any) -> None:
+        """Follow the viewer's layers; what was chosen stays chosen."""
+        for field in self._layer_fields:
+            field.reset_choices()
+
+    def chosen_layer(self, field: Any) -> Layer | None:
+        """Return the layer chosen in a field; without any image layer, whatever is selected."""
+        return field.value if field.value is not None else self.viewer.layers.selection.active
+
+    def show_state(self, state: JobState) -> None:
+        """Put the panel into the state of its job."""
+        self.bar.show_state(state)
+
+    def show_problem(self, error: DenoisingError) -> None:
+        """Say what is wrong and what to do."""
+        self.bar.status.setText(f"<b>{error.cause}</b> {error.remedy}")
+        show_error(str(error))
+
+    def show_warning(self, text: str) -> None:
+        """Say what happened without being an error."""
+        show_warning(text)
+
+    def event(self, event: QEvent) -> bool:
+        """Stop the job when the panel is taken out of the window: nobody would see its end."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.job.cancel()
+        return bool(super().event(event))
+
+
+class _ScrollDown(QScrollArea):
+    """Scrolls up and down only: it is never narrower than what is in it."""
+
+    def __init__(self, inside: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(inside)
+        inside.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Follow the least width of what is inside."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            bar = self.verticalScrollBar().sizeHint().width()
+            self.setMinimumWidth(self.widget().minimumSizeHint().width() + bar)
+        return bool(super().eventFilter(watched, event))
+
+
+def follow_axes(layer_field: Any, axes_field: Any) -> Callable[[], None]:
+    """Fill a field of axes from the layer chosen in another, whenever that changes."""
+
+    def fill(*_: Any) -> None:
+        layer = layer_field.value
+        axes_field.value = "" if layer is None else layer_axes(layer)
+        if layer is not None:
+            shape = " x ".join(map(str, full_resolution(layer).shape))
+            axes_field.tooltip = (
+                f"One letter per axis of the image ({shape}): Y and X are the plane, C are "
+                "colours or channels, and Z, T, N are stacks, denoised plane by plane."
+            )
+
+    layer_field.changed.connect(fill)
+    fill()
+    return fill
+
+
+def _refresh(panel: weakref.ref[Panel], *_: Any) -> None:
+    alive = panel()
+    if alive is not None:
+        alive.reset_choices()
+
+
+def _let_go(
+    viewer: weakref.ref[ViewerModel], job: Job, listener: Callable[..., None], *_: Any
+) -> None:
+    """Release what a panel took; its Qt part is gone already."""
+    job.abandon()
+    alive = viewer()
+    if alive is not None:
+        for name in _LAYER_EVENTS:
+            getattr(alive.layers.events, name).disconnect(listener)

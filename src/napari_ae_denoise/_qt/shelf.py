@@ -1,0 +1,62 @@
+"""The denoisers at hand in a viewer: bundled, trained or opened; shared by its panels."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_ae_denoise._qt.layers import unwrapped
+
+if TYPE_CHECKING:
+    from napari.viewer import ViewerModel
+
+    from napari_ae_denoise.denoiser import Denoiser
+
+_shelves: weakref.WeakKeyDictionary[ViewerModel, Shelf] = weakref.WeakKeyDictionary()
+
+
+class Shelf(QObject):
+    """Denoisers by name, the newest last."""
+
+    changed = Signal(str)  # the name of the newest
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._denoisers: dict[str, Denoiser] = {}
+
+    def names(self) -> list[str]:
+        """Return the names, the newest first, bundled models last."""
+        from napari_ae_denoise.denoiser import bundled_names
+
+        return [*reversed(self._denoisers), *bundled_names()]
+
+    def get(self, name: str) -> Denoiser:
+        """Return a denoiser; a bundled one is opened."""
+        from napari_ae_denoise.denoiser import Denoiser
+
+        return self._denoisers[name] if name in self._denoisers else Denoiser.load(name)
+
+    def add(self, denoiser: Denoiser) -> str:
+        """Take a denoiser under its own name, or that with a number; return the name."""
+        base = name = denoiser.card.name or "model"
+        taken, number = set(self.names()), 1
+        while name in taken:
+            number += 1
+            name = f"{base} {number}"
+        self._denoisers[name] = denoiser
+        self.changed.emit(name)
+        return name
+
+    def open(self, path: str | Path) -> str:
+        """Open a model file and take it under the file's name."""
+        from napari_ae_denoise.denoiser import Denoiser
+
+        return self.add(Denoiser.load(Path(path)).renamed(Path(path).stem))
+
+
+def shelf_of(viewer: ViewerModel) -> Shelf:
+    """Return the shelf of a viewer, the same for all its panels."""
+    return _shelves.setdefault(unwrapped(viewer), Shelf())

@@ -1,0 +1,167 @@
+"""The fields of the panel *Train autoencoder*, and what their choices mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import LineEdit
+
+from napari_ae_denoise._qt.forms import device_field, field, row
+from napari_ae_denoise.networks import PRESETS
+from napari_ae_denoise.objectives import RECONSTRUCTION, Objective
+from napari_ae_denoise.settings import CHOICES, TrainSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GREY, PERCENT = "grey values", "% of the data range"
+_LARGEST = 1e9  # grey values
+_DEFAULTS = TrainSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of training data: the names of its images for `TrainingData`, and for people."""
+
+    sides: tuple[str, ...]
+    labels: tuple[str, str]
+
+
+CLEAN = "clean images"
+KINDS = {
+    CLEAN: Kind(("clean",), ("Clean image", "")),
+    "clean and noisy images": Kind(("clean", "noisy"), ("Clean image", "Noisy image")),
+    "two noisy images of the same": Kind(
+        ("noisy", "noisy_again"), ("Noisy image", "Another noisy one")
+    ),
+}
+_LENGTHS: dict[str, Callable[[float], dict[str, Any]]] = {
+    "minutes": lambda value: {"minutes": value},
+    "epochs": lambda value: {"epochs": value},
+    "steps": lambda value: {"steps": max(1, round(value))},
+}
+
+
+class TrainFields:
+    """The fields, one attribute each; `settings` reads them."""
+
+    def __init__(self) -> None:
+        self.kind = field(
+            "kind",
+            CLEAN,
+            "What you have",
+            "Clean images: noise is added to them. Clean and noisy images of the same things. Or "
+            "two noisy images of the same things, whose noise is independent.",
+            choices=list(KINDS),
+        )
+        self.axes = LineEdit(name="axes", label="Axes")
+        self.preset = field(
+            "preset",
+            "residual",
+            "Network",
+            "residual: predicts the noise, works at noise levels it has not seen; the better "
+            "choice for images. classic: the small tutorial autoencoder; its image is made from "
+            "the code alone.",
+            choices=list(PRESETS),
+        )
+        unit = "standard deviation, in the unit below"
+        self.sigma_low = field(
+            "sigma_low", 0.0, "from", f"Weakest noise to train for: {unit}.", min=0, max=_LARGEST
+        )
+        self.sigma_high = field(
+            "sigma_high", 50.0, "to", f"Strongest noise to train for: {unit}.", min=0, max=_LARGEST
+        )
+        self.unit = field(
+            "unit",
+            GREY,
+            "Unit",
+            "Whether sigma is in grey values, or in percent of each image's largest minus "
+            "smallest grey value.",
+            choices=[GREY, PERCENT],
+        )
+        self.length = field(
+            "length", 2.0, "Train for", "How long, in the unit beside.", min=0.01, max=1e7
+        )
+        self.length_unit = field(
+            "length_unit",
+            "minutes",
+            "",
+            "Minutes; or epochs: passes over the images, at least 50 steps each; or steps.",
+            choices=list(_LENGTHS),
+        )
+        self.batch_size = field(
+            "batch_size", _DEFAULTS.batch_size, "Patches a step", "How many.", min=1, max=4096
+        )
+        self.patch_size = field(
+            "patch_size",
+            max(_DEFAULTS.patch_sizes),
+            "Patch size",
+            "Side of the square patches, in pixels. Larger ones show more context and need more "
+            "memory.",
+            min=8,
+            max=2048,
+        )
+        self.learning_rate = field(
+            "learning_rate",
+            _DEFAULTS.learning_rate,
+            "Learning rate",
+            "Its highest value; it rises at the start and falls to the end. Lower it if the loss "
+            "jumps.",
+            min=1e-7,
+            max=1.0,
+            step=1e-4,
+        )
+        self.loss = field(
+            "loss",
+            _DEFAULTS.objective.reconstruction,
+            "Loss",
+            "mse: mean squared error, best PSNR. l1: mean absolute error, less led by outliers.",
+            choices=list(RECONSTRUCTION),
+        )
+        self.optimizer = field(
+            "optimizer",
+            _DEFAULTS.optimizer,
+            "Optimizer",
+            "muon learns convolutions in about half the steps of adam.",
+            choices=list(CHOICES["optimizer"]),
+        )
+        self.seed = field(
+            "seed",
+            0,
+            "Seed",
+            "The same seed, images and steps give the same weights on the CPU.",
+            min=0,
+            max=2**31 - 1,
+        )
+        self.device = device_field()
+        self.noise_rows = (row("Noise sigma", self.sigma_low, self.sigma_high), self.unit)
+        self.length_row = row("Train for", self.length, self.length_unit)
+        self.advanced = (
+            self.batch_size,
+            self.patch_size,
+            self.learning_rate,
+            self.loss,
+            self.optimizer,
+            self.seed,
+            self.device,
+        )
+
+    def settings(self, name: str) -> TrainSettings:
+        """Return what the fields say, for a model of this name."""
+        relative = self.unit.value == PERCENT
+        unit = 0.01 if relative else 1.0
+        return TrainSettings(
+            preset=self.preset.value,
+            objective=Objective(self.loss.value),
+            sigma=(self.sigma_low.value * unit, self.sigma_high.value * unit),
+            relative=relative,
+            **_LENGTHS[self.length_unit.value](self.length.value),
+            batch_size=self.batch_size.value,
+            patch_size=self.patch_size.value,
+            learning_rate=self.learning_rate.value,
+            optimizer=self.optimizer.value,
+            seed=self.seed.value,
+            device=self.device.value,
+            name=name,
+        )

@@ -1,0 +1,80 @@
+"""A real viewer, the plugin's panels opened through the manifest, and real clicks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
+
+PLUGIN = "napari-ae-denoise"
+_PATIENCE = 120_000  # milliseconds; the machine may be busy
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    notification_manager.records.clear()
+    return make_napari_viewer(strict_qt="raise")
+
+
+@pytest.fixture
+def open_panel(viewer):
+    """Return a function that opens a panel by the name that its menu shows."""
+
+    def open_by_name(name):
+        _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+        return panel
+
+    return open_by_name
+
+
+@pytest.fixture
+def press(qtbot):
+    """Return a function that presses a button with the mouse."""
+
+    def press_button(button):
+        assert button.isEnabled()
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    return press_button
+
+
+@pytest.fixture
+def run(qtbot, press):
+    """Return a function that presses Start and waits for the end of the job."""
+
+    def run_panel(panel):
+        press(panel.bar.start_button)
+        wait_idle(qtbot, panel)
+
+    return run_panel
+
+
+def wait_idle(qtbot, panel):
+    qtbot.waitUntil(lambda: panel.job.state.value == "idle", timeout=_PATIENCE)
+
+
+@pytest.fixture
+def notes():
+    """Return a function that lists what napari has told the user so far."""
+    return lambda: [record.message for record in notification_manager.records]
+
+
+@pytest.fixture
+def small_image():
+    y, x = np.mgrid[:96, :80]
+    waves = 120 + 60 * np.sin(x / 7) * np.cos(y / 9)
+    return waves.astype(np.uint8)
+
+
+@pytest.fixture
+def short_training():
+    """Return a function that makes the training of a panel a matter of seconds."""
+
+    def shorten(panel, steps=6):
+        fields = panel.fields
+        fields.preset.value = "classic"
+        fields.length_unit.value, fields.length.value = "steps", steps
+        fields.batch_size.value, fields.patch_size.value = 4, 32
+
+    return shorten

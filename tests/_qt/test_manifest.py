@@ -1,0 +1,67 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import npe2
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    return npe2.PluginManifest.from_file(ROOT / "src/napari_ae_denoise/napari.yaml")
+
+
+def test_the_manifest_and_all_its_imports_are_valid():
+    result = subprocess.run(
+        [sys.executable, "-m", "npe2", "validate", "--imports", "napari-ae-denoise"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_root_links_to_the_manifest():
+    assert (ROOT / "napari.yaml").resolve() == ROOT / "src/napari_ae_denoise/napari.yaml"
+
+
+def test_the_widgets_and_menus_are_those_that_users_are_promised(manifest):
+    contributions = manifest.contributions
+    assert [w.display_name for w in contributions.widgets] == [
+        "Add Gaussian noise",
+        "Train autoencoder",
+        "Denoise",
+        "Compare",
+    ]
+    assert {"napari/layers/filter", "napari/layers/data", "napari/layers/measure"} <= set(
+        contributions.menus
+    )
+
+
+def test_every_command_is_reached_from_somewhere(manifest):
+    contributions = manifest.contributions
+    reached = {w.command for w in contributions.widgets}
+    reached |= {s.command for s in contributions.sample_data}
+    assert {c.id for c in contributions.commands} == reached
+
+
+@pytest.mark.parametrize(
+    ("key", "layers"), [("photograph", 1), ("fluorescence", 1), ("stack", 1)]
+)
+def test_samples_open(viewer, key, layers):
+    viewer.open_sample("napari-ae-denoise", key)
+    assert len(viewer.layers) >= layers
+
+
+def test_fashion_mnist_opens_or_says_how_to_get_it(viewer, monkeypatch, tmp_path):
+    from napari_ae_denoise.errors import DenoisingError
+    from napari_ae_denoise.samples import fashion_mnist_layers
+
+    try:
+        layers = fashion_mnist_layers()
+    except DenoisingError as error:
+        assert "dataset-fashion-mnist" in error.remedy
+    else:
+        assert len(layers) == 2
+        assert layers[0][0].shape == layers[1][0].shape

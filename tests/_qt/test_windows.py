@@ -1,0 +1,80 @@
+"""Panels, jobs and windows that come and go."""
+
+import time
+
+import pytest
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+from superqt.utils import WorkerBase
+
+from napari_ae_denoise._qt.worker import JobState
+
+
+@pytest.fixture
+def endless(viewer, open_panel, press, small_image, short_training, qtbot):
+    """Return a Train panel at work, which would go on for days."""
+    viewer.add_image(small_image)
+    panel = open_panel("Train autoencoder")
+    short_training(panel, steps=10_000_000)
+    press(panel.bar.start_button)
+    qtbot.waitUntil(lambda: len(panel.plot._steps) > 1, timeout=60_000)
+    return panel
+
+
+def _await_workers():
+    deadline = time.monotonic() + 20
+    while WorkerBase._worker_set and time.monotonic() < deadline:
+        QApplication.processEvents()
+        time.sleep(0.01)
+    return not WorkerBase._worker_set
+
+
+def test_closing_the_panel_stops_its_job(viewer, endless):
+    viewer.window.remove_dock_widget(endless)
+    assert endless.job.state is not JobState.RUNNING
+    assert _await_workers()
+    endless.deleteLater()  # this test still holds it
+
+
+def test_closing_the_window_stops_the_job(viewer, endless):
+    stop = endless.job._stop
+    viewer.close()
+    assert stop.is_set()
+    assert _await_workers()
+
+
+def test_the_window_lives_while_a_network_trains(viewer, endless, qtbot, press):
+    ticks = []
+    timer = QTimer()
+    timer.setInterval(20)
+    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
+    timer.start()
+    qtbot.wait(2000)
+    timer.stop()
+    assert len(ticks) > 20  # a window that is blocked for most of the time would not tick
+    assert endless.job.state is JobState.RUNNING
+    press(endless.bar.stop_button)
+    qtbot.waitUntil(lambda: endless.job.state is JobState.IDLE, timeout=60_000)
+
+
+def test_a_panel_can_be_closed_and_opened_again(viewer, open_panel, small_image):
+    viewer.add_image(small_image)
+    for _ in range(3):
+        for name in ("Add Gaussian noise", "Train autoencoder", "Denoise", "Compare"):
+            panel = open_panel(name)
+            viewer.window.remove_dock_widget(panel)
+    viewer.add_image(small_image)  # closed panels hear of it no more, or do no harm
+
+
+def test_pressing_start_twice_starts_one_job(viewer, endless, press):
+    endless.run()  # a key or a script; the button itself is disabled
+    assert "still at work" in endless.bar.status.text()
+    assert endless.job.state is JobState.RUNNING
+    press(endless.bar.stop_button)
+    assert _await_workers()
+
+
+def test_models_are_shared_by_the_panels_of_a_viewer(viewer, endless, open_panel, qtbot, press):
+    press(endless.bar.stop_button)
+    qtbot.waitUntil(lambda: endless.job.state is JobState.IDLE, timeout=60_000)
+    assert open_panel("Denoise").model.value == endless.shelf.names()[0]

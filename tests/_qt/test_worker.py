@@ -1,0 +1,153 @@
+import threading
+import time
+import warnings
+
+import pytest
+
+from napari_ae_denoise._qt.worker import Job, JobState
+from napari_ae_denoise.errors import DenoisingError
+
+
+@pytest.fixture
+def job(qtbot):
+    made = Job()
+    made.heard = []
+    for name in ("progressed", "done", "failed", "warned"):
+        getattr(made, name).connect(lambda value, name=name: made.heard.append((name, value)))
+    yield made
+    made.abandon()
+    qtbot.waitUntil(lambda: threading.active_count() < 50)
+
+
+def _run(qtbot, job, make_steps):
+    job.start(make_steps)
+    qtbot.waitUntil(lambda: job.state is JobState.IDLE, timeout=20_000)
+    return [value for name, value in job.heard if name != "progressed"]
+
+
+def test_the_result_arrives_and_the_job_is_idle_then(qtbot, job):
+    states = []
+    job.done.connect(lambda _: states.append(job.state))
+
+    def steps(_stop):
+        yield 1
+        return "made"
+
+    assert _run(qtbot, job, steps) == ["made"]
+    assert states == [JobState.IDLE]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error"), MemoryError("no"), KeyError("x")])
+def test_any_error_arrives_twice_in_a_row(qtbot, job, error):
+    def steps(_stop):
+        yield 1
+        raise error
+
+    for _ in range(2):
+        job.heard.clear()
+        (failure,) = _run(qtbot, job, steps)
+        assert isinstance(failure, DenoisingError)
+        assert type(error).__name__ in failure.cause
+        assert failure.remedy
+
+
+def test_an_error_before_the_first_step_arrives(qtbot, job):
+    def steps(_stop):
+        raise RuntimeError("at once")
+
+    (failure,) = _run(qtbot, job, steps)
+    assert "at once" in failure.cause
+
+
+def test_our_own_errors_arrive_unchanged(qtbot, job):
+    error = DenoisingError("This is wrong.", "Do that.")
+
+    def steps(_stop):
+        raise error
+        yield
+
+    assert _run(qtbot, job, steps) == [error]
+
+
+def test_a_cancelled_job_still_returns_what_it_has(qtbot, job):
+    def steps(stop):
+        done = 0
+        while not stop.is_set():
+            done += 1
+            time.sleep(0.01)
+            yield done
+        return "the best so far"
+
+    states = []
+    job.state_changed.connect(states.append)
+    job.start(steps)
+    qtbot.waitUntil(lambda: any(name == "progressed" for name, _ in job.heard))
+    job.cancel()
+    job.cancel()  # a second press changes nothing
+    qtbot.waitUntil(lambda: job.state is JobState.IDLE)
+    assert job.heard[-1] == ("done", "the best so far")
+    assert states == [JobState.RUNNING, JobState.CANCELLING, JobState.IDLE]
+
+
+def test_a_flood_of_records_reaches_the_window_as_a_trickle_with_the_last(qtbot, job):
+    def steps(_stop):
+        end = time.monotonic() + 0.5
+        count = 0
+        while time.monotonic() < end:
+            count += 1
+            yield count
+        return count
+
+    (count,) = _run(qtbot, job, steps)
+    told = [value for name, value in job.heard if name == "progressed"]
+    assert count > 1000
+    assert len(told) <= 8
+    assert told[-1] == count
+
+
+def test_the_last_record_comes_before_the_result(qtbot, job):
+    def steps(_stop):
+        yield "first"
+        yield "last"
+        return "result"
+
+    _run(qtbot, job, steps)
+    assert job.heard == [("progressed", "first"), ("progressed", "last"), ("done", "result")]
+
+
+def test_a_storm_of_warnings_is_told_once_each(qtbot, job):
+    def steps(_stop):
+        for _ in range(500):
+            warnings.warn("the same again", stacklevel=1)
+        warnings.warn("another", stacklevel=1)
+        yield 1
+
+    _run(qtbot, job, steps)
+    assert [v for name, v in job.heard if name == "warned"] == ["the same again", "another"]
+
+
+def test_two_jobs_at_once_are_refused(qtbot, job):
+    def steps(stop):
+        stop.wait(20)
+        yield 1
+
+    job.start(steps)
+    with pytest.raises(DenoisingError, match="at work"):
+        job.start(steps)
+    job.cancel()
+    qtbot.waitUntil(lambda: job.state is JobState.IDLE)
+
+
+def test_an_abandoned_job_stops_and_says_nothing(qtbot, job):
+    ended = threading.Event()
+
+    def steps(stop):
+        stop.wait(20)
+        ended.set()
+        yield 1
+
+    job.start(steps)
+    job.abandon()
+    qtbot.waitUntil(ended.is_set)
+    qtbot.wait(100)
+    assert job.heard == []
