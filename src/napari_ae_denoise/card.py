@@ -111,7 +111,7 @@ class Card:
             for name in ("metrics", "training", "versions"):
                 values[name] = MappingProxyType(dict(values.get(name, {})))
             return cls(**values)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DenoisingError(
                 f"The model's card cannot be used: {error}.",
                 "Choose a file saved by napari-ae-denoise, or copy it again from its source.",

@@ -76,8 +76,9 @@ class TrainingState:
             average.copy_(live)
 
     def keep_if_best(self, psnr: float) -> None:
-        """Keep the averaged weights if they are the best so far."""
-        if math.isnan(self.best_psnr) or psnr > self.best_psnr:
+        """Keep the averaged weights if they are the best so far; never where they have diverged."""
+        diverged = math.isnan(psnr) or psnr == -math.inf
+        if not diverged and (math.isnan(self.best_psnr) or psnr > self.best_psnr):
             self.best_psnr = psnr
             with self.averaged():
                 self.best = _on_cpu(self._network)
@@ -108,12 +109,15 @@ class TrainingState:
             mine = _under(tensors, "network.")
             best = _under(tensors, "best.")
             average = [tensors[f"average.{i}"] for i in range(len(self._average))]
+            moments = self._moments(_under(tensors, "optimizer."))
             for name, live in self._network.state_dict().items():
                 if not mine[name].shape == best[name].shape == live.shape:
                     raise KeyError(name)
+            if any(a.shape != held.shape for a, held in zip(average, self._average, strict=True)):
+                raise KeyError("average")
             step, elapsed = int(record["step"]), float(record["elapsed"])
             best_psnr = math.nan if record["best_psnr"] is None else float(record["best_psnr"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise DenoisingError(
                 f"The training state in {path} is not one of this network ({error} does not fit).",
                 "Give the settings that it was begun with, or another file to begin anew.",
@@ -123,12 +127,18 @@ class TrainingState:
         with torch.no_grad():
             for held, value in zip(self._average, average, strict=True):
                 held.copy_(value)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under(tensors, "optimizer.").items():
-            number, key = name.split(".", 1)
-            moments.setdefault(int(number), {})[key] = value
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
         self.step, self.elapsed, self.best_psnr = step, elapsed, best_psnr
+
+    def _moments(self, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+        """Return what the optimizer remembers: numbers, or tensors of a weight's shape."""
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            number, key = name.split(".", 1)
+            if value.ndim and value.shape != self._average[int(number)].shape:
+                raise KeyError(f"optimizer.{name}")
+            moments.setdefault(int(number), {})[key] = value
+        return moments
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

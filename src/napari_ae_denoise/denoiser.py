@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from napari_ae_denoise.axes import PlaneLayout, plane_layout
 from napari_ae_denoise.card import Card
@@ -104,9 +105,9 @@ class Denoiser:
                 f"({len(wrong)} differ, first: {', '.join(wrong[:3])}).",
                 "Copy the file again from its source, or train the model anew.",
             )
-        network = ConvAutoencoder(card.network)
-        network.load_state_dict({name: value.float() for name, value in tensors.items()})
-        return cls(network, card)
+        own = {name: value.to(torch.float32, copy=True) for name, value in tensors.items()}
+        empty.load_state_dict(own, assign=True)
+        return cls(empty, card)
 
     def save(self, path: str | Path) -> None:
         """Save as one file, whole or not at all.
@@ -208,7 +209,9 @@ class Denoiser:
         )
         return drain(steps, on_progress).code
 
-    def _lazily(self, image: Any, axes: str | None, settings: PredictSettings, *, code: bool) -> Any:
+    def _lazily(
+        self, image: Any, axes: str | None, settings: PredictSettings, *, code: bool
+    ) -> Any:
         from napari_ae_denoise.lazy import predict_lazily
 
         layout, maps = self.resolve(image, axes)
@@ -316,6 +319,11 @@ def bundled_models() -> Mapping[str, Card]:
     return MappingProxyType(
         {name: Card.from_record(read_model(p)[1]) for name, p in _bundled_files().items()}
     )
+
+
+def bundled_names() -> list[str]:
+    """Return the names of the bundled models; no file is opened."""
+    return list(_bundled_files())
 
 
 def _bundled_files() -> dict[str, Path]:

@@ -51,10 +51,11 @@ def available_devices() -> list[DeviceInfo]:
     found = []
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
-            free: int | None = None
-            with contextlib.suppress(RuntimeError):  # a device that is lost still has a name
+            name, free = "does not answer", None
+            with contextlib.suppress(RuntimeError):  # a lost device must not take the CPU with it
+                name = torch.cuda.get_device_name(number)
                 free = int(torch.cuda.mem_get_info(number)[0])
-            found.append(DeviceInfo(f"cuda:{number}", torch.cuda.get_device_name(number), free))
+            found.append(DeviceInfo(f"cuda:{number}", name, free))
     if torch.backends.mps.is_available():
         found.append(DeviceInfo("mps", "Apple GPU", psutil.virtual_memory().available))
     processor = platform.processor() or platform.machine()
@@ -150,7 +151,9 @@ def _bfloat16_pays() -> bool:
     return seconds(torch.float32) > _BFLOAT16_GAIN * seconds(torch.bfloat16)
 
 
-def computing_in(dtype: torch.dtype, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+def computing_in(
+    dtype: torch.dtype, device: torch.device
+) -> contextlib.AbstractContextManager[Any]:
     """Return a context in which convolutions compute in ``dtype``."""
     if dtype == torch.float32:
         return contextlib.nullcontext()
@@ -194,9 +197,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "alloc_cpu" in text
-    )
+    signs = ("out of memory", "allocate memory", "not enough memory", "alloc_cpu", "alloc_failed")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+
+
+@contextlib.contextmanager
+def memory_errors(cause: str, remedy: str) -> Iterator[None]:
+    """Turn errors that say that memory ran out into a `DenoisingError` of two sentences."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DenoisingError(cause, remedy) from error
 
 
 def free_memory(device: torch.device) -> int:

@@ -70,7 +70,9 @@ def decode(
             )
     twin = network.copy_on(choose_device(device))
     every = slice(None)
-    made = np.empty((math.prod(stack), network.spec.channels, rows * stride, columns * stride), np.float32)
+    made = np.empty(
+        (math.prod(stack), network.spec.channels, rows * stride, columns * stride), np.float32
+    )
     codes = code.reshape(width, -1, rows, columns)
     halo = network.halo // stride
     with spare_a_core(), torch.inference_mode():

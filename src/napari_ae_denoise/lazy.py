@@ -122,9 +122,7 @@ def _block(
     for axis in (-2, -1):
         number, sizes = place[axis], chunks[axis]
         start = sum(sizes[:number])
-        span = Span(
-            sum(sizes), start, start + sizes[number], runner.stride, runner.halo, margin
-        )
+        span = Span(sum(sizes), start, start + sizes[number], runner.stride, runner.halo, margin)
         first = 0 if number == 0 else start - runner.halo - margin  # of the window
         spans.append(span)
         inside.append(slice(span.read.start - first, span.read.stop - first))
@@ -137,7 +135,9 @@ def _block(
     made = []
     with using_threads(1):  # dask computes several blocks at once
         for number, plane in enumerate(planes):
-            index = [o + int(i) for o, i in zip(origin, np.unravel_index(number, here), strict=True)]
+            index = [
+                o + int(i) for o, i in zip(origin, np.unravel_index(number, here), strict=True)
+            ]
             whole = int(np.ravel_multi_index(index, layout.stack_shape)) if stack else 0
             grey_map = plane_map(maps, layout, whole)
             images, codes, _ = runner([plane], tile, [grey_map], dtype, image=not code, code=code)

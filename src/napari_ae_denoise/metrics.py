@@ -104,10 +104,7 @@ def ssim(
     )
     return float(
         np.mean(
-            [
-                structural_similarity(x, y, data_range=data_range, channel_axis=0)
-                for x, y in planes
-            ]
+            [structural_similarity(x, y, data_range=data_range, channel_axis=0) for x, y in planes]
         )
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,12 +55,14 @@ def write_model(path: str | Path, tensors: Mapping[str, Tensor], card: Mapping[s
     DenoisingError
         If the file cannot be written, or does not read back as it was written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     path = Path(path)
     contiguous = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
     with replacing(path) as temporary:
-        save_file(contiguous, temporary, metadata={"card": json.dumps(card, allow_nan=False)})
+        text = json.dumps(card, allow_nan=False, default=_plain_number)
+        # not safetensors' own save_file, whose errors hide the system's reason
+        temporary.write_bytes(save(contiguous, metadata={"card": text}))
         back, _ = read_model(temporary)
         if any(not torch.equal(back[name], t) for name, t in contiguous.items()):
             raise DenoisingError(
@@ -145,6 +148,13 @@ def _card_in(path: Path, blob: bytes) -> dict[str, Any]:
     if not isinstance(card, dict):
         raise _not_a_model(path, "its card is no record")
     return card
+
+
+def _plain_number(value: Any) -> Any:
+    """Return a number of numpy as json knows it."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a card cannot hold a {type(value).__name__}")
 
 
 def _not_a_model(path: Path, reason: str) -> DenoisingError:

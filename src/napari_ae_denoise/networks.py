@@ -80,8 +80,8 @@ class NetworkSpec:
             ("channels", self.channels, _LARGEST["channels"]),
             ("stem", self.stem, _LARGEST["stem"]),
             ("blocks", self.blocks, _LARGEST["blocks"]),
-            ("code_channels", code, _LARGEST["width"]),
             *(("widths", width, _LARGEST["width"]) for width in self.widths),
+            ("code_channels", code, _LARGEST["width"]),
         ]:
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise _refused(name, value, f"a whole number from 1 to {most}")
@@ -112,7 +112,9 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)  # type: ignore[no-any-return]
 
 
-def _conv(inputs: int, outputs: int, *, size: int = 3, stride: int = 1, gain: float = 1.0) -> nn.Conv2d:
+def _conv(
+    inputs: int, outputs: int, *, size: int = 3, stride: int = 1, gain: float = 1.0
+) -> nn.Conv2d:
     """Return a convolution without bias, initialized for ReLU; a small gain starts near identity."""
     conv = nn.Conv2d(
         inputs, outputs, size, stride, padding=0 if stride > 1 else size // 2, bias=False
@@ -296,6 +298,13 @@ class ConvAutoencoder(nn.Module):
     def code_ratio(self) -> float:
         """Code values per input value: below 1 under-complete, above 1 over-complete."""
         return self.spec.code_width / (self.spec.channels * self.stride**2)
+
+    @property
+    def code_in_words(self) -> str:
+        """Whether the code holds fewer or more values than the image, for people."""
+        ratio = self.code_ratio
+        kind = "under-complete" if ratio < 1 else "over-complete" if ratio > 1 else "complete"
+        return f"code {ratio:g} x the image's values ({kind})"
 
     @property
     def parameter_count(self) -> int:

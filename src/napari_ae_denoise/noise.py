@@ -17,7 +17,9 @@ from napari_ae_denoise.normalization import check_real, sample_windows, to_dtype
 _CELL = 128  # pixels along Y and X of the cells that noise is drawn in
 _MAD_OF_NORMAL = 0.6744897501960817  # median absolute value of a standard normal variable
 # High-pass filter of the Daubechies wavelet with two vanishing moments: blind to linear ramps.
-_HIGH_PASS = np.array([-0.12940952255092145, -0.22414386804185735, 0.836516303737469, -0.48296291314469025])
+_HIGH_PASS = np.array(
+    [-0.12940952255092145, -0.22414386804185735, 0.836516303737469, -0.48296291314469025]
+)
 
 
 def add_gaussian_noise(

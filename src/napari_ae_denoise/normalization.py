@@ -188,9 +188,7 @@ class Normalization:
         return self.of_values(sample)
 
 
-def sample_values(
-    image: Any, layout: PlaneLayout, channel: int | None = None
-) -> npt.NDArray[Any]:
+def sample_values(image: Any, layout: PlaneLayout, channel: int | None = None) -> npt.NDArray[Any]:
     """Return a bounded, evenly spread sample of an image's grey values, the same each time.
 
     Parameters
@@ -231,7 +229,9 @@ def sample_windows(
     side_y, side_x = min(_SAMPLE_WINDOW, height), min(_SAMPLE_WINDOW, width)
     count = max(1, _SAMPLE_PIXELS // (side_y * side_x * channels))
     if count >= planes.size:
-        chosen = np.resize(planes, min(count, planes.size * -(-height // side_y) * -(-width // side_x)))
+        chosen = np.resize(
+            planes, min(count, planes.size * -(-height // side_y) * -(-width // side_x))
+        )
     else:
         chosen = planes[np.linspace(0, planes.size - 1, min(count, _SAMPLE_PLANES)).astype(int)]
     windows = []

@@ -70,7 +70,7 @@ def _muon(gradient: Tensor, state: dict[str, Tensor], momentum: float) -> Tensor
     average = state.setdefault("momentum", torch.zeros_like(gradient))
     average.lerp_(gradient, 1 - momentum)
     matrix = gradient.lerp(average, momentum).flatten(1)  # (outputs, inputs * height * width)
-    update = _orthogonal(matrix) * (_ADAM_RMS * math.sqrt(max(matrix.shape)))
+    update = _orthogonal(matrix).float() * (_ADAM_RMS * math.sqrt(max(matrix.shape)))
     return update.view(gradient.shape)
 
 
@@ -86,14 +86,18 @@ def _adam(gradient: Tensor, state: dict[str, Tensor], _momentum: float) -> Tenso
 
 
 def _orthogonal(matrix: Tensor) -> Tensor:
-    """Return about ``u @ v`` of the singular value decomposition ``u @ diag(s) @ v``."""
+    """Return about ``u @ v`` of the singular value decomposition ``u @ diag(s) @ v``.
+
+    Under autocast the products are taken in bfloat16, which is precise enough [1 of `Muon`].
+    """
     a, b, c = _NEWTON_SCHULZ
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / (x.norm() + 1e-12)
     for _ in range(_ITERATIONS):
-        square = x @ x.T
+        square: Tensor = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    made: Tensor = x.T if matrix.shape[0] > matrix.shape[1] else x
+    return made
 
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {

@@ -19,7 +19,7 @@ from napari_ae_denoise.devices import (
     choose_precision,
     computing_in,
     free_memory,
-    is_out_of_memory,
+    memory_errors,
     spare_a_core,
 )
 from napari_ae_denoise.errors import DenoisingError
@@ -63,7 +63,7 @@ class PredictSettings:
                 f"An image cannot be denoised with strength {self.strength}.",
                 "Give a number from 0 (unchanged) to 1 (fully denoised).",
             )
-        if self.tile != "auto" and not (isinstance(self.tile, int) and self.tile > 0):
+        if self.tile != "auto" and not (isinstance(self.tile, int | np.integer) and self.tile > 0):
             raise DenoisingError(
                 f"There are no tiles of {self.tile!r} pixels.",
                 'Give a whole number above 0, or "auto".',
@@ -102,12 +102,15 @@ class Prediction:
         How many pixels were NaN or infinite: masked for the network, and put back.
     finished : float
         Fraction of the tiles that were made; 1 unless stopped.
+    seconds : float
+        What it took.
     """
 
     denoised: npt.NDArray[Any] | None
     code: npt.NDArray[np.float32] | None
     invalid_pixels: int
     finished: float
+    seconds: float
 
 
 class TileRunner:
@@ -175,8 +178,13 @@ class TileRunner:
             m.apply(w[:, tile.y.gather][:, :, tile.x.gather])
             for w, m in zip(filled, maps, strict=True)
         ]
-        batch = torch.from_numpy(np.stack(seen)).to(self.device)  # (planes, channels, Y, X)
-        made, features = self._run(batch.contiguous(memory_format=torch.channels_last), image)
+        batch = torch.from_numpy(np.stack(seen))  # (planes, channels, Y, X)
+        with memory_errors(
+            f"Memory ran out on {self.device} at a tile of {self.tile} pixels (with its "
+            f"surroundings {tuple(batch.shape[-2:])}).",
+            "Choose smaller tiles, another device, or close other programs.",
+        ):
+            made, features = self._run(batch, image)
         denoised = []
         invalid = 0
         for number, (window, mask, grey_map) in enumerate(zip(windows, masks, maps, strict=True)):
@@ -194,22 +202,14 @@ class TileRunner:
     def _run(
         self, batch: torch.Tensor, image: bool
     ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32]]:
-        try:
-            with torch.inference_mode(), computing_in(self._precision, self.device):
-                if not image:
-                    return None, self._network.encode(batch).float().cpu().numpy()
-                made, features = self._network.image_and_code(batch)
-                if self._strength < 1:
-                    made = torch.lerp(batch, made.float(), self._strength)
-                return made.float().cpu().numpy(), features.float().cpu().numpy()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise DenoisingError(
-                f"Memory ran out on {self.device} at a tile of {self.tile} pixels (with its "
-                f"surroundings {tuple(batch.shape[-2:])}).",
-                "Choose smaller tiles, another device, or close other programs.",
-            ) from error
+        batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), computing_in(self._precision, self.device):
+            if not image:
+                return None, self._network.encode(batch).float().cpu().numpy()
+            made, features = self._network.image_and_code(batch)
+            if self._strength < 1:
+                made = torch.lerp(batch, made.float(), self._strength)
+            return made.float().cpu().numpy(), features.float().cpu().numpy()
 
 
 def predict(
@@ -264,14 +264,17 @@ def predict(
     out = _own_copy(image, settings.dtype) if denoised else None
     spec = network.spec
     down = (-(-height // runner.stride), -(-width // runner.stride))
-    codes = np.full((spec.code_width, *layout.stack_shape, *down), np.nan, np.float32) if code else None
+    codes = (
+        np.full((spec.code_width, *layout.stack_shape, *down), np.nan, np.float32) if code else None
+    )
     total, done, invalid = len(groups) * len(grid), 0, 0
     began = time.monotonic()
     with spare_a_core():
         for planes in groups:
             for tile in grid:
                 if stop is not None and stop.is_set():
-                    return Prediction(out, codes, invalid, done / total)
+                    elapsed = time.monotonic() - began
+                    return Prediction(out, codes, invalid, done / total, elapsed)
                 made, features, bad = runner(
                     [layout.read(image, p, tile.y.read, tile.x.read) for p in planes],
                     tile,
@@ -290,7 +293,7 @@ def predict(
                 done += 1
                 elapsed = time.monotonic() - began
                 yield TileProgress(done, total, elapsed, elapsed * (total - done) / done)
-    return Prediction(out, codes, invalid, 1.0)
+    return Prediction(out, codes, invalid, 1.0, time.monotonic() - began)
 
 
 def plane_map(maps: Sequence[GreyMap], layout: PlaneLayout, plane: int) -> GreyMap:

@@ -247,7 +247,9 @@ class PatchSampler:
 
     def _split(self, validation: float) -> tuple[list[_Area], list[_Area]]:
         """Share the planes, or their rows, between training and validation."""
-        places = [(s, p) for s, source in enumerate(self._sources) for p in range(source.layout.planes)]
+        places = [
+            (s, p) for s, source in enumerate(self._sources) for p in range(source.layout.planes)
+        ]
         height, width = self.patch_shape(self._patch_size)
 
         def area(place: tuple[int, int], rows: slice) -> _Area:
@@ -312,7 +314,9 @@ class PatchSampler:
         sigmas = np.linspace(*self._sigma, count + 2)[1:-1]
         weights = np.array([a.slots for a in pool]) / sum(a.slots for a in pool)
         areas = [pool[int(i)] for i in rng.choice(len(pool), count, p=weights)]
-        pairs = [self._pair(a, shape, s, rng, turn=False) for a, s in zip(areas, sigmas, strict=True)]
+        pairs = [
+            self._pair(a, shape, s, rng, turn=False) for a, s in zip(areas, sigmas, strict=True)
+        ]
         size = self._batch_size
         return [_stacked(pairs[i : i + size]) for i in range(0, count, size)]
 
@@ -328,7 +332,10 @@ class PatchSampler:
         """Cut one patch: what the network sees, what it should make, and the PSNR's unit."""
         source = self._sources[area.source]
         layout = source.layout
-        window = _place(rng, area.rows, shape[0]), _place(rng, slice(0, layout.plane_shape[1]), shape[1])
+        window = (
+            _place(rng, area.rows, shape[0]),
+            _place(rng, slice(0, layout.plane_shape[1]), shape[1]),
+        )
         sigma *= source.sigma_unit
         grey_map = source.grey_map(sigma)
         clean = grey_map.apply(layout.read(source.partner, area.plane, *window))
@@ -371,4 +378,3 @@ def _stacked(
 ) -> Batch:
     noisy, target, unit = zip(*pairs, strict=True)
     return Batch(np.stack(noisy), np.stack(target), np.array(unit, np.float32))
-

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from typing import Literal
+
+import numpy as np
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import PRESETS, NetworkSpec
@@ -17,7 +18,7 @@ _DEFAULT_STEPS = 1000
 _WARM_UP = 0.02  # of the training
 _LAST_RATE = 0.01  # of the learning rate
 _FALL = 0.25  # of the training, at the end of a trapezoid
-_CHOICES = {
+CHOICES = {
     "optimizer": ("muon", "adam", "adamw"),
     "schedule": ("cosine", "trapezoid", "constant"),
 }
@@ -126,7 +127,7 @@ class TrainSettings:
                 )
         for name in ("steps", "batch_size", "seed"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Integral) and value >= 0):
+            if value is not None and not (isinstance(value, int | np.integer) and value >= 0):
                 raise DenoisingError(
                     f"The training cannot run with {name} = {value}.",
                     "Give a whole number that is not negative.",
@@ -141,7 +142,7 @@ class TrainSettings:
                     f"The training cannot run with {name} = {getattr(self, name)}.",
                     f"Give a fraction from 0 to {limit}.",
                 )
-        for name, known in _CHOICES.items():
+        for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise DenoisingError(
                     f'The {name} "{getattr(self, name)}" is not known.',

@@ -8,8 +8,8 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,15 @@ from torch import Tensor
 from napari_ae_denoise.card import Card, now, versions_now
 from napari_ae_denoise.checkpoint import TrainingState
 from napari_ae_denoise.denoiser import Denoiser
-from napari_ae_denoise.devices import choose_device, computing_in, spare_a_core, training_precision
+from napari_ae_denoise.devices import (
+    choose_device,
+    computing_in,
+    memory_errors,
+    spare_a_core,
+    training_precision,
+)
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.optimizers import OPTIMIZERS
 from napari_ae_denoise.sampling import Batch, PatchSampler, TrainingData
 from napari_ae_denoise.settings import TrainSettings, learning_rate
@@ -139,7 +145,8 @@ def training_steps(
             if run.fraction >= 1 or (stop is not None and stop.is_set()):
                 break
             rate = learning_rate(run.fraction, settings)
-            loss = run.step(step, rate)
+            with run.memory_errors():
+                loss = run.step(step, rate)
             if not math.isfinite(loss):
                 note = f"Stopped before step {step + 1}: the loss or its gradient was {loss}."
                 if run.state.step == 0:
@@ -148,7 +155,8 @@ def training_steps(
                         "Check the images for extreme values, or lower the learning rate.",
                     )
             elif run.at_end_of_epoch:
-                run.validate()
+                with run.memory_errors():
+                    run.validate()
             if checkpoint and time.monotonic() - saved > 60 * checkpoint_minutes:
                 run.state.save(checkpoint)
                 saved = time.monotonic()
@@ -180,7 +188,8 @@ class _Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
-        self.network = network.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        network.train().requires_grad_(True)  # a denoiser's own network is frozen
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.sampler = PatchSampler(
             data,
             channels=self.spec.channels,
@@ -220,8 +229,15 @@ class _Run:
     @property
     def at_end_of_epoch(self) -> bool:
         """Whether the last step was the last of an epoch, or of all."""
-        return (
-            self.state.step % self.sampler.steps_per_epoch == 0 or self.state.step == self.steps
+        return self.state.step % self.sampler.steps_per_epoch == 0 or self.state.step == self.steps
+
+    def memory_errors(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which running out of memory is said in words."""
+        size, count = self.settings.patch_size_at(self.fraction), self.settings.batch_size
+        return memory_errors(
+            f"Memory ran out on {self.device} while training on {count} patches of {size} pixels a "
+            "step.",
+            "Choose smaller patches, fewer a step, a smaller network, or another device.",
         )
 
     def step(self, number: int, rate: float) -> float:
@@ -234,14 +250,13 @@ class _Run:
             return loss.item()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        length = torch.nn.utils.clip_grad_norm_(
-            self.network.parameters(), self.settings.clip_norm
-        )
+        length = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
         if not torch.isfinite(length):
             return length.item()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.step()
+        with computing_in(self.precision, self.device):  # for the matrix products of Muon
+            self.optimizer.step()
         self.state.after_step()
         self.state.elapsed = self.elapsed
         return loss.item()
@@ -275,8 +290,8 @@ class _Run:
 
     def denoiser(self, note: str) -> Denoiser:
         """Return the denoiser with the best weights so far."""
-        network = ConvAutoencoder(self.spec)
-        network.load_state_dict(self.state.best)
+        network = build_empty(self.spec)
+        network.load_state_dict(self.state.best, assign=True)
         settings, state = self.settings, self.state
         metrics = {"validation_psnr": state.best_psnr, "noisy_psnr": self.noisy_psnr}
         synthetic = self.data.kind == "clean"
@@ -307,7 +322,7 @@ def _psnr(pairs: list[tuple[np.ndarray[Any, Any], Batch]]) -> float:
     """Return the PSNR in dB of all made patches together, in units of the images' data range."""
     error = [((m - b.target) ** 2).mean(axis=(1, 2, 3)) * b.unit**2 for m, b in pairs]  # (N,) each
     mean = float(np.concatenate(error).mean())
-    return -10 * math.log10(mean) if mean > 0 else math.inf
+    return math.inf if mean == 0 else -10 * math.log10(mean)  # NaN stays NaN
 
 
 def _tensor(batch: np.ndarray[Any, Any], device: torch.device) -> Tensor:

@@ -29,11 +29,12 @@ def _await_workers():
     return not WorkerBase._worker_set
 
 
-def test_closing_the_panel_stops_its_job(viewer, endless):
+def test_closing_the_panel_stops_its_job(viewer, endless, qtbot):
     viewer.window.remove_dock_widget(endless)
     assert endless.job.state is not JobState.RUNNING
     assert _await_workers()
     endless.deleteLater()  # this test still holds it
+    qtbot.wait(50)
 
 
 def test_closing_the_window_stops_the_job(viewer, endless):

@@ -1,0 +1,1 @@
+"""What the command line is made of; the commands themselves are in `cli`."""

@@ -1,0 +1,279 @@
+"""What the commands do to files: read, compute with a progress bar, write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import typer
+
+from napari_ae_denoise._cli.terminal import (
+    bar,
+    dask_bar,
+    decibels,
+    make_folder,
+    output_paths,
+    refuse_existing,
+)
+from napari_ae_denoise.axes import PlaneLayout
+from napari_ae_denoise.demo import Demo, demo_figure, make_demo
+from napari_ae_denoise.denoiser import Denoiser, is_dask
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.figures import save_figure
+from napari_ae_denoise.image_files import check_writable, find_images, read_image, same_file
+from napari_ae_denoise.image_files import write_image as write
+from napari_ae_denoise.image_record import ImageFile
+from napari_ae_denoise.model_file import SUFFIX
+from napari_ae_denoise.noise import add_gaussian_noise
+from napari_ae_denoise.prediction import PredictSettings
+from napari_ae_denoise.sampling import TrainingData
+from napari_ae_denoise.settings import TrainSettings
+from napari_ae_denoise.training import Progress, training_steps
+
+DEMO_PICTURE = Path("demo-output") / "denoised.png"
+_BY_TIME = "{l_bar}{bar}| {elapsed}, {remaining} left{postfix}"
+Result = TypeVar("Result")
+
+
+# ---- noise
+
+
+def add_noise_to(path: Path, target: Path, sigma: float, axes: str | None, **how: Any) -> None:
+    """Write a noisy copy of an image."""
+    image = read_image(path)
+    axes = axes or image.axes
+    noisy = add_gaussian_noise(image.array, sigma, axes=axes, **how)
+    _write(target, noisy, image, axes)
+
+
+def _write(target: Path, array: Any, like: ImageFile, axes: str | None) -> None:
+    if is_dask(array):
+        with dask_bar(target.name):
+            write(target, array, like, axes)
+    else:
+        write(target, array, like, axes)
+
+
+# ---- denoise, encode
+
+
+class Outputs(NamedTuple):
+    """Where the results of one image go."""
+
+    denoised: Path
+    latent: Path | None
+    removed: Path | None
+
+
+def resolve_outputs(
+    inputs: Sequence[Path],
+    output: Path,
+    latent: Path | None,
+    removed: Path | None,
+    *,
+    overwrite: bool,
+) -> list[Outputs]:
+    """Return where the results of each input go; refuse what would lose a file."""
+    nothing: list[Path | None] = [None] * len(inputs)
+    columns: list[Sequence[Path | None]] = [output_paths(inputs, output, overwrite=overwrite)]
+    for place, ending in ((latent, "_latent.tif"), (removed, "_noise.tif")):
+        if place is None:
+            columns.append(nothing)
+        else:
+            columns.append(output_paths(inputs, place, overwrite=overwrite, ending=ending))
+    rows = [Outputs(*row) for row in zip(*columns, strict=True)]
+    targets = [target.resolve() for row in rows for target in row if target is not None]
+    doubled = {str(target) for target in targets if targets.count(target) > 1}
+    if doubled:
+        raise DenoisingError(
+            f"Two results would be written to {', '.join(sorted(doubled))}.",
+            "Give --output, --latent and --noise names of their own.",
+        )
+    return rows
+
+
+def number_type(name: str | None) -> np.dtype[Any] | None:
+    """Return the type of a name, or say that it is none that an image can have."""
+    if name is None:
+        return None
+    try:
+        dtype = np.dtype(name)
+    except TypeError:
+        dtype = np.dtype(object)
+    if dtype.kind not in "buif":
+        raise typer.BadParameter(
+            f'"{name}" is no type of real numbers; use uint8, uint16 or float32, for example.'
+        )
+    return dtype
+
+
+def denoise_file(
+    denoiser: Denoiser,
+    path: Path,
+    targets: Outputs,
+    axes: str | None,
+    settings: PredictSettings,
+) -> None:
+    """Denoise an image, and write what is asked for."""
+    image = read_image(path)
+    layout, _ = denoiser.resolve(image.array, axes or image.axes)
+    dtype = settings.dtype or image.array.dtype
+    check_writable(targets.denoised, layout.shape, dtype, layout.axes)
+    code_shape, code_axes = _code_layout(denoiser, layout)
+    if targets.latent is not None:
+        check_writable(targets.latent, code_shape, np.float32, code_axes)
+    if targets.removed is not None:
+        check_writable(targets.removed, layout.shape, np.float32, layout.axes)
+    if is_dask(image.array):
+        wanted = _options(settings, layout)
+        made = denoiser.denoise(
+            image.array, strength=settings.strength, dtype=settings.dtype, **wanted
+        )
+        code = None if targets.latent is None else denoiser.encode(image.array, **wanted)
+    else:
+        steps = denoiser.predict_steps(
+            image.array, axes=layout.axes, settings=settings, code=targets.latent is not None
+        )
+        prediction = _with_bar(steps, path.name)
+        made, code = prediction.denoised, prediction.code
+    _write(targets.denoised, made, image, layout.axes)
+    if targets.latent is not None:
+        _write(targets.latent, code, image.with_stride(denoiser.stride), code_axes)
+    if targets.removed is not None:
+        difference = image.array.astype(np.float32) - made.astype(np.float32)
+        _write(targets.removed, difference, image, layout.axes)
+
+
+def encode_file(
+    denoiser: Denoiser, path: Path, target: Path, axes: str | None, settings: PredictSettings
+) -> None:
+    """Write the latent code of an image."""
+    image = read_image(path)
+    layout, _ = denoiser.resolve(image.array, axes or image.axes)
+    shape, code_axes = _code_layout(denoiser, layout)
+    check_writable(target, shape, np.float32, code_axes)
+    if is_dask(image.array):
+        code = denoiser.encode(image.array, **_options(settings, layout))
+    else:
+        steps = denoiser.predict_steps(
+            image.array, axes=layout.axes, settings=settings, denoised=False, code=True
+        )
+        code = _with_bar(steps, path.name).code
+    _write(target, code, image.with_stride(denoiser.stride), code_axes)
+
+
+def _options(settings: PredictSettings, layout: PlaneLayout) -> dict[str, Any]:
+    return {
+        "axes": layout.axes,
+        "tile": settings.tile,
+        "device": settings.device,
+        "precision": settings.precision,
+    }
+
+
+def _code_layout(denoiser: Denoiser, layout: PlaneLayout) -> tuple[tuple[int, ...], str]:
+    """Return shape and axes of a code. Its channels are C; channels of the image become N."""
+    down = (-(-n // denoiser.stride) for n in layout.plane_shape)
+    stack = layout.stack_axes
+    for letter in "NTZ":
+        if "C" in stack and letter not in stack:
+            stack = stack.replace("C", letter)
+    if "C" in stack:
+        raise DenoisingError(
+            f'The code of an image of axes "{layout.axes}" has more axes than there are letters.',
+            "Encode its channels one by one.",
+        )
+    shape = (denoiser.card.network.code_width, *layout.stack_shape, *down)
+    return shape, f"C{stack}YX"
+
+
+def _with_bar(steps: Generator[Any, None, Result], name: str) -> Result:
+    """Run a prediction to its end, and show how many tiles are done."""
+    with bar(1, "tile", name) as shown:
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            shown.total = progress.total
+            shown.update(progress.done - shown.n)
+
+
+# ---- train
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFiles:
+    """What to train on, as the command line has it."""
+
+    clean: Sequence[Path] | None
+    noisy: Sequence[Path] | None
+    noisy_again: Sequence[Path] | None
+    axes: str | None
+    start: str | None
+    checkpoint: Path | None
+
+
+def model_path(output: Path, files: TrainingFiles, *, overwrite: bool) -> Path:
+    """Return the model file to write, with its ending; refuse one that would lose a file."""
+    if output.suffix != SUFFIX:
+        output = output.with_name(output.name + SUFFIX)
+    for other in (files.checkpoint, Path(files.start) if files.start else None):
+        if other is not None and same_file(output, other):
+            raise DenoisingError(
+                f"{output} is an input, which would be lost.", "Give another output."
+            )
+    refuse_existing(output, overwrite=overwrite)
+    make_folder(output.parent)
+    return output
+
+
+def train_from_files(
+    files: TrainingFiles, settings: TrainSettings, stop: threading.Event
+) -> Denoiser | None:
+    """Train on files with a progress bar; None if it was stopped before its first step."""
+    sides = [
+        None if side is None else [read_image(path) for path in find_images(side)]
+        for side in (files.clean, files.noisy, files.noisy_again)
+    ]
+    told = {image.axes for side in sides if side is not None for image in side}
+    axes = files.axes or (told.pop() if len(told) == 1 else None)
+    clean, noisy, again = (None if s is None else [image.array for image in s] for s in sides)
+    data = TrainingData(clean, noisy, again, axes)
+    start = Denoiser.load(files.start) if files.start else None
+    steps = training_steps(data, settings, start=start, stop=stop, checkpoint=files.checkpoint)
+    denoiser = _with_training_bar(steps)
+    return denoiser if denoiser.card.training.get("steps_done") else None
+
+
+def _with_training_bar(steps: Generator[Progress, None, Result]) -> Result:
+    with bar(1.0, "", "training", bar_format=_BY_TIME) as shown:
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            shown.set_postfix_str(
+                f"step {progress.step}, loss {progress.loss:.3g}, "
+                f"validation {decibels(progress.validation_psnr)}",
+                refresh=False,
+            )
+            shown.update(min(progress.fraction, 1.0) - shown.n)
+
+
+# ---- demo
+
+
+def run_demo(seconds: float, device: str) -> Demo:
+    """Make what the demo shows, with a progress bar."""
+    return _with_training_bar(make_demo(seconds, device=device))
+
+
+def save_picture(shown: Demo, path: Path) -> None:
+    """Write the demo's picture; makes the folder."""
+    make_folder(path.parent)
+    save_figure(demo_figure(shown), path)

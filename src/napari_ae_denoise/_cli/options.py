@@ -1,0 +1,153 @@
+"""The arguments and options of the commands, each with its unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+# ---- shared by several commands
+
+Images = Annotated[list[Path], Argument(help="Images, or folders of images.")]
+Output = Annotated[
+    Path, Option("-o", "--output", help="File to write; for several images, a folder.")
+]
+Overwrite = Annotated[
+    bool, Option("--overwrite", help="Replace outputs that are there. Inputs never are.")
+]
+Axes = Annotated[
+    str | None,
+    Option(
+        "--axes",
+        help="One letter of N, T, Z, C, Y, X per axis, such as ZYX. Default: as the file says, "
+        "or guessed from the shape.",
+    ),
+]
+ModelName = Annotated[
+    str, Option("--model", "-m", help="Name of a bundled model, or a model file.")
+]
+Tile = Annotated[
+    int | None, Option("--tile", help="Side of the tiles, in pixels. Default: by free memory.")
+]
+Device = Annotated[str, Option("--device", help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
+Precision = Annotated[
+    str, Option("--precision", help='"auto", "float32", "bfloat16" or "float16" (GPU only).')
+]
+
+# ---- demo
+
+Seconds = Annotated[float, Option("--seconds", min=1, help="Length of the training, in seconds.")]
+Picture = Annotated[
+    Path | None, Option("-o", "--output", help="Write the picture here: .png, .svg or .pdf.")
+]
+
+# ---- noise
+
+Sigma = Annotated[
+    float,
+    Option(
+        "--sigma",
+        help="Standard deviation, in grey values; with --relative, a fraction of the image's data "
+        "range.",
+    ),
+]
+RelativeNoise = Annotated[
+    bool, Option("--relative", help="Sigma and mean are fractions of each image's data range.")
+]
+Mean = Annotated[float, Option("--mean", help="Mean of the noise, in the unit of sigma.")]
+Clip = Annotated[
+    bool, Option("--clip", help="Clip to the image's own smallest and largest grey value.")
+]
+NoiseSeed = Annotated[
+    int, Option("--seed", min=0, help="Same seed, same noise; each further image has the next.")
+]
+
+# ---- train
+
+ModelFile = Annotated[Path, Option("-o", "--output", help="Model file to write, .safetensors.")]
+Clean = Annotated[
+    list[Path] | None,
+    Option("--clean", metavar="PATH...", help="Clean images: files, or a folder."),
+]
+Noisy = Annotated[
+    list[Path] | None,
+    Option(
+        "--noisy", metavar="PATH...", help="Noisy images of the same things, in the same order."
+    ),
+]
+NoisyAgain = Annotated[
+    list[Path] | None,
+    Option(
+        "--noisy-again", metavar="PATH...", help="With --noisy: a second noisy image of each thing."
+    ),
+]
+Preset = Annotated[
+    str, Option("--preset", help='"residual" (the modern default) or "classic" (the tutorial\'s).')
+]
+SigmaRange = Annotated[
+    tuple[float, float],
+    Option(
+        "--sigma",
+        metavar="LOW HIGH",
+        help="Range of the noise that is added to clean images, in grey values; with --relative, "
+        "fractions of each image's data range.",
+    ),
+]
+RelativeRange = Annotated[bool, Option("--relative", help="See --sigma.")]
+Epochs = Annotated[float | None, Option("--epochs", help="Length: passes over the data.")]
+Steps = Annotated[int | None, Option("--steps", help="Length: batches. Default: 1000.")]
+Minutes = Annotated[float | None, Option("--minutes", help="Length: time.")]
+BatchSize = Annotated[int, Option("--batch-size", help="Patches a step.")]
+PatchSize = Annotated[int, Option("--patch-size", help="Side of the patches, in pixels.")]
+LearningRate = Annotated[float, Option("--learning-rate", help="Its highest value.")]
+Loss = Annotated[
+    str, Option("--loss", help='"mse" (mean squared error) or "l1" (mean absolute error).')
+]
+TrainingSeed = Annotated[int, Option("--seed", min=0, help="Same seed, same weights, on the CPU.")]
+Start = Annotated[
+    str | None,
+    Option("--from", help="Model to go on from (fine-tuning); its network replaces the preset."),
+]
+Checkpoint = Annotated[
+    Path | None, Option("--checkpoint", help="File to keep the state in, and to resume from.")
+]
+
+# ---- denoise, encode
+
+Strength = Annotated[float, Option("--strength", help="From 0 (unchanged) to 1 (fully denoised).")]
+NumberType = Annotated[
+    str | None,
+    Option("--dtype", help="Type of the result, such as float32. Default: the image's own."),
+]
+Latent = Annotated[
+    Path | None,
+    Option(
+        "--latent",
+        help="Write the latent code here too: .tif, .npy or .zarr; for several images, a folder.",
+    ),
+]
+Removed = Annotated[
+    Path | None,
+    Option(
+        "--noise",
+        help="Write the removed noise (image minus result) here too, float32; for several images, "
+        "a folder.",
+    ),
+]
+Image = Annotated[Path, Argument(help="Image.")]
+CodeFile = Annotated[Path, Option("-o", "--output", help="File for the code: .npy, .tif or .zarr.")]
+
+# ---- compare, info
+
+Reference = Annotated[Path, Argument(help="The image that the others should be like.")]
+Compared = Annotated[list[Path], Argument(help="Images, or folders of images, to compare.")]
+DataRange = Annotated[
+    float | None,
+    Option(
+        "--data-range",
+        help="Peak of the PSNR, in grey values. Default: 255 for 8-bit references, else largest "
+        "minus smallest grey value of the reference.",
+    ),
+]
+Described = Annotated[str | None, Argument(help="Name of a bundled model, or a model file.")]

@@ -1,0 +1,49 @@
+"""What is known of an image that was read from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+_NO_SPACING: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFile:
+    """An image as it was read from a file.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was read from.
+    array : array
+        numpy; dask for a zarr folder, so that it need not fit in memory.
+    axes : str or None
+        One letter per axis; None where the file does not tell.
+    spacing : mapping of str to float
+        Distance between neighbours along Z, Y and X in ``unit``, and along T in seconds; only
+        what the file tells.
+    unit : str
+        Of the spacing along Z, Y and X, such as ``"micrometer"``; empty where the file does not
+        tell.
+    flavour : str
+        How the metadata were kept: ``"imagej"``, ``"ome"`` or empty.
+    colour_profile : bytes
+        The ICC profile of a photograph; empty where there is none.
+    """
+
+    path: Path
+    array: Any
+    axes: str | None = None
+    spacing: Mapping[str, float] = field(default_factory=lambda: _NO_SPACING)
+    unit: str = ""
+    flavour: str = ""
+    colour_profile: bytes = b""
+
+    def with_stride(self, stride: int) -> ImageFile:
+        """Return what describes an image whose pixels are ``stride`` times as far apart."""
+        wider = {a: d * (stride if a in "YX" else 1) for a, d in self.spacing.items()}
+        return replace(self, spacing=MappingProxyType(wider))

@@ -1,0 +1,275 @@
+"""TIFF files with their metadata: ImageJ hyperstacks, OME-TIFF, and plain ones."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from napari_ae_denoise.axes import is_rgb
+from napari_ae_denoise.image_record import ImageFile
+
+# How units are written, and the one name that we use for each.
+_UNIT_NAMES = {
+    "nm": "nanometer",
+    "µm": "micrometer",  # the micro sign
+    "\N{GREEK SMALL LETTER MU}m": "micrometer",
+    "\\u00b5m": "micrometer",  # as ImageJ escapes it
+    "um": "micrometer",
+    "micron": "micrometer",
+    "microns": "micrometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+    "in": "inch",
+}
+_IMAGEJ_UNITS = {
+    "nanometer": "nm",
+    "micrometer": "micron",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+}
+_OME_UNITS = {**_IMAGEJ_UNITS, "micrometer": "µm", "inch": "in"}
+_RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}  # of the TIFF tag
+_CENTIMETERS = {
+    "nanometer": 1e-7,
+    "micrometer": 1e-4,
+    "millimeter": 0.1,
+    "centimeter": 1.0,
+    "inch": 2.54,
+    "meter": 100.0,
+}
+_IMAGEJ_TYPES = ("uint8", "uint16", "float32")
+_OME_TYPES = (
+    *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"),
+    *("complex64", "complex128"),
+)
+_DAMAGE = (
+    "invalid page offset",
+    "corrupted file",
+    "corrupted tag list",
+)  # in what tifffile logs of broken files
+_CLASSIC_LIMIT = 2**32 - 2**25  # bytes; larger files are written as BigTIFF
+
+
+def read_tiff(path: Path) -> ImageFile:
+    """Read the first image of a TIFF file, at full resolution."""
+    import tifffile
+
+    with _damage_refused(), tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        if len(file.series) > 1 and any(s.shape == series.shape for s in file.series[1:]):
+            warnings.warn(
+                f"{path.name} holds {len(file.series)} images; only the first is read.",
+                stacklevel=2,
+            )
+        array, axes = series.asarray(), _our_axes(series.axes)
+        if file.is_ome:
+            spacing, unit, flavour = (
+                *_ome_spacing(tifffile.xml2dict(file.ome_metadata or "")),
+                "ome",
+            )
+        elif file.is_imagej:
+            facts = file.imagej_metadata or {}
+            spacing, unit, flavour = *_imagej_spacing(facts, file.pages.first.tags), "imagej"
+        else:
+            spacing, unit, flavour = *_plain_spacing(file.pages.first.tags), ""
+        profile = file.pages.first.tags.valueof("InterColorProfile") or b""
+    return ImageFile(path, array, axes, MappingProxyType(spacing), unit, flavour, bytes(profile))
+
+
+@contextlib.contextmanager
+def _damage_refused() -> Iterator[None]:
+    """Raise what tifffile only logs: that a part of the file is missing.
+
+    It would return the planes that are left, as if there had never been others.
+    """
+    import tifffile
+
+    heard: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logger = tifffile.logger()
+    before = logger.propagate
+    logger.addHandler(listener)
+    logger.propagate = False  # what is said of odd but whole files is no news for the user
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.propagate = before
+    damage = [line for line in heard if any(word in line for word in _DAMAGE)]
+    if damage:
+        raise ValueError(f"a part of it is missing ({damage[0]})")
+
+
+def _our_axes(axes: str) -> str | None:
+    """Return tifffile's axes in our letters: samples are colours, unknown axes are stacks."""
+    letters = [a if a in "NTZCYX" else "" for a in axes]
+    if "S" in axes and "C" in letters:
+        letters[letters.index("C")] = ""
+    for place, letter in enumerate(axes):
+        if letter == "S":
+            letters[place] = "C"
+    free = [a for a in "NTZ" if a not in letters]
+    if letters.count("") > len(free):
+        return None
+    named = "".join(letter or free.pop(0) for letter in letters)
+    return named if {"Y", "X"} <= set(named) else None
+
+
+def _unit(text: object) -> str:
+    name = str(text or "").strip().strip('"')
+    return _UNIT_NAMES.get(name, _UNIT_NAMES.get(name.lower(), name))
+
+
+def _resolution(tags: Any) -> dict[str, float]:
+    """Return the distance of pixels by the resolution tags, in their own unit."""
+    spacing = {}
+    for axis in "YX":
+        pixels, length = tags.valueof(f"{axis}Resolution") or (0, 0)
+        if pixels and length:
+            spacing[axis] = length / pixels
+    return spacing
+
+
+def _imagej_spacing(facts: Mapping[str, Any], tags: Any) -> tuple[dict[str, float], str]:
+    unit = _unit(facts.get("unit"))
+    if unit in ("", "pixel", "pixels"):
+        return {}, ""
+    found = {**_resolution(tags), "Z": facts.get("spacing"), "T": facts.get("finterval")}
+    return _positive(found), unit
+
+
+def _ome_spacing(record: Mapping[str, Any]) -> tuple[dict[str, float], str]:
+    images = record.get("OME", {}).get("Image", {})
+    pixels = (images[0] if isinstance(images, list) else images).get("Pixels", {})
+    unit = _unit(pixels.get("PhysicalSizeXUnit", "µm"))
+    spacing = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
+    for axis in "ZYX":  # the schema lets each axis have its own unit
+        own = _unit(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        if spacing[axis] and own != unit and own in _CENTIMETERS and unit in _CENTIMETERS:
+            spacing[axis] *= _CENTIMETERS[own] / _CENTIMETERS[unit]
+    found = _positive({**spacing, "T": pixels.get("TimeIncrement")})
+    return found, unit if set("ZYX") & set(found) else ""
+
+
+def _plain_spacing(tags: Any) -> tuple[dict[str, float], str]:
+    unit = _RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit") or 0), "")
+    return (_resolution(tags), unit) if unit else ({}, "")
+
+
+def _positive(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return the spacings that are numbers above zero."""
+    kept = {}
+    for axis, value in found.items():
+        if isinstance(value, int | float) and np.isfinite(value) and value > 0:
+            kept[axis] = float(value)
+    return kept
+
+
+def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
+    """Write a TIFF file in the flavour that the image came in.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    image : ImageFile
+        The array with its axes and its pixel size.
+    ome : bool
+        Whether OME metadata are asked for by the file's name.
+    """
+    import tifffile
+
+    array, axes = image.array, image.axes or ""
+    rgb = is_rgb(axes, array.shape) and array.dtype in ("uint8", "uint16")
+    flavour = _flavour(image, axes, rgb, ome)
+    if flavour:  # ImageJ wants its own order of the stack; both want the plane behind it
+        stack = [a for a in ("TZC" if flavour == "imagej" else axes) if a in axes]
+        order = "".join(a for a in stack if a not in ("YXC" if rgb else "YX"))
+        order += "YXC" if rgb else "YX"
+        array = array.transpose([axes.index(a) for a in order])
+        axes = order
+    array = np.ascontiguousarray(array)
+    names = axes[:-1] + "S" if rgb else axes
+    options: dict[str, Any] = {"photometric": "rgb" if rgb else "minisblack"}
+    if rgb and array.shape[-1] == 4:
+        options["extrasamples"] = ["unassalpha"]
+    if image.colour_profile and rgb:
+        options["iccprofile"] = image.colour_profile
+    if flavour == "imagej":
+        options |= _imagej_options(image, names)
+    elif flavour == "ome":
+        options["metadata"] = _ome_metadata(image, names)
+    else:
+        options |= {"metadata": {"axes": names}, **_plain_resolution(image)}
+    tifffile.imwrite(
+        path,
+        array,
+        imagej=flavour == "imagej",
+        ome=flavour == "ome",
+        bigtiff=flavour != "imagej" and array.nbytes > _CLASSIC_LIMIT,
+        **options,
+    )
+
+
+def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
+    """Return which metadata can hold the image; the one that it came with, if possible."""
+    dtype = image.array.dtype
+    fits = {
+        "imagej": set(axes) <= set("TZCYX")
+        and dtype in (_IMAGEJ_TYPES if not rgb else ("uint8",))
+        and image.array.nbytes <= _CLASSIC_LIMIT,
+        "ome": set(axes) <= set("TZCYX") and dtype in _OME_TYPES,
+    }
+    measured = bool(set("ZT") & set(image.spacing)) or image.unit not in ("", *_PRINT_UNITS)
+    if ome or image.flavour == "ome":
+        wanted = ["ome"]
+    else:
+        wanted = ["imagej", "ome"] if image.flavour == "imagej" or measured else []
+    return next((name for name in wanted if fits[name]), "")
+
+
+_PRINT_UNITS = tuple(_RESOLUTION_UNITS.values())
+
+
+def _imagej_options(image: ImageFile, axes: str) -> dict[str, Any]:
+    spacing = image.spacing
+    facts: dict[str, Any] = {"axes": axes}
+    options: dict[str, Any] = {"metadata": facts}
+    if image.unit:
+        facts["unit"] = _IMAGEJ_UNITS.get(image.unit, image.unit)
+    if "Z" in spacing:
+        facts["spacing"] = spacing["Z"]
+    if "T" in spacing:
+        facts["finterval"] = spacing["T"]
+    if {"Y", "X"} <= set(spacing):
+        options["resolution"] = (1 / spacing["X"], 1 / spacing["Y"])
+    return options
+
+
+def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {"axes": axes}
+    for axis in set("ZYX") & set(image.spacing):
+        facts[f"PhysicalSize{axis}"] = image.spacing[axis]
+        facts[f"PhysicalSize{axis}Unit"] = _OME_UNITS.get(image.unit, image.unit)
+    if "T" in image.spacing:
+        facts |= {"TimeIncrement": image.spacing["T"], "TimeIncrementUnit": "s"}
+    return facts
+
+
+def _plain_resolution(image: ImageFile) -> dict[str, Any]:
+    if not {"Y", "X"} <= set(image.spacing) or image.unit not in _CENTIMETERS:
+        return {}
+    unit = image.unit if image.unit in _PRINT_UNITS else "centimeter"
+    factor = _CENTIMETERS[image.unit] / _CENTIMETERS[unit]
+    pixels = tuple(1 / (factor * image.spacing[axis]) for axis in "XY")
+    return {"resolution": pixels, "resolutionunit": unit}

@@ -1,0 +1,166 @@
+"""zarr folders: arrays with named axes, and OME-Zarr images."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.image_record import ImageFile
+
+_OME_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+_OME_VERSION = "0.4"  # in zarr's format 2: read by everything that reads OME-Zarr
+_CHUNK = 512  # pixels along Y and X
+
+
+def read_zarr(path: Path) -> ImageFile:
+    """Open a zarr array, or an OME-Zarr image at full resolution, without reading its pixels."""
+    import dask.array
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    array: Any
+    spacing: dict[str, float] = {}
+    unit = flavour = ""
+    if isinstance(node, zarr.Array):
+        names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("axes")
+        array, axes = node, _letters(names)
+    else:
+        described = _multiscale(path, dict(node.attrs))
+        levels = described["datasets"]
+        array = node[levels[0]["path"]]
+        names = [a if isinstance(a, str) else a["name"] for a in described.get("axes", ())]
+        axes, flavour = _letters(names), "ome"
+        spacing, unit = _spacing(described, axes)
+    lazy = dask.array.from_array(array, chunks=array.chunks)
+    return ImageFile(path, lazy, axes, MappingProxyType(spacing), unit, flavour)
+
+
+def _multiscale(path: Path, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    attributes = attributes.get("ome", attributes)  # where version 0.5 keeps them
+    found = attributes.get("multiscales")
+    if not found or not found[0].get("datasets"):
+        raise DenoisingError(
+            f"{path} is a zarr group, but no OME-Zarr image.",
+            "Choose the folder of an image, or of one array inside the group.",
+        )
+    return found[0]  # type: ignore[no-any-return]
+
+
+def _letters(names: Any) -> str | None:
+    """Return axis names as our letters, if all of them are."""
+    letters = "".join(str(name) for name in names or ()).upper()
+    fits = letters and len(letters) == len(names) and len(set(letters)) == len(letters)
+    return letters if fits and {"Y", "X"} <= set(letters) <= set("NTZCYX") else None
+
+
+def _spacing(described: Mapping[str, Any], axes: str | None) -> tuple[dict[str, float], str]:
+    steps = [
+        *described["datasets"][0].get("coordinateTransformations", ()),
+        *described.get("coordinateTransformations", ()),
+    ]
+    scales = [step["scale"] for step in steps if step.get("type") == "scale"]
+    if axes is None or not scales:
+        return {}, ""
+    product = np.prod(np.array(scales, float), axis=0)
+    units = {
+        a["name"].upper(): a.get("unit", "") for a in described["axes"] if not isinstance(a, str)
+    }
+    unit = units.get("X", "")
+    kept = {a: float(d) for a, d in zip(axes, product, strict=True) if a in "ZYX" and unit}
+    if units.get("T") == "second":
+        kept["T"] = float(product[axes.index("T")])
+    return kept, unit
+
+
+def write_zarr(path: Path, image: ImageFile) -> None:
+    """Write a zarr folder, whole or not at all, chunk by chunk.
+
+    A folder named ``.ome.zarr``, and an image that came from one, becomes an OME-Zarr image of one
+    level; any other a zarr array with named axes.
+    """
+    import dask.array
+    import zarr
+
+    array, axes = image.array, image.axes or ""
+    ome = path.name.lower().endswith(".ome.zarr") or image.flavour == "ome"
+    if ome and (len(axes) > 5 or {"N", "C"} <= set(axes)):
+        raise DenoisingError(
+            f'An OME-Zarr image cannot have the axes "{axes}".',
+            "Give the folder the ending .zarr, without .ome, to write a plain zarr array.",
+        )
+    if ome:  # the order that the format asks for: time, channel, space
+        order = "".join(a for a in "TNCZYX" if a in axes)
+        array, axes = array.transpose([axes.index(a) for a in order]), order
+    chunks = tuple(
+        min(n, _CHUNK) if a in "YX" else 1 for a, n in zip(axes, array.shape, strict=True)
+    )
+    if axes.endswith("C"):
+        chunks = (*chunks[:-1], array.shape[-1])  # colours together
+    lazy = array if hasattr(array, "dask") else dask.array.from_array(array, chunks=chunks)
+    with _replacing_folder(path) as temporary:
+        options: dict[str, Any] = {"shape": array.shape, "dtype": array.dtype, "chunks": chunks}
+        if ome:
+            group = zarr.open_group(temporary, mode="w", zarr_format=2)
+            target = group.create_array("0", chunk_key_encoding=_nested(), **options)
+            group.attrs["multiscales"] = [_description(path, image, axes)]
+        else:
+            names = [a.lower() for a in axes]
+            target = zarr.create_array(temporary, zarr_format=3, dimension_names=names, **options)
+        lazy.rechunk(chunks).store(target, lock=False)
+
+
+def _nested() -> dict[str, Any]:
+    return {"name": "v2", "separator": "/"}
+
+
+def _description(path: Path, image: ImageFile, axes: str) -> dict[str, Any]:
+    units = dict.fromkeys("ZYX", image.unit) | {"T": "second"}
+    described = []
+    for axis in axes:
+        entry = {"name": axis.lower()}
+        if axis in _OME_TYPES:
+            entry["type"] = _OME_TYPES[axis]
+        if axis in image.spacing and units.get(axis):
+            entry["unit"] = units[axis]
+        described.append(entry)
+    scale = [float(image.spacing.get(axis, 1.0)) for axis in axes]
+    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    name = path.name.removesuffix(".zarr").removesuffix(".ome")
+    return {"version": _OME_VERSION, "name": name, "axes": described, "datasets": [level]}
+
+
+@contextlib.contextmanager
+def _replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; on success it takes the place of ``path``."""
+    mark = secrets.token_hex(4)
+    temporary = path.with_name(f".{path.name[:80]}.{mark}.part")
+    old = path.with_name(f".{path.name[:80]}.{mark}.old")
+    try:
+        yield temporary
+        if path.exists():
+            path.replace(old)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if old.exists():
+                old.replace(path)
+            raise
+    except OSError as error:
+        raise DenoisingError(
+            f"{path} could not be written: {error.strerror or error}.",
+            "Choose a folder that exists, may be written to and has space left.",
+        ) from error
+    finally:
+        for leftover in (temporary, old):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from napari_ae_denoise.card import FORMAT, Card, now, versions_now
+from napari_ae_denoise.networks import NetworkSpec
+from napari_ae_denoise.normalization import Normalization
+
+FULL = Card(
+    network=NetworkSpec("residual", widths=(8, 16), code_channels=3, skips=True, stem=2),
+    normalization=Normalization("fixed", offset=3, scale=7),
+    name="Zellkern μ",
+    description="for tests",
+    objective="l1",
+    data_kind="clean",
+    sigma=(0.5, 20.0),
+    sigma_relative=True,
+    axes="TZYX",
+    metrics={"validation_psnr": 31.5},
+    training={"steps": 10, "patch_size": [32, 64]},
+    versions={"torch": "2"},
+    licence="CC0-1.0",
+    created="2025-01-01T00:00:00+00:00",
+)
+
+
+def through_json(record):
+    return json.loads(json.dumps(record, allow_nan=False))
+
+
+@pytest.mark.parametrize("card", [FULL, Card(network=NetworkSpec("plain"))])
+def test_card_comes_back_from_its_record(card):
+    assert Card.from_record(through_json(card.to_record())) == card
+
+
+def test_card_is_read_only():
+    card = Card.from_record(through_json(FULL.to_record()))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        card.name = "other"
+    with pytest.raises(TypeError):
+        card.metrics["psnr"] = 99
+
+
+def test_record_shares_nothing_with_the_card():
+    record = FULL.to_record()
+    record["metrics"]["validation_psnr"] = 0
+    assert FULL.metrics["validation_psnr"] == 31.5
+
+
+def test_what_is_not_there_has_its_default_and_what_is_unknown_is_left_out():
+    record = {"network": {"style": "plain", "widths": [4]}, "later": {"a": 1}}
+    card = Card.from_record(record)
+    assert card.network == NetworkSpec("plain", widths=(4,))
+    assert card.name == "untitled"
+    assert card.format == FORMAT
+
+
+@pytest.mark.parametrize("number", [FORMAT + 1, 10**9])
+def test_a_newer_format_is_refused_before_anything_else_is_read(refused, number):
+    with refused(number, FORMAT, remedy="Update"):
+        Card.from_record({"format": number, "network": "unheard of"})
+
+
+def without(name):
+    return {k: v for k, v in FULL.to_record().items() if k != name}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        without("network"),
+        FULL.to_record() | {"network": None},
+        FULL.to_record() | {"network": {}},
+        FULL.to_record() | {"network": {"style": "plain"}},
+        FULL.to_record() | {"network": {"style": "plain", "widths": 4}},
+        FULL.to_record() | {"network": {"style": "plain", "widths": ["4"]}},
+        FULL.to_record() | {"network": {"style": "plain", "widths": [4], "unknown": 1}},
+        FULL.to_record() | {"network": {"style": ["plain"], "widths": [4]}},
+        FULL.to_record() | {"network": {"style": "os.system", "widths": [4]}},
+        FULL.to_record() | {"network": {"style": "plain", "widths": [10**12]}},
+        FULL.to_record() | {"normalization": None},
+        FULL.to_record() | {"normalization": {"kind": "eval"}},
+        FULL.to_record() | {"normalization": {"scale": 0}},
+        FULL.to_record() | {"normalization": {"scale": "1"}},
+        FULL.to_record() | {"normalization": {"low": []}},
+        FULL.to_record() | {"normalization": {"offset": 10**400}},
+        FULL.to_record() | {"sigma": 4},
+        FULL.to_record() | {"sigma": [1, 2, 3]},
+        FULL.to_record() | {"sigma": ["a", "b"]},
+        FULL.to_record() | {"sigma": [1, 10**400]},
+        FULL.to_record() | {"name": 7},
+        FULL.to_record() | {"licence": ["MIT"]},
+        FULL.to_record() | {"metrics": "good"},
+        FULL.to_record() | {"metrics": 5},
+        FULL.to_record() | {"training": [1, 2]},
+    ],
+)
+def test_cards_that_cannot_be_used_are_refused(refused, record):
+    with refused(remedy="Choose a file" if "network" not in str(record) else "") as caught:
+        Card.from_record(record)
+    assert len(str(caught.value)) < 2000
+
+
+def test_numbers_of_numpy_are_kept_in_records():
+    from napari_ae_denoise.model_file import _plain_number
+
+    text = json.dumps({"seed": np.int64(3), "psnr": np.float32(0.5)}, default=_plain_number)
+    assert json.loads(text) == {"seed": 3, "psnr": 0.5}
+
+
+def test_versions_and_time_are_plain_text():
+    assert {"napari-ae-denoise", "torch", "numpy", "python"} <= set(versions_now())
+    assert all(isinstance(v, str) for v in versions_now().values())
+    assert now().endswith("+00:00")

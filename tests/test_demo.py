@@ -1,0 +1,88 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from napari_ae_denoise import demo as module
+from napari_ae_denoise.demo import demo_figure, make_demo
+from napari_ae_denoise.samples import fluorescence
+
+
+def finished(steps):
+    count = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value, count
+        count += 1
+
+
+@pytest.fixture
+def small_sample(monkeypatch):
+    """The sample image, a quarter of it, so that the demo takes seconds."""
+    whole = fluorescence()
+    parts = {
+        n: getattr(whole, n)[192:448, 192:448].copy() for n in ("noisy", "noisy_again", "clean")
+    }
+    part = dataclasses.replace(whole, **parts)
+    monkeypatch.setattr(module, "fluorescence", lambda: part)
+    return part
+
+
+def test_the_demo_denoises_without_having_seen_the_clean_image(small_sample, monkeypatch):
+    monkeypatch.setattr(module, "bundled_models", dict)
+    seen = []
+    monkeypatch.setattr(
+        module,
+        "TrainingData",
+        lambda **data: seen.append(data) or original(**data),
+    )
+    demo, steps = finished(make_demo(8, device="cpu"))
+    assert steps > 10
+    assert set(seen[0]) == {"noisy", "noisy_again", "axes"}
+    assert demo.denoised_psnr > demo.noisy_psnr + 4
+    assert demo.denoised.dtype == small_sample.noisy.dtype
+    assert demo.denoised.shape == small_sample.noisy.shape
+    assert demo.code.shape[1:] == tuple(-(-n // demo.stride) for n in demo.noisy.shape)
+    assert np.isfinite(demo.code).all()
+    assert 0 <= demo.channel < len(demo.code)
+    low, high = demo.limits
+    assert demo.denoised.min() <= low < high <= demo.denoised.max()
+
+    titles = [axes.get_title() for axes in demo_figure(demo).axes]
+    assert [t.split(",")[0] for t in titles] == ["noisy", "denoised", "latent code"]
+    assert f"{demo.denoised_psnr:.1f} dB" in titles[1]
+
+
+original = module.TrainingData
+
+
+def test_the_channel_shown_is_the_one_like_the_image(untrained):
+    denoised = np.zeros((16, 16), np.uint16)
+    denoised[4:12, 4:12] = 100
+    code = np.random.default_rng(0).standard_normal((5, 4, 4)).astype(np.float32)
+    code[3] = -denoised[::4, ::4].astype(np.float32)
+    code[1] = 7  # says nothing
+    made = module.Demo(
+        denoised, denoised, denoised, code, untrained("classic"), (1.0, 1.0), "pixel", 20.0, 30.0
+    )
+    assert made.stride == 4
+    assert made.channel == 3
+
+
+def test_a_bundled_model_is_used_instead_of_a_training(small_sample, monkeypatch, untrained):
+    monkeypatch.setattr(module, "bundled_models", lambda: {module.DEMO_MODEL: None})
+    asked = []
+
+    class Loader:
+        @staticmethod
+        def load(name):
+            asked.append(name)
+            return untrained("residual")
+
+    monkeypatch.setattr(module, "Denoiser", Loader)
+    demo, steps = finished(make_demo(60, device="cpu"))
+    assert asked == [module.DEMO_MODEL]
+    assert steps == 0
+    assert demo.code.shape[0] == 8

@@ -1,0 +1,244 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_ae_denoise.networks import (
+    PRESETS,
+    ConvAutoencoder,
+    NetworkSpec,
+    ResidualBlock,
+    build_empty,
+)
+
+SPECS = {
+    "classic": PRESETS["classic"],
+    "residual": replace(PRESETS["residual"], widths=(4, 4, 4)),
+    "one level": NetworkSpec("residual", widths=(4,), blocks=1, stem=1),
+    "stem 4": NetworkSpec("residual", widths=(4, 4), blocks=1, stem=4, skips=True),
+    "no skips": NetworkSpec("residual", widths=(4, 4, 4), blocks=1, stem=2),
+    "narrow code": NetworkSpec("residual", widths=(4, 4), blocks=1, code_channels=2, skips=True),
+    "plain skips": NetworkSpec("plain", widths=(4, 4, 4), skips=True),
+    "plain colours": NetworkSpec("plain", widths=(4, 4), channels=3),
+    "deep": NetworkSpec("plain", widths=(4, 4, 4, 4)),
+}
+
+
+@pytest.fixture(params=SPECS)
+def spec(request):
+    return SPECS[request.param]
+
+
+def changed_columns(function, network, size, column):
+    """Return which output columns change if one whole input column does."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (1, network.spec.channels, 2 * network.stride, size)
+    image = 1 + torch.rand(shape, generator=generator, dtype=torch.float64)
+    other = image.clone()
+    other[..., column] += 1
+    difference = (function(image) - function(other)).abs()
+    return np.flatnonzero(difference.amax(dim=(0, 1, 2)).numpy() > 0)
+
+
+def seen_by(network, function, unit):
+    """Return how far (before, after) pixels lie that can change the outputs of one code pixel.
+
+    ``unit`` is the number of output columns per code pixel. The network is even, so one code pixel
+    in the middle stands for all; the input is perturbed column by column.
+    """
+    stride = network.stride
+    middle = network.halo // stride + 2
+    size = (2 * middle + 1) * stride
+    own = set(range(middle * unit, (middle + 1) * unit))
+    columns = [
+        c for c in range(size) if own & set(changed_columns(function, network, size, c).tolist())
+    ]
+    return middle * stride - min(columns), max(columns) - ((middle + 1) * stride - 1)
+
+
+def test_reach_is_exactly_how_far_the_output_sees(spec, far_sighted):
+    network = far_sighted(spec, torch.float64)
+    before, after = seen_by(network, network.forward, network.stride)
+    assert max(before, after) == network.reach
+
+
+def test_halo_is_never_exceeded_and_tight_within_a_stride(spec, far_sighted):
+    network = far_sighted(spec, torch.float64)
+    assert network.halo % network.stride == 0
+    assert network.reach <= network.halo < network.reach + network.stride
+    before, after = seen_by(network, network.encode, 1)
+    assert max(before, after) <= network.halo
+
+
+def test_random_weights_see_no_farther_than_the_reach(spec):
+    torch.manual_seed(0)
+    network = ConvAutoencoder(spec).double().eval()
+    with torch.inference_mode():
+        before, after = seen_by(network, network.forward, network.stride)
+    assert max(before, after) <= network.reach
+
+
+@pytest.mark.parametrize(("name", "stride", "halo"), [("classic", 4, 12), ("residual", 8, 96)])
+def test_presets_have_the_geometry_that_their_layers_give(name, stride, halo):
+    network = build_empty(PRESETS[name])
+    assert (network.stride, network.halo) == (stride, halo)
+
+
+def test_shapes_follow_from_spec_and_stride(spec):
+    network = ConvAutoencoder(spec)
+    image = torch.rand(2, spec.channels, 3 * network.stride, 2 * network.stride)
+    code = network.encode(image)
+    assert code.shape == (2, spec.code_width, 3, 2)
+    assert network(image).shape == image.shape
+
+
+def test_one_pass_gives_what_encode_and_forward_give(spec):
+    network = ConvAutoencoder(spec).eval()
+    image = torch.rand(1, spec.channels, 4 * network.stride, 4 * network.stride)
+    with torch.inference_mode():
+        made, code = network.image_and_code(image)
+        assert torch.equal(made, network(image))
+        assert torch.equal(code, network.encode(image))
+        if not spec.skips:
+            assert torch.equal(network.decode(code), made)
+
+
+def test_networks_with_skips_refuse_to_decode(refused):
+    network = ConvAutoencoder(SPECS["residual"])
+    with refused("skip connections", remedy="skips off"):
+        network.decode(torch.zeros(1, 4, 2, 2))
+
+
+def test_classic_is_the_tutorials_network_to_the_layer():
+    torch.manual_seed(0)
+    network = ConvAutoencoder(PRESETS["classic"])
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [(c.in_channels, c.out_channels) for c in convolutions] == [
+        (1, 32), (32, 32), (32, 32), (32, 32), (32, 1),
+    ]  # fmt: skip
+    assert network.parameter_count == 28_353  # what Keras' summary() says
+    f = torch.nn.functional
+    x = torch.rand(1, 1, 28, 28)
+    a, b, c, d, e = (
+        lambda h, k=k: f.conv2d(h, k.weight, k.bias, padding="same") for k in convolutions
+    )
+    code = f.max_pool2d(f.relu(b(f.max_pool2d(f.relu(a(x)), 2))), 2)
+    up = f.interpolate(f.relu(d(f.interpolate(f.relu(c(code)), scale_factor=2))), scale_factor=2)
+    made, found = network.image_and_code(x)
+    torch.testing.assert_close(found, code)
+    torch.testing.assert_close(made, torch.sigmoid(e(up)))
+    assert found.shape == (1, 32, 7, 7)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 0.5, 7.0, 1e4])
+@pytest.mark.parametrize("name", ["residual", "no skips", "narrow code"])
+def test_residual_is_homogeneous(name, factor):
+    torch.manual_seed(1)
+    network = ConvAutoencoder(SPECS[name]).double().eval()
+    x = torch.randn(1, 1, 32, 32, dtype=torch.float64)
+    with torch.inference_mode():
+        for function in (network.forward, network.encode):
+            torch.testing.assert_close(function(factor * x), factor * function(x))
+    assert not any("bias" in name for name, _ in network.named_parameters())
+
+
+def test_classic_is_not_homogeneous():
+    torch.manual_seed(1)
+    network = ConvAutoencoder(PRESETS["classic"])
+    x = torch.rand(1, 1, 16, 16)
+    assert (network(5 * x) - 5 * network(x)).abs().max() > 0.1
+
+
+def test_skips_of_residual_predict_the_noise():
+    torch.manual_seed(0)
+    network = ConvAutoencoder(SPECS["residual"])
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.zero_()
+    x = torch.randn(1, 1, 16, 16)
+    assert torch.equal(network(x), x)
+    torch.nn.init.normal_(network.head[0].weight)
+    noise = network._up(*network._down(x))
+    assert noise.abs().max() > 0.1
+    assert torch.equal(network(x), x - noise)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_no_layer_looks_at_the_rest_of_the_tile(name):
+    allowed = (
+        torch.nn.Conv2d, torch.nn.ReLU, torch.nn.MaxPool2d, torch.nn.Upsample, torch.nn.Sigmoid,
+        torch.nn.PixelUnshuffle, torch.nn.PixelShuffle, torch.nn.Identity, torch.nn.Sequential,
+        torch.nn.ModuleList, ResidualBlock, ConvAutoencoder,
+    )  # fmt: skip
+    assert all(isinstance(module, allowed) for module in build_empty(PRESETS[name]).modules())
+
+
+def test_empty_network_has_the_same_weights_without_memory(spec):
+    empty, real = build_empty(spec), ConvAutoencoder(spec)
+    shapes = [{k: v.shape for k, v in n.state_dict().items()} for n in (empty, real)]
+    assert shapes[0] == shapes[1]
+    assert all(p.is_meta for p in empty.parameters())
+    assert (empty.stride, empty.halo) == (real.stride, real.halo)
+
+
+def test_copy_is_independent_and_for_inference_only():
+    network = ConvAutoencoder(SPECS["residual"]).train()
+    twin = network.copy_on(torch.device("cpu"))
+    assert not twin.training
+    assert network.training
+    assert not any(p.requires_grad for p in twin.parameters())
+    with torch.no_grad():
+        next(network.parameters()).add_(1)
+    first, second = next(network.parameters()), next(twin.parameters())
+    assert (first - second).abs().min() > 0.5
+
+
+def test_numbers_about_a_network_are_right():
+    network = build_empty(PRESETS["classic"])
+    by_hand = 9 * 32 + 9 * 32 * 32 * (1 / 4 + 1 / 16 + 1 / 4) + 9 * 32
+    assert network.multiply_adds == pytest.approx(by_hand)
+    assert network.code_ratio == 32 / 16
+    assert build_empty(SPECS["narrow code"]).code_ratio == 2 / 4
+    assert 100_000 < build_empty(PRESETS["residual"]).multiply_adds < 120_000
+    assert 2.2e6 < build_empty(PRESETS["residual"]).parameter_count < 2.4e6
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"style": "resnet"}, ["style", "resnet"]),
+        ({"widths": ()}, ["widths", "()"]),
+        ({"widths": (2,) * 7}, ["widths"]),
+        ({"widths": (8, 0)}, ["widths", "0"]),
+        ({"widths": (8, 4097)}, ["widths", "4097"]),
+        ({"widths": (8, 2.5)}, ["widths", "2.5"]),
+        ({"widths": (True,)}, ["widths", "True"]),
+        ({"channels": 0}, ["channels", "0"]),
+        ({"channels": 65}, ["channels", "65"]),
+        ({"blocks": -1}, ["blocks", "-1"]),
+        ({"blocks": 10**9}, ["blocks", "1000000000"]),
+        ({"code_channels": 0}, ["code_channels", "0"]),
+        ({"stem": 9}, ["stem", "9"]),
+        ({"stem": "2"}, ["stem", "'2'"]),
+    ],
+)
+def test_networks_that_cannot_be_built_are_refused(refused, changes, words):
+    with refused(*words, remedy=words[0]):
+        NetworkSpec(**({"style": "residual"} | changes))
+
+
+def test_layers_of_unknown_reach_are_no_silent_guess():
+    network = ConvAutoencoder(SPECS["one level"])
+    network.head.append(torch.nn.BatchNorm2d(1))
+    with pytest.raises(TypeError, match="BatchNorm2d"):
+        network._needs((0, 0))
+
+
+def test_same_seed_builds_the_same_weights(spec):
+    weights = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        weights.append(torch.cat([p.flatten() for p in ConvAutoencoder(spec).parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])

@@ -1,0 +1,229 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.normalization import GreyMap, Normalization, sample_values, to_dtype
+
+INTEGERS = ["u1", "i1", "<u2", ">u2", "<i2", ">i2", "u4", "i4", ">u4", "u8", "i8", ">i8"]
+FLOATS = ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"]
+
+
+class Lazy:
+    """An array that counts the pixels read of it, as a zarr array might."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype, self.ndim = (
+            values,
+            values.shape,
+            values.dtype,
+            values.ndim,
+        )
+        self.pixels_read = 0
+
+    def __getitem__(self, index):
+        window = self.values[index]
+        self.pixels_read += window.size
+        return window
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_never_wrap(dtype):
+    limits = np.iinfo(np.dtype(dtype))
+    values = np.array([-1e30, -1.0, 0.4, 0.6, 1e30, np.inf, -np.inf, limits.max * 2.0])
+    result = to_dtype(values, dtype)
+    assert result.dtype == np.dtype(dtype)
+    wanted = [limits.min, max(-1, limits.min), 0, 1]
+    assert [int(v) for v in result[:4]] == wanted
+    for high in result[[4, 5, 7]]:
+        assert 0 <= limits.max - int(high) <= limits.max // 2**52
+    assert int(result[6]) == limits.min
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_never_wrap_from_float32_either(dtype):
+    limits = np.iinfo(np.dtype(dtype))
+    result = to_dtype(np.array([limits.max, limits.min], np.float32), dtype)
+    assert 0 <= limits.max - int(result[0]) <= limits.max // 2**23
+    assert int(result[1]) == limits.min
+
+
+@given(st.floats(-400, 400))
+def test_rounding_is_to_the_nearest(value):
+    assert int(to_dtype(np.array([value]), np.int16)[0]) == round(value)
+
+
+def test_nan_as_an_integer_is_zero():
+    assert to_dtype(np.array([np.nan]), "u1")[0] == 0
+
+
+def test_bool_is_cut_at_one_half():
+    assert to_dtype(np.array([-3, 0.49, 0.51, 7]), bool).tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS])
+def test_map_and_back_gives_the_grey_values(dtype):
+    dtype = np.dtype(dtype)
+    values = np.arange(120).reshape(10, 12).astype(dtype)
+    grey_map = GreyMap(3.5, 111.25)
+    normalized = grey_map.apply(values)
+    assert normalized.dtype == np.float32
+    np.testing.assert_allclose(
+        normalized, (np.arange(120).reshape(10, 12) - 3.5) / 111.25, rtol=1e-6
+    )
+    back = grey_map.invert(normalized, dtype)
+    assert back.dtype == dtype
+    np.testing.assert_allclose(back.astype(float), values.astype(float), atol=0.1)
+
+
+def test_map_keeps_small_contrast_on_a_large_offset():
+    values = np.array([2**31 - 1000, 2**31 - 900], np.uint32)
+    normalized = GreyMap(2**31 - 1000, 100).apply(values)
+    np.testing.assert_array_equal(normalized, np.array([0, 1], np.float32))
+
+
+def test_map_never_writes_into_its_input():
+    values = np.ones((4, 4), np.float32)
+    values.flags.writeable = False
+    GreyMap(1, 2).apply(values)
+    GreyMap(1, 2).invert(values, np.dtype("f4"))
+    assert (values == 1).all()
+
+
+def test_percentiles_become_zero_and_one():
+    values = np.random.default_rng(0).normal(100, 20, 10_000)
+    grey_map = Normalization(low=2, high=98).of_values(values)
+    made = grey_map.apply(np.percentile(values, [2, 98, 50]))
+    np.testing.assert_allclose(made[:2], [0, 1], atol=1e-5)
+    assert grey_map.fill == pytest.approx(np.median(values))
+
+
+@given(
+    arrays.arrays(np.float64, 50, elements=st.floats(-1e3, 1e3), unique=True),
+    st.floats(0.1, 100),
+    st.floats(-1e3, 1e3),
+)
+def test_percentile_map_does_not_see_brightness_and_contrast(values, contrast, brightness):
+    kind = Normalization()
+    if np.ptp(values) < 1:
+        return
+    first = kind.of_values(values).apply(values)
+    changed = values * contrast + brightness
+    np.testing.assert_allclose(kind.of_values(changed).apply(changed), first, atol=1e-3)
+
+
+def test_fixed_map_is_the_same_for_every_image():
+    kind = Normalization("fixed", offset=10, scale=4)
+    for values in (np.arange(5.0), np.arange(1000.0)):
+        grey_map = kind.of_values(values)
+        assert (grey_map.offset, grey_map.scale) == (10, 4)
+        assert grey_map.fill == np.median(values)
+
+
+def test_a_few_bright_pixels_are_enough_for_a_map():
+    values = np.zeros(100_000)
+    values[7] = 3
+    grey_map = Normalization().of_values(values)
+    assert (grey_map.offset, grey_map.scale) == (0, 3)
+
+
+@pytest.mark.parametrize("kind", [Normalization(), Normalization("fixed")])
+def test_constant_images_are_refused_with_their_value(refused, kind):
+    with refused("constant", "7.5", remedy="shows something"):
+        kind.of_values(np.full(9, 7.5))
+
+
+@pytest.mark.parametrize("values", [[np.nan] * 5, [np.inf, -np.inf, np.nan]])
+def test_images_without_finite_values_are_refused(refused, values):
+    with refused("no finite", "NaN", remedy="another image"):
+        Normalization().of_values(np.array(values))
+
+
+def test_one_pixel_has_a_map():
+    grey_map = Normalization().of_values(np.array([40], np.uint8))
+    assert grey_map.scale > 0
+    assert grey_map.invert(grey_map.apply(np.array([40], np.uint8)), np.dtype("u1"))[0] == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kind": "minmax"}, ["minmax"]),
+        ({"low": 5, "high": 5}, ["5"]),
+        ({"low": -1}, ["-1"]),
+        ({"high": 101}, ["101"]),
+        ({"low": np.nan}, ["nan"]),
+        ({"scale": 0}, ["scale 0"]),
+        ({"scale": -2}, ["-2"]),
+        ({"scale": np.inf}, ["inf"]),
+        ({"offset": np.nan}, ["nan"]),
+    ],
+)
+def test_maps_that_cannot_be_inverted_are_refused(refused, changes, words):
+    with refused(*words):
+        Normalization(**changes)
+
+
+def test_fluorescence_channels_have_a_map_each_and_colours_share_one():
+    image = np.random.default_rng(0).random((2, 20, 30)) * [[[1]], [[1000]]]
+    apart = Normalization().of_image(image, plane_layout(image.shape, "CYX", network_channels=1))
+    assert len(apart) == 2
+    assert apart[1].scale > 500 * apart[0].scale
+    colours = np.stack([image[0], image[1], image[0]], -1)
+    for channels in (1, 3):
+        layout = plane_layout(colours.shape, "YXC", network_channels=channels)
+        assert len(Normalization().of_image(colours, layout)) == 1
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_invalid_pixels_do_not_change_whose_range_a_channel_has(lazy):
+    image = np.random.default_rng(0).random((2, 20, 30)) * [[[1]], [[1000]]]
+    holed = image.copy()
+    holed[0, 3, 4], holed[1, 0, 0], holed[1, 5, 5] = np.nan, np.inf, np.nan
+    layout = plane_layout(image.shape, "CYX", network_channels=1)
+    expected = Normalization().of_image(image, layout)
+    found = Normalization().of_image(Lazy(holed) if lazy else holed, layout)
+    for a, b in zip(expected, found, strict=True):
+        assert b.scale == pytest.approx(a.scale, rel=0.05)
+
+
+def test_alpha_is_not_part_of_the_range():
+    image = np.random.default_rng(0).integers(0, 50, (20, 20, 4)).astype(np.uint8)
+    image[..., 3] = 255
+    (grey_map,) = Normalization().of_image(image, plane_layout(image.shape, "YXC"))
+    assert grey_map.scale < 51
+
+
+def test_small_arrays_are_measured_whole_and_large_ones_by_a_bounded_sample():
+    small = np.arange(600.0).reshape(20, 30)
+    layout = plane_layout(small.shape, "YX")
+    np.testing.assert_array_equal(np.sort(sample_values(small, layout)), np.arange(600))
+    large = Lazy(np.broadcast_to(np.arange(3000, dtype=np.float32), (50, 3000, 3000)))
+    layout = plane_layout(large.shape, "ZYX")
+    first = sample_values(large, layout)
+    assert 10_000 < large.pixels_read <= 1_100_000
+    np.testing.assert_array_equal(first, sample_values(large, layout))
+
+
+def test_sample_of_a_large_image_has_about_its_percentiles():
+    values = np.random.default_rng(0).gamma(2, 100, (1500, 1500)).astype(np.float32)
+    layout = plane_layout(values.shape, "YX")
+    sampled = Normalization().of_image(values, layout)[0]
+    whole = Normalization().of_values(values)
+    assert sampled.scale == pytest.approx(whole.scale, rel=0.05)
+
+
+def test_one_channel_of_a_lazy_image_is_read_alone():
+    image = np.zeros((3, 10, 10))
+    image[1] = np.arange(100).reshape(10, 10)
+    layout = plane_layout(image.shape, "CYX", network_channels=1)
+    np.testing.assert_array_equal(sample_values(Lazy(image), layout, 1), np.arange(100))
+
+
+def test_a_spot_outside_the_sample_still_makes_a_map():
+    image = np.zeros((1100, 1100), np.uint16)
+    image[1099, 0] = 9
+    (grey_map,) = Normalization().of_image(image, plane_layout(image.shape, "YX"))
+    assert grey_map.scale == 9

@@ -1,0 +1,420 @@
+import math
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_ae_denoise import prediction
+from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
+from napari_ae_denoise.normalization import GreyMap, Normalization
+from napari_ae_denoise.prediction import PredictSettings, TileRunner, plane_map, predict
+from napari_ae_denoise.tiling import tiles
+
+UNIT = GreyMap(0.0, 1.0, fill=0.5)
+EXACT = 1e-5  # of the data range
+
+
+def run(network, image, axes=None, *, maps=(UNIT,), tile=32, precision="float32", **what):
+    """Run a network tile by tile on the CPU; return records and result."""
+    choices = {k: what.pop(k) for k in ("strength", "dtype") if k in what}
+    how = PredictSettings(tile, "cpu", precision, **choices)
+    layout = plane_layout(image.shape, axes, network_channels=network.spec.channels)
+    steps = predict(network, image, layout, maps, how, **what)
+    records = []
+    while True:
+        try:
+            records.append(next(steps))
+        except StopIteration as end:
+            return records, end.value
+
+
+def whole(network, image):
+    """Return denoised image and code of (channels, Y, X) as one pass gives them, by definition."""
+    stride, halo = network.stride, network.halo
+    padded = image
+    for axis in (1, 2):
+        size = image.shape[axis]
+        pad = [(0, 0)] * 3
+        pad[axis] = (halo, halo + -size % stride)
+        padded = np.pad(padded, pad, mode="edge" if size == 1 else "reflect")
+    with torch.inference_mode():
+        made, code = network.image_and_code(torch.from_numpy(padded[None]))
+    height, width = image.shape[1:]
+    first, down = halo // stride, [-(-n // stride) for n in (height, width)]
+    return (
+        made[0, :, halo : halo + height, halo : halo + width].numpy(),
+        code[0, :, first : first + down[0], first : first + down[1]].numpy(),
+    )
+
+
+def assert_same(found, expected):
+    assert found.shape == expected.shape
+    span = max(float(np.ptp(expected)), float(np.abs(expected).max()) * 0.1, 1e-6)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT * span)
+
+
+# ---- tiles
+
+
+@settings(max_examples=220)
+@given(
+    preset=st.sampled_from(["classic", "residual"]),
+    along=st.sampled_from("YX"),
+    height=st.integers(1, 150),
+    width=st.integers(1, 150),
+    parts=st.integers(1, 3),
+    seed=st.integers(0, 10**6),
+)
+def test_tiled_equals_whole(small_specs, far_sighted, preset, along, height, width, parts, seed):
+    network = far_sighted(small_specs[preset], along=along)
+    image = np.random.default_rng(seed).random((1, height, width)).astype(np.float32)
+    denoised, code = whole(network, image)
+    tile = max(1, max(height, width) // parts)
+    _, result = run(network, image[0], tile=tile, code=True)
+    assert_same(result.denoised[None], denoised)
+    assert_same(result.code, code)
+
+
+@pytest.mark.parametrize("preset", ["classic", "residual"])
+def test_test_images_need_the_whole_halo(small_specs, far_sighted, preset, monkeypatch):
+    """With a halo that is one code pixel short, the network of the test above is wrong."""
+    network = far_sighted(small_specs[preset], along="X")
+    image = np.random.default_rng(0).random((1, 64, 200)).astype(np.float32)
+    expected = whole(network, image)[0]
+    monkeypatch.setattr(network, "halo", network.halo - network.stride)
+    with pytest.raises(AssertionError):
+        assert_same(run(network, image[0], tile=64)[1].denoised[None], expected)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    ("shape", "tile"), [((70, 45), 32), ((3, 5), 8), ((1, 1), 8), ((9, 130), 64)]
+)
+def test_presets_with_random_weights_are_exact_in_tiles(preset, shape, tile):
+    torch.manual_seed(0)
+    network = ConvAutoencoder(PRESETS[preset]).eval()
+    image = np.random.default_rng(1).random((1, *shape)).astype(np.float32)
+    denoised, code = whole(network, image)
+    _, result = run(network, image[0], tile=tile, code=True)
+    assert_same(result.denoised[None], denoised)
+    assert_same(result.code, code)
+
+
+def test_colours_are_exact_in_tiles(untrained):
+    network = untrained("plain", channels=3).network
+    image = np.random.default_rng(1).random((50, 61, 3)).astype(np.float32)
+    denoised, code = whole(network, np.ascontiguousarray(image.transpose(2, 0, 1)))
+    _, result = run(network, image, tile=16, code=True)
+    assert_same(result.denoised.transpose(2, 0, 1), denoised)
+    assert_same(result.code, code)
+
+
+class Counting(np.ndarray):
+    """An array that counts how often each pixel is written."""
+
+    def __setitem__(self, index, value):
+        self.count[index] += 1
+        super().__setitem__(index, value)
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "YXC", "CYX"])
+@pytest.mark.parametrize("tile", [4, 12, 100])
+def test_every_pixel_is_written_once(untrained, monkeypatch, axes, tile):
+    image = np.random.default_rng(0).random((3, 30, 26) if axes != "YXC" else (30, 26, 3))
+    counts = np.zeros(image.shape, int)
+
+    def copy(image, dtype):
+        out = np.array(image).view(Counting)
+        out.count = counts
+        return out
+
+    monkeypatch.setattr(prediction, "_own_copy", copy)
+    run(untrained("plain").network, image, axes, tile=tile)
+    assert (counts == 1).all()
+
+
+def test_what_the_network_sees_of_a_tile_is_bounded(untrained, monkeypatch):
+    sizes = []
+    original = ConvAutoencoder.image_and_code
+
+    def noted(self, x):
+        sizes.append(x.numel())
+        return original(self, x)
+
+    monkeypatch.setattr(ConvAutoencoder, "image_and_code", noted)
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((40, 60, 50))
+    run(network, image, tile=32)
+    assert max(sizes) <= (32 + 2 * network.halo) ** 2
+    small, result = run(network, image[:, :5, :6], tile=32)
+    assert len(small) < 20, "small planes should share a pass"
+    assert result.finished == 1
+
+
+# ---- stacks
+
+
+@pytest.mark.parametrize("shape", [(2, 40, 30), (7, 9, 5), (3, 64, 64)])
+def test_a_stack_is_its_planes_one_by_one(untrained, shape):
+    network = untrained("residual").network
+    stack = np.random.default_rng(0).random(shape).astype(np.float32)
+    _, result = run(network, stack, code=True)
+    for plane in range(shape[0]):
+        _, alone = run(network, stack[plane], code=True)
+        assert_same(result.denoised[plane], alone.denoised)
+        assert_same(result.code[:, plane], alone.code)
+
+
+def test_channels_apart_have_a_map_each(untrained):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((2, 3, 20, 24)) * [[[[1]], [[50]], [[2000]]]]
+    layout = plane_layout(image.shape, "ZCYX", network_channels=1)
+    maps = Normalization().of_image(image, layout)
+    assert [plane_map(maps, layout, p) for p in range(6)] == maps * 2
+    _, result = run(network, image, "ZCYX", maps=maps)
+    for channel in range(3):
+        _, alone = run(network, image[:, channel], "ZYX", maps=[maps[channel]])
+        assert_same(result.denoised[:, channel], alone.denoised)
+
+
+# ---- pixels that are not numbers
+
+
+@pytest.mark.parametrize("tile", [4, 16, 64])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_invalid_pixels_are_masked_counted_and_put_back(untrained, tile, dtype):
+    image = np.random.default_rng(0).random((40, 37)).astype(dtype)
+    bad = np.zeros(image.shape, bool)
+    bad[3, 4] = bad[0, 0] = bad[39, 36] = bad[14:18, 14:18] = bad[20:31, 5:17] = True
+    image[bad] = np.nan
+    image[3, 4], image[0, 0] = np.inf, -np.inf
+    before = image.tobytes()
+    _, result = run(untrained("plain").network, image, tile=tile, code=True)
+    assert result.invalid_pixels == bad.sum()
+    assert result.denoised.dtype == dtype
+    assert result.denoised[bad].tobytes() == image[bad].tobytes()
+    assert np.isfinite(result.denoised[~bad]).all()
+    assert np.isfinite(result.code).all()
+    assert image.tobytes() == before
+
+
+def test_invalid_pixels_are_filled_alike_in_every_tile(far_sighted, small_specs):
+    network = far_sighted(small_specs["classic"])
+    rng = np.random.default_rng(0)
+    image = rng.random((61, 70)).astype(np.float32)
+    image[rng.random(image.shape) < 0.2] = np.nan
+    image[20:30, 20:30] = np.nan
+    _, expected = run(network, image, tile=1000, code=True)
+    for tile in (4, 8, 20, 32):
+        _, found = run(network, image, tile=tile, code=True)
+        np.testing.assert_array_equal(np.isnan(found.denoised), np.isnan(image))
+        assert_same(np.nan_to_num(found.denoised), np.nan_to_num(expected.denoised))
+        assert_same(found.code, expected.code)
+
+
+def test_invalid_pixels_look_like_their_neighbours_to_the_network(untrained):
+    network = untrained("residual").network
+    image = np.full((32, 32), 3.0, np.float32)
+    image[10, 10] = np.nan
+    image[0, 0] = 3.5
+    _, holed = run(network, image)
+    image[10, 10] = 3.0
+    _, filled = run(network, image)
+    image[10, 10] = np.nan
+    valid = np.isfinite(image)
+    assert_same(holed.denoised[valid], filled.denoised[valid])
+
+
+def test_invalid_pixels_become_integers_without_a_warning(untrained):
+    image = np.random.default_rng(0).random((20, 20)).astype(np.float32)
+    image[2, 3], image[4, 5], image[6, 7] = np.nan, np.inf, -np.inf
+    _, result = run(untrained("plain").network, image, dtype=np.uint8)
+    assert [int(result.denoised[p]) for p in [(2, 3), (4, 5), (6, 7)]] == [0, 255, 0]
+
+
+# ---- on the way
+
+
+def test_progress_counts_tiles(untrained):
+    image = np.random.default_rng(0).random((2, 70, 40))
+    records, result = run(untrained("plain").network, image)
+    assert [(r.done, r.total) for r in records] == [(i, 12) for i in range(1, 13)]
+    assert records[-1].remaining == 0
+    assert all(math.isfinite(r.remaining) and r.remaining >= 0 for r in records)
+    assert result.finished == 1
+
+
+def test_stop_after_some_tiles_leaves_the_rest_as_it_was(untrained):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((64, 96)).astype(np.float32)
+    _, expected = run(network, image, code=True)
+    stop = threading.Event()
+    layout = plane_layout(image.shape, None, network_channels=1)
+    how = PredictSettings(32, "cpu", "float32")
+    steps = predict(network, image, layout, [UNIT], how, code=True, stop=stop)
+    for _ in range(4):
+        last = next(steps)
+    stop.set()
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    result = end.value.value
+    assert (last.done, last.total) == (4, 6)
+    assert result.finished == pytest.approx(4 / 6)
+    np.testing.assert_array_equal(result.denoised[:32], expected.denoised[:32])
+    np.testing.assert_array_equal(result.denoised[32:, :32], expected.denoised[32:, :32])
+    np.testing.assert_array_equal(result.denoised[32:, 32:], image[32:, 32:])
+    np.testing.assert_array_equal(result.code[:, 8:, 8:], np.nan)
+    np.testing.assert_array_equal(result.code[:, :8], expected.code[:, :8])
+
+
+def test_stop_before_the_start_gives_the_image(untrained):
+    stop = threading.Event()
+    stop.set()
+    image = np.random.default_rng(0).random((20, 20))
+    records, result = run(untrained("plain").network, image, stop=stop)
+    assert records == []
+    assert result.finished == 0
+    np.testing.assert_array_equal(result.denoised, image)
+    assert not np.shares_memory(result.denoised, image)
+
+
+def test_one_pass_makes_image_and_code_and_nothing_more_than_asked(untrained):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((20, 20))
+    both = run(network, image, code=True)[1]
+    only_image = run(network, image)[1]
+    only_code = run(network, image, denoised=False, code=True)[1]
+    assert only_image.code is None
+    assert only_code.denoised is None
+    np.testing.assert_array_equal(both.denoised, only_image.denoised)
+    np.testing.assert_array_equal(both.code, only_code.code)
+
+
+@pytest.mark.parametrize("strength", [0, 0.25, 1])
+def test_strength_mixes_image_and_result(untrained, strength):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((20, 20)).astype(np.float32)
+    full = run(network, image)[1].denoised
+    _, result = run(network, image, strength=strength, code=True)
+    np.testing.assert_allclose(result.denoised, image + strength * (full - image), atol=1e-6)
+    np.testing.assert_array_equal(result.code, run(network, image, code=True)[1].code)
+
+
+def test_network_is_copied_and_left_as_it_is(untrained):
+    network = untrained("plain").network
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    runner = TileRunner(network, PredictSettings(32, "cpu", "float32"))
+    assert runner._network is not network
+    run(network, np.random.default_rng(0).random((20, 20)))
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+
+
+def test_bfloat16_stays_close_to_float32(untrained):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((40, 40)).astype(np.float32)
+    exact, close = (run(network, image, precision=p)[1].denoised for p in ("float32", "bfloat16"))
+    assert close.dtype == np.float32
+    assert 0 < np.abs(exact - close).max() < 0.02
+
+
+# ---- settings and faults
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.01, math.nan, math.inf])
+def test_strengths_that_make_no_sense_are_refused(refused, strength):
+    with refused("strength", strength, remedy="0"):
+        PredictSettings(strength=strength)
+
+
+@pytest.mark.parametrize("tile", [0, -8, 2.5, "big", None])
+def test_tiles_that_make_no_sense_are_refused(refused, tile):
+    with refused(repr(tile), remedy="auto"):
+        PredictSettings(tile=tile)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(untrained):
+    image = np.random.default_rng(0).random((20, 20))
+    _, result = run(untrained("plain").network, image, tile=np.int64(8))
+    assert result.finished == 1
+
+
+@pytest.mark.parametrize("free", [1, 10**6, 10**9, 10**13])
+def test_automatic_tile_follows_from_free_memory(monkeypatch, free):
+    monkeypatch.setattr(prediction, "free_memory", lambda device: free)
+    for preset in PRESETS.values():
+        network = ConvAutoencoder(preset)
+        tile = TileRunner(network, PredictSettings("auto", "cpu", "float32")).tile
+        assert 4 * network.stride <= tile <= 2048
+        assert tile % network.stride == 0
+        if tile > 4 * network.stride:
+            assert (tile + 2 * network.halo) ** 2 * network.bytes_per_pixel <= free / 4 + 1
+
+
+def fail_with(monkeypatch, error, where="image_and_code"):
+    def fail(self, *args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(ConvAutoencoder, where, fail)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+    ],
+)
+@pytest.mark.parametrize("where", ["image_and_code", "encode"])
+def test_memory_that_runs_out_is_said_with_tile_and_remedy(
+    untrained, monkeypatch, refused, error, where
+):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((20, 20))
+    fail_with(monkeypatch, error, where)
+    with refused("Memory ran out", "cpu", "32 pixels", remedy="smaller tiles") as caught:
+        run(network, image, denoised=where == "image_and_code", code=True)
+    assert caught.value.__cause__ is error
+
+
+def test_memory_that_runs_out_while_a_tile_is_moved_is_said(untrained, monkeypatch, refused):
+    def fail(self, *args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    runner = TileRunner(untrained("plain").network, PredictSettings(32, "cpu", "float32"))
+    (tile,) = tiles((20, 20), 32, runner.stride, runner.halo)
+    monkeypatch.setattr(torch.Tensor, "to", fail)
+    with refused("Memory ran out"):
+        runner([np.zeros((1, 20, 20))], tile, [UNIT], np.float32)
+
+
+def test_other_errors_are_not_taken_for_memory(untrained, monkeypatch):
+    network = untrained("plain").network
+    fail_with(monkeypatch, RuntimeError("size mismatch"))
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        run(network, np.random.default_rng(0).random((20, 20)))
+
+
+def test_a_lost_gpu_is_no_reason_to_lose_the_image(untrained, monkeypatch):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((20, 20))
+    before = image.tobytes()
+    fail_with(monkeypatch, RuntimeError("CUDA error: device-side assert triggered"))
+    with pytest.raises(RuntimeError):
+        run(network, image)
+    assert image.tobytes() == before
+    monkeypatch.undo()
+    assert run(network, image)[1].finished == 1
+
+
+def test_half_precision_settings_are_chosen_for_the_device(untrained, monkeypatch, refused):
+    with refused("float16", "CPU"):
+        TileRunner(
+            untrained("plain").network,
+            replace(PredictSettings(), precision="float16", device="cpu"),
+        )

@@ -1,0 +1,104 @@
+import os
+import sys
+
+import pytest
+
+from napari_ae_denoise.storage import replacing
+
+
+def test_a_new_file_is_written(tmp_path):
+    path = tmp_path / "new.bin"
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent
+        temporary.write_bytes(b"whole")
+        assert not path.exists()
+    assert path.read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["new.bin"]
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemoryError])
+def test_a_failing_write_leaves_the_old_file_whole(tmp_path, error):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+
+    def fail():
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half of the ne")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_a_full_disk_is_said_with_path_and_reason(tmp_path, refused):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    with refused(path, "No space left", remedy="space"), replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_a_failing_rename_leaves_the_old_file_whole(tmp_path, refused, monkeypatch):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+
+    def fail(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "replace", fail)
+    with refused(path, "Permission denied"), replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path, refused):
+    path = tmp_path / "no" / "file.bin"
+    with refused(path, "No such file", remedy="folder that exists"), replacing(path) as temporary:
+        temporary.write_bytes(b"x")
+
+
+def test_data_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
+    order = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (order.append("fsync"), real(fd)))
+    path = tmp_path / "file.bin"
+    replace = type(path).replace
+
+    def noted(self, target):
+        order.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(type(path), "replace", noted)
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"x")
+    assert order[:2] == ["fsync", "rename"]
+
+
+def test_two_writers_do_not_share_a_temporary_file(tmp_path):
+    with replacing(tmp_path / "a") as first, replacing(tmp_path / "a") as second:
+        assert first != second
+        first.write_bytes(b"1")
+        second.write_bytes(b"2")
+    assert (tmp_path / "a").read_bytes() == b"1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has shorter paths")
+def test_long_names_fit(tmp_path):
+    path = tmp_path / ("n" * 250)
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"x")
+    assert path.read_bytes() == b"x"
