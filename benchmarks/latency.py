@@ -6,6 +6,7 @@ Needs a display, or xvfb-run. Prints the gaps between ticks of a 10 ms timer, id
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 
@@ -30,7 +31,7 @@ def gaps(seconds: float, goes_on=lambda: True) -> list[float]:
         QApplication.processEvents()
         time.sleep(0.001)
     timer.stop()
-    return [1000 * (b - a) for a, b in zip(ticks, ticks[1:], strict=False)]
+    return [1000 * (b - a) for a, b in itertools.pairwise(ticks)]
 
 
 def row(name: str, found: list[float], idle: float) -> str:

@@ -13,11 +13,12 @@ from hypothesis import settings
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.networks import PRESETS, ConvAutoencoder, NetworkSpec
+from napari_ae_denoise.network_spec import NetworkSpec
+from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 from napari_ae_denoise.normalization import Normalization
-from napari_ae_denoise.sampling import TrainingData
 from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.training import train
+from napari_ae_denoise.training_data import TrainingData
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from napari_ae_denoise.card import FORMAT, Card, now, versions_now
-from napari_ae_denoise.networks import NetworkSpec
+from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
 
 FULL = Card(

@@ -17,7 +17,7 @@ from napari_ae_denoise import Denoiser, __version__, add_gaussian_noise
 from napari_ae_denoise._cli import display, jobs
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import read_image, write_image
-from napari_ae_denoise.networks import NetworkSpec
+from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
 
 COMMANDS = ["demo", "noise", "train", "denoise", "encode", "compare", "info"]

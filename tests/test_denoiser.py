@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from napari_ae_denoise import denoiser as module
+from napari_ae_denoise.bundled import bundled_models
 from napari_ae_denoise.card import Card
-from napari_ae_denoise.denoiser import Denoiser, bundled_models
+from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.model_file import read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.normalization import Normalization
@@ -363,7 +364,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path, refused):
 def test_bundled_models_open_by_name(plain, tmp_path, monkeypatch):
     plain.renamed("mine").save(tmp_path / "tiny.safetensors")
     files = {"tiny": tmp_path / "tiny.safetensors"}
-    monkeypatch.setattr(module, "_bundled_files", lambda: files)
+    monkeypatch.setattr("napari_ae_denoise.bundled.bundled_files", lambda: files)
     assert bundled_models()["tiny"].name == "mine"
     assert Denoiser.load("tiny").card.name == "mine"
     with pytest.raises(TypeError):

@@ -8,11 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_ae_denoise import prediction
+from napari_ae_denoise import prediction, tile_runner
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
-from napari_ae_denoise.normalization import GreyMap, Normalization
-from napari_ae_denoise.prediction import PredictSettings, TileRunner, plane_map, predict
+from napari_ae_denoise.normalization import GreyMap, Normalization, of_plane
+from napari_ae_denoise.prediction import predict
+from napari_ae_denoise.tile_runner import PredictSettings, TileRunner
 from napari_ae_denoise.tiling import tiles
 
 UNIT = GreyMap(0.0, 1.0, fill=0.5)
@@ -175,7 +176,7 @@ def test_channels_apart_have_a_map_each(untrained):
     image = np.random.default_rng(0).random((2, 3, 20, 24)) * [[[[1]], [[50]], [[2000]]]]
     layout = plane_layout(image.shape, "ZCYX", network_channels=1)
     maps = Normalization().of_image(image, layout)
-    assert [plane_map(maps, layout, p) for p in range(6)] == maps * 2
+    assert [of_plane(maps, layout, p) for p in range(6)] == maps * 2
     _, result = run(network, image, "ZCYX", maps=maps)
     for channel in range(3):
         _, alone = run(network, image[:, channel], "ZYX", maps=[maps[channel]])
@@ -345,7 +346,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers(untrained):
 
 @pytest.mark.parametrize("free", [1, 10**6, 10**9, 10**13])
 def test_automatic_tile_follows_from_free_memory(monkeypatch, free):
-    monkeypatch.setattr(prediction, "free_memory", lambda device: free)
+    monkeypatch.setattr(tile_runner, "free_memory", lambda device: free)
     for preset in PRESETS.values():
         network = ConvAutoencoder(preset)
         tile = TileRunner(network, PredictSettings("auto", "cpu", "float32")).tile

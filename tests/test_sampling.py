@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.normalization import Normalization
-from napari_ae_denoise.sampling import PatchSampler, TrainingData, as_list
+from napari_ae_denoise.sampling import PatchSampler
+from napari_ae_denoise.training_data import TrainingData, as_list
 
 FIXED = Normalization("fixed")
 
@@ -285,7 +287,7 @@ def test_grey_map_of_training_is_that_of_the_noisy_image():
         draw = sampler(
             TrainingData(clean=clean), normalization=Normalization(), sigma=(0, 60), batch_size=1
         )
-        found = draw._sources[0].grey_map(sigma)
+        found = draw._sources[0].greys(0).grey_map(sigma)
         assert found.scale == pytest.approx(expected.scale, rel=0.06)
         assert found.offset == pytest.approx(expected.offset, abs=0.04 * expected.scale)
 
@@ -306,3 +308,22 @@ def test_training_never_changes_the_images():
     draw.batch(0)
     draw.validation_batches()
     assert clean.tobytes() == before
+
+
+def test_channels_that_are_seen_apart_are_mapped_apart_as_in_prediction():
+    rng = np.random.default_rng(0)
+    image = np.stack([rng.uniform(0, 1, (64, 64)), rng.uniform(0, 1000, (64, 64))])
+    normalization = Normalization()
+    draw = PatchSampler(
+        TrainingData(noisy=image, noisy_again=image, axes="CYX"),
+        channels=1,
+        stride=4,
+        normalization=normalization,
+        patch_size=16,
+    )
+    layout = plane_layout(image.shape, "CYX", network_channels=1)
+    expected = normalization.of_image(image, layout)
+    assert expected[1].scale > 500 * expected[0].scale
+    for plane in (0, 1):
+        found = draw._sources[0].greys(plane).grey_map(0.0)
+        assert (found.offset, found.scale) == (expected[plane].offset, expected[plane].scale)

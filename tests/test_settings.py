@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from napari_ae_denoise.networks import PRESETS, NetworkSpec
-from napari_ae_denoise.sampling import TrainingData
+from napari_ae_denoise.network_spec import NetworkSpec
+from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.settings import TrainSettings, learning_rate
+from napari_ae_denoise.training_data import TrainingData
 
 
 @pytest.mark.parametrize(

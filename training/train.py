@@ -113,9 +113,7 @@ def main() -> None:
                 f"(noisy {progress.noisy_psnr:.3f})",
                 flush=True,
             )
-    card = dataclasses.replace(
-        denoiser.card, description=args.description, licence=args.licence
-    )
+    card = dataclasses.replace(denoiser.card, description=args.description, licence=args.licence)
     type(denoiser)(denoiser.network, card).save(args.out)
 
 

@@ -10,14 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_ae_denoise.denoiser import Denoiser, bundled_models
+    from napari_ae_denoise.bundled import bundled_models
+    from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.errors import DenoisingError
     from napari_ae_denoise.metrics import psnr, ssim
-    from napari_ae_denoise.networks import PRESETS, ConvAutoencoder, NetworkSpec
+    from napari_ae_denoise.network_spec import NetworkSpec
+    from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
     from napari_ae_denoise.noise import add_gaussian_noise, estimate_sigma
     from napari_ae_denoise.objectives import Objective
-    from napari_ae_denoise.sampling import TrainingData
     from napari_ae_denoise.training import Progress, TrainSettings, train, training_steps
+    from napari_ae_denoise.training_data import TrainingData
 
 __version__ = "0.1.0"
 
@@ -25,14 +27,14 @@ _HOME = {
     "ConvAutoencoder": "networks",
     "Denoiser": "denoiser",
     "DenoisingError": "errors",
-    "NetworkSpec": "networks",
+    "NetworkSpec": "network_spec",
     "Objective": "objectives",
     "PRESETS": "networks",
     "Progress": "training",
     "TrainSettings": "training",
-    "TrainingData": "sampling",
+    "TrainingData": "training_data",
     "add_gaussian_noise": "noise",
-    "bundled_models": "denoiser",
+    "bundled_models": "bundled",
     "estimate_sigma": "noise",
     "psnr": "metrics",
     "ssim": "metrics",

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 AXIS_LETTERS = "NTZCYX"
 Index = tuple[int | slice, ...]

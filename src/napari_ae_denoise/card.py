@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise import __version__
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.networks import NetworkSpec
+from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMAT = 1
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

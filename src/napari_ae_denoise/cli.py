@@ -205,7 +205,7 @@ def denoise(
     """
     from napari_ae_denoise._cli.jobs import denoise_file, number_type, resolve_outputs
     from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.prediction import PredictSettings
+    from napari_ae_denoise.tile_runner import PredictSettings
 
     settings = PredictSettings(
         "auto" if tile is None else tile, device, precision, strength, number_type(dtype)
@@ -236,7 +236,7 @@ def encode(
     """
     from napari_ae_denoise._cli.jobs import encode_file
     from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.prediction import PredictSettings
+    from napari_ae_denoise.tile_runner import PredictSettings
 
     check_exists(image)
     settings = PredictSettings("auto" if tile is None else tile, device, precision)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.denoiser import Denoiser, bundled_models
+from napari_ae_denoise.bundled import bundled_models
+from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.figures import before_after
 from napari_ae_denoise.metrics import data_range_of, psnr
-from napari_ae_denoise.networks import NetworkSpec
-from napari_ae_denoise.prediction import PredictSettings
+from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.samples import Sample, fluorescence
-from napari_ae_denoise.sampling import TrainingData
 from napari_ae_denoise.settings import TrainSettings
+from napari_ae_denoise.tile_runner import PredictSettings
 from napari_ae_denoise.training import Progress, training_steps
+from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
     from matplotlib.figure import Figure
 
 DEMO_MODEL = "microscopy"  # is used where it is bundled, instead of a training

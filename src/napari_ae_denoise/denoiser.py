@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_ae_denoise import bundled
 from napari_ae_denoise.axes import PlaneLayout, plane_layout
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.normalization import GreyMap, check_real
-from napari_ae_denoise.prediction import Prediction, PredictSettings, TileProgress, predict
+from napari_ae_denoise.prediction import Prediction, TileProgress, predict
+from napari_ae_denoise.tile_runner import PredictSettings
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Generator
 
 _LARGEST_NETWORK = 500_000_000  # parameters
 Result = TypeVar("Result")
@@ -85,13 +87,13 @@ class Denoiser:
             If it is no model file, is damaged, or is of a newer format.
         """
         path = Path(name_or_path)
-        bundled = _bundled_files()
-        if str(name_or_path) in bundled:
-            path = bundled[str(name_or_path)]
+        shipped = bundled.bundled_files()
+        if str(name_or_path) in shipped:
+            path = shipped[str(name_or_path)]
         elif not path.suffix and not path.exists():
             raise DenoisingError(
                 f'There is no bundled model "{name_or_path}", and no such file.',
-                f"Give the path of a model file, or one of: {', '.join(bundled) or 'none'}.",
+                f"Give the path of a model file, or one of: {', '.join(shipped) or 'none'}.",
             )
         tensors, record = read_model(path)
         card = Card.from_record(record)
@@ -312,20 +314,3 @@ def drain(
 def is_dask(array: object) -> bool:
     """Return whether an array is a dask one, without importing dask."""
     return type(array).__module__.split(".")[0] == "dask"
-
-
-def bundled_models() -> Mapping[str, Card]:
-    """Return the cards of the models that come with the package, by name."""
-    return MappingProxyType(
-        {name: Card.from_record(read_model(p)[1]) for name, p in _bundled_files().items()}
-    )
-
-
-def bundled_names() -> list[str]:
-    """Return the names of the bundled models; no file is opened."""
-    return list(_bundled_files())
-
-
-def _bundled_files() -> dict[str, Path]:
-    folder = Path(str(files("napari_ae_denoise") / "models"))
-    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}

@@ -8,15 +8,17 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
 from torch import nn
 
 from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _BFLOAT16_GAIN = 1.15  # how much faster it must be to be worth its rounding
@@ -136,7 +138,8 @@ def training_precision(device: torch.device, precision: str = "auto") -> torch.d
 @functools.cache
 def _bfloat16_pays() -> bool:
     """Measure once per process, with one convolution of the kind that our networks are made of."""
-    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False)
+    conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.zeros(1, 64, 96, 96).to(memory_format=torch.channels_last)
 
     def seconds(dtype: torch.dtype) -> float:

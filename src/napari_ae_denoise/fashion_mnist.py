@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOLDER_VARIABLE = "NAPARI_AE_DENOISE_FASHION_MNIST"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")

@@ -7,7 +7,6 @@ in any thread and beside any window.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.storage import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 

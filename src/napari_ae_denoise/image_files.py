@@ -8,10 +8,9 @@ much to say about themselves have a module each: `tiff_files` and `zarr_folders`
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,9 @@ from napari_ae_denoise.axes import check_axes, guess_axes, is_rgb
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.storage import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 TIFF, PNG, JPEG, NUMPY, ZARR = "TIFF", "PNG", "JPEG", "numpy", "zarr"
 FORMATS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +11,12 @@ import torch
 
 from napari_ae_denoise.devices import choose_device, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.prediction import plane_map
+from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.tiling import Tile, tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.normalization import GreyMap
@@ -88,7 +89,7 @@ def decode(
     height, width = layout.plane_shape
     for plane in range(layout.planes):
         image = made[plane, :, :height, :width]
-        grey = plane_map(maps, layout, plane).invert(image, out.dtype)
+        grey = of_plane(maps, layout, plane).invert(image, out.dtype)
         layout.write(out, plane, every, every, grey)
     return out
 
@@ -99,7 +100,8 @@ def _decode_tile(
     """Return the image (channels, Y, X) of the code pixels that a tile writes."""
     window = code[:, tile.y.read, tile.x.read][:, tile.y.gather][:, :, tile.x.gather]
     batch = torch.from_numpy(np.ascontiguousarray(window[np.newaxis]))
-    image = network.decode(batch.to(next(network.parameters()).device)).float().cpu().numpy()[0]
+    made = network.decode(batch.to(next(network.parameters()).device))
+    image: npt.NDArray[np.float32] = made.float().cpu().numpy()[0]
     stride = network.stride
     return image[:, _pixels(tile.y.keep, stride), _pixels(tile.x.keep, stride)]
 

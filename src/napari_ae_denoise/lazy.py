@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.devices import using_threads
-from napari_ae_denoise.prediction import FILL_RADIUS, PredictSettings, TileRunner, plane_map
+from napari_ae_denoise.normalization import of_plane
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.tiling import Span, Tile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.normalization import GreyMap
@@ -139,7 +141,7 @@ def _block(
                 o + int(i) for o, i in zip(origin, np.unravel_index(number, here), strict=True)
             ]
             whole = int(np.ravel_multi_index(index, layout.stack_shape)) if stack else 0
-            grey_map = plane_map(maps, layout, whole)
+            grey_map = of_plane(maps, layout, whole)
             images, codes, _ = runner([plane], tile, [grey_map], dtype, image=not code, code=code)
             made.append(codes[0] if codes is not None else images[0])
     result = np.stack(made)  # (planes, channels, Y, X)

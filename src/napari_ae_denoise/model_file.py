@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +17,9 @@ from torch import Tensor
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.storage import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SUFFIX = ".safetensors"
 _LARGEST_FILE = 2 * 1024**3  # bytes

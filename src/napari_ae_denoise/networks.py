@@ -8,122 +8,22 @@ would show; they have no place in this file.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from napari_ae_denoise.blocks import ResidualBlock, conv
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.network_spec import NetworkSpec
+from napari_ae_denoise.reach import Interval, input_needed, union
 
-Style = Literal["plain", "residual"]
-
-# Bounds on what a spec may ask for: a model file is untrusted, and its spec is read first.
-_LARGEST = {"channels": 64, "stem": 8, "width": 4096, "levels": 6, "blocks": 64}
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkSpec:
-    """The numbers that a network is built from.
-
-    Parameters
-    ----------
-    style : {"plain", "residual"}
-        ``plain``: convolution, ReLU and max-pooling down, nearest-neighbour upsampling up, biases,
-        a sigmoid at the end; the layout of the classic tutorial autoencoder.
-        ``residual``: residual blocks without biases and without normalization layers between a
-        pixel-unshuffle stem, strided convolutions down and pixel-shuffle up. Without biases the
-        network is homogeneous, ``f(a * x) == a * f(x)`` for ``a > 0``, and works at noise levels
-        that it has not seen [1]_.
-    channels : int
-        Channels of the image, in and out.
-    widths : tuple of int
-        Feature channels of each level, from fine to coarse.
-    blocks : int
-        Residual blocks at each level, on the way down and again on the way up; the coarsest level
-        has them once, before the code (style ``residual`` only).
-    code_channels : int, optional
-        Channels of the latent code; by default the last width.
-    skips : bool
-        Whether features of the encoder are added to those of the decoder. In the style
-        ``residual`` the network then also predicts the noise, and its output is input minus
-        noise. Without skips the decoder makes the image from the code alone.
-    stem : int
-        Factor of the pixel-unshuffle before the first convolution (style ``residual`` only).
-
-    References
-    ----------
-    .. [1] S. Mohan, Z. Kadkhodaie, E. P. Simoncelli, C. Fernandez-Granda, "Robust and
-       interpretable blind image denoising via bias-free convolutional neural networks",
-       ICLR 2020.
-    """
-
-    style: Style
-    channels: int = 1
-    widths: tuple[int, ...] = (32, 32)
-    blocks: int = 2
-    code_channels: int | None = None
-    skips: bool = False
-    stem: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that no network can be built from."""
-        if self.style not in _BUILDERS:
-            raise _refused("style", self.style, f"one of {', '.join(_BUILDERS)}")
-        if not 1 <= len(self.widths) <= _LARGEST["levels"]:
-            raise _refused("widths", self.widths, f"1 to {_LARGEST['levels']} numbers")
-        code = self.widths[-1] if self.code_channels is None else self.code_channels
-        for name, value, most in [
-            ("channels", self.channels, _LARGEST["channels"]),
-            ("stem", self.stem, _LARGEST["stem"]),
-            ("blocks", self.blocks, _LARGEST["blocks"]),
-            *(("widths", width, _LARGEST["width"]) for width in self.widths),
-            ("code_channels", code, _LARGEST["width"]),
-        ]:
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                raise _refused(name, value, f"a whole number from 1 to {most}")
-
-    @property
-    def code_width(self) -> int:
-        """Channels of the latent code."""
-        return self.widths[-1] if self.code_channels is None else self.code_channels
-
-
-def _refused(name: str, value: object, allowed: str) -> DenoisingError:
-    return DenoisingError(
-        f"A network cannot be built with {name} = {value!r}.", f"Give {name} as {allowed}."
-    )
-
-
-class ResidualBlock(nn.Module):
-    """``x + conv(relu(conv(x)))``, both convolutions 3x3 and without bias."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            _conv(width, width), nn.ReLU(inplace=True), _conv(width, width, gain=0.1)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, width, H, W) to the same shape."""
-        return x + self.body(x)  # type: ignore[no-any-return]
-
-
-def _conv(
-    inputs: int, outputs: int, *, size: int = 3, stride: int = 1, gain: float = 1.0
-) -> nn.Conv2d:
-    """Return a convolution without bias, initialized for ReLU; a small gain starts near identity."""
-    conv = nn.Conv2d(
-        inputs, outputs, size, stride, padding=0 if stride > 1 else size // 2, bias=False
-    )
-    if not conv.weight.is_meta:
-        nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        with torch.no_grad():
-            conv.weight.mul_(gain)
-    return conv
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +69,21 @@ def _residual(spec: NetworkSpec) -> _Parts:
     def blocks(width: int) -> nn.Module:
         return nn.Sequential(*(ResidualBlock(width) for _ in range(spec.blocks)))
 
-    steps = list(zip(widths[:-1], widths[1:], strict=True))  # (fine, coarse)
+    steps = list(itertools.pairwise(widths))  # (fine, coarse)
     inner = spec.channels * stem**2
     own_code = [] if code == widths[-1] else [(widths[-1], code)]
     return _Parts(
-        stem=nn.Sequential(nn.PixelUnshuffle(stem), _conv(inner, widths[0])),
+        stem=nn.Sequential(nn.PixelUnshuffle(stem), conv(inner, widths[0])),
         features=[blocks(fine) for fine, _ in steps],
-        down=[_conv(fine, coarse, size=2, stride=2) for fine, coarse in steps],
-        to_code=nn.Sequential(blocks(widths[-1]), *(_conv(i, o, size=1) for i, o in own_code)),
-        from_code=nn.Sequential(*(_conv(o, i, size=1) for i, o in own_code)),
+        down=[conv(fine, coarse, size=2, stride=2) for fine, coarse in steps],
+        to_code=nn.Sequential(blocks(widths[-1]), *(conv(i, o, size=1) for i, o in own_code)),
+        from_code=nn.Sequential(*(conv(o, i, size=1) for i, o in own_code)),
         up=[
-            nn.Sequential(_conv(coarse, 4 * fine, size=1), nn.PixelShuffle(2))
+            nn.Sequential(conv(coarse, 4 * fine, size=1), nn.PixelShuffle(2))
             for fine, coarse in reversed(steps)
         ],
         refine=[blocks(fine) for fine, _ in reversed(steps)],
-        head=nn.Sequential(_conv(widths[0], inner, gain=0.1), nn.PixelShuffle(stem)),
+        head=nn.Sequential(conv(widths[0], inner, gain=0.1), nn.PixelShuffle(stem)),
     )
 
 
@@ -276,23 +176,23 @@ class ConvAutoencoder(nn.Module):
 
     def _encoder_needs(self, code: Interval, skipped: list[Interval] | None = None) -> Interval:
         """Return the input pixels that the code (and the skipped features) depend on."""
-        need = _input_needed(self.to_code, code)
+        need = input_needed(self.to_code, code)
         for features, down in zip(reversed(self.features), reversed(self.down), strict=True):
-            need = _input_needed(down, need)
+            need = input_needed(down, need)
             if skipped:
-                need = _union(need, skipped.pop())
-            need = _input_needed(features, need)
-        return _input_needed(self.stem, need)
+                need = union(need, skipped.pop())
+            need = input_needed(features, need)
+        return input_needed(self.stem, need)
 
     def _needs(self, output: Interval) -> Interval:
         """Return the input pixels that the output pixels depend on."""
-        need, skipped = _input_needed(self.head, output), []
+        need, skipped = input_needed(self.head, output), []
         for up, refine in zip(reversed(self.up), reversed(self.refine), strict=True):
-            need = _input_needed(refine, need)
+            need = input_needed(refine, need)
             if self.spec.skips:
                 skipped.append(need)
-            need = _input_needed(up, need)
-        return _union(output, self._encoder_needs(_input_needed(self.from_code, need), skipped))
+            need = input_needed(up, need)
+        return union(output, self._encoder_needs(input_needed(self.from_code, need), skipped))
 
     @property
     def code_ratio(self) -> float:
@@ -348,55 +248,6 @@ def build_empty(spec: NetworkSpec) -> ConvAutoencoder:
     """Build a network whose weights take no memory (torch's meta device)."""
     with torch.device("meta"):
         return ConvAutoencoder(spec)
-
-
-# ---- what a layer needs of its input, in pixels along one axis: inclusive intervals of integers
-
-Interval = tuple[int, int]
-
-
-def _union(a: Interval, b: Interval) -> Interval:
-    return min(a[0], b[0]), max(a[1], b[1])
-
-
-def _input_needed(layer: nn.Module, output: Interval) -> Interval:
-    """Return the interval of inputs that an interval of a layer's outputs depends on."""
-    low, high = output
-    if isinstance(layer, nn.Sequential):
-        return _chain(layer, output)
-    if isinstance(layer, ResidualBlock):
-        return _union(output, _chain(layer.body, output))
-    if isinstance(layer, nn.Conv2d):
-        size, stride, padding = _one(layer.kernel_size), _one(layer.stride), _one(layer.padding)
-        return low * stride - padding, high * stride - padding + size - 1
-    if isinstance(layer, nn.MaxPool2d):
-        size, stride = _one(layer.kernel_size), _one(layer.stride)
-        return low * stride, high * stride + size - 1
-    if isinstance(layer, nn.PixelUnshuffle):
-        factor = layer.downscale_factor
-        return low * factor, high * factor + factor - 1
-    if isinstance(layer, nn.PixelShuffle):
-        return low // layer.upscale_factor, high // layer.upscale_factor
-    if isinstance(layer, nn.Upsample):
-        factor = _one(layer.scale_factor)
-        return low // factor, high // factor
-    if isinstance(layer, nn.Identity | nn.ReLU | nn.Sigmoid):
-        return output
-    raise TypeError(f"the reach of a {type(layer).__name__} is not known")
-
-
-def _chain(layers: Iterable[nn.Module], output: Interval) -> Interval:
-    for layer in reversed(list(layers)):
-        output = _input_needed(layer, output)
-    return output
-
-
-def _one(value: Any) -> int:
-    """Return the number that a layer's square setting stands for."""
-    numbers = {int(v) for v in (value if isinstance(value, tuple) else (value,))}
-    if len(numbers) != 1:
-        raise TypeError(f"only square layers have one reach, not {value}")
-    return numbers.pop()
 
 
 PRESETS: MappingProxyType[str, NetworkSpec] = MappingProxyType(

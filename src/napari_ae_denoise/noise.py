@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,9 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import PlaneLayout, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import check_real, sample_windows, to_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _CELL = 128  # pixels along Y and X of the cells that noise is drawn in
 _MAD_OF_NORMAL = 0.6744897501960817  # median absolute value of a standard normal variable
@@ -146,7 +148,7 @@ def _cells(
     shape: Sequence[int],
     origin: Sequence[int],
     whole: Sequence[int],
-    entropy: npt.NDArray[np.uint64],
+    entropy: npt.NDArray[Any],
 ) -> Iterator[tuple[tuple[slice, ...], npt.NDArray[np.float32]]]:
     """Cut a block into the cells of the whole image; yield where each lies, and its noise.
 

@@ -7,13 +7,18 @@ whole image (or a bounded sample of it), and always on what the network sees: th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.axes import PlaneLayout, is_rgb
 from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Thing = TypeVar("Thing")
 
 _SAMPLE_PIXELS = 1_000_000
 _SAMPLE_WINDOW = 512  # pixels along Y and X of one sampled window
@@ -44,7 +49,7 @@ class GreyMap:
         return work.astype(np.float32, copy=False)
 
     def invert(self, normalized: npt.NDArray[np.float32], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Return normalized values as grey values; integers are rounded and clipped, not wrapped."""
+        """Return normalized values as grey values; integers are rounded and clipped."""
         work = normalized.astype(np.result_type(dtype, np.float32), copy=True)
         work *= work.dtype.type(self.scale)
         work += work.dtype.type(self.offset)
@@ -171,9 +176,7 @@ class Normalization:
         list of GreyMap
             One per plane of ``layout``'s axis C where channels are apart, else a single one.
         """
-        apart = "C" in layout.stack_axes and not is_rgb(layout.axes, layout.shape)
-        groups = range(layout.channels) if apart else [None]
-        return [self._of_group(image, layout, channel) for channel in groups]
+        return [self._of_group(image, layout, channel) for channel in channel_groups(layout)]
 
     def _of_group(self, image: Any, layout: PlaneLayout, channel: int | None) -> GreyMap:
         sample = sample_values(image, layout, channel)
@@ -186,6 +189,19 @@ class Normalization:
             level = float(finite[0])
             return GreyMap(level, max(abs(level), 1.0), fill=level)
         return self.of_values(sample)
+
+
+def channel_groups(layout: PlaneLayout) -> list[int | None]:
+    """Return the channels that have a grey map each; ``[None]`` where all share one."""
+    apart = "C" in layout.stack_axes and not is_rgb(layout.axes, layout.shape)
+    return [*range(layout.channels)] if apart else [None]
+
+
+def of_plane(things: Sequence[Thing], layout: PlaneLayout, plane: int) -> Thing:
+    """Return what belongs to a plane: the only thing, or that of its channel."""
+    if len(things) == 1:
+        return things[0]
+    return things[layout.stack_index(plane)[layout.stack_axes.index("C")]]
 
 
 def sample_values(image: Any, layout: PlaneLayout, channel: int | None = None) -> npt.NDArray[Any]:

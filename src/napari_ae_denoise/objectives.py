@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
 from torch.nn import functional
 
 from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch import Tensor
 
 
 def mean_squared_error(made: Tensor, target: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of [1]: fast, to singular values near 1
 _ITERATIONS = 5

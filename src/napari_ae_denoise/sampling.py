@@ -1,114 +1,23 @@
-"""What the user has to train on, and seeded batches of patches drawn from it."""
+"""Seeded batches of patches, drawn from what the user has to train on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import PlaneLayout, plane_layout
-from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import GreyMap, Normalization, check_real, sample_values
+from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.sources import Source
+from napari_ae_denoise.training_data import TrainingData, as_list
 
-Kind = Literal["clean", "pairs", "two noisy"]
-Array = Any  # numpy, dask or zarr
-_SIGMA_LEVELS = 17  # noise levels at which an image's grey map is measured; between, interpolated
+if TYPE_CHECKING:
+    from napari_ae_denoise.normalization import Normalization
+
 _SMALLEST_EPOCH = 50  # batches
 _VALIDATION_PATCHES = 64
 _VALIDATION_SEED = 0x5EED
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingData:
-    """What the user has; what is given decides how the network is trained.
-
-    Parameters
-    ----------
-    clean : array or sequence of arrays, optional
-        Clean images. Alone: synthetic Gaussian noise is added, afresh in each batch.
-    noisy : array or sequence of arrays, optional
-        Noisy images. With ``clean``: of the same things, in the same order and shapes.
-    noisy_again : array or sequence of arrays, optional
-        With ``noisy``: a second noisy image of each thing, its noise independent of the first
-        (Noise2Noise [1]_).
-    axes : str, optional
-        One letter per axis, such as ``"ZYX"``; by default guessed from each shape.
-
-    Raises
-    ------
-    DenoisingError
-        If what is given makes no way to train, or the images do not fit each other.
-
-    References
-    ----------
-    .. [1] J. Lehtinen et al., "Noise2Noise: learning image restoration without clean data",
-       ICML 2018.
-    """
-
-    clean: Array | Sequence[Array] | None = None
-    noisy: Array | Sequence[Array] | None = None
-    noisy_again: Array | Sequence[Array] | None = None
-    axes: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse combinations and shapes that cannot be trained on."""
-        first, second = (as_list(images) for images in self.sides)
-        if len(first) != len(second):
-            raise DenoisingError(
-                f"There are {len(first)} images on one side and {len(second)} on the other.",
-                "Give two images of each thing, in the same order.",
-            )
-        for number, (a, b) in enumerate(zip(first, second, strict=True)):
-            for image in (a, b):
-                check_real(image)
-            if a.shape != b.shape:
-                raise DenoisingError(
-                    f"The two images of pair {number} differ in shape: {a.shape} and {b.shape}.",
-                    "Give images of the same shape, pixel on pixel.",
-                )
-
-    @property
-    def kind(self) -> Kind:
-        """Which of the ways to train this is."""
-        match (self.clean is not None, self.noisy is not None, self.noisy_again is not None):
-            case (True, False, False):
-                return "clean"
-            case (True, True, False):
-                return "pairs"
-            case (False, True, True):
-                return "two noisy"
-        given = [n for n in ("clean", "noisy", "noisy_again") if getattr(self, n) is not None]
-        raise DenoisingError(
-            f"From {' and '.join(given) or 'no'} images alone a network cannot be trained.",
-            "Give clean images, clean and noisy images, or two noisy images of the same thing.",
-        )
-
-    @property
-    def sides(self) -> tuple[Array | Sequence[Array], Array | Sequence[Array]]:
-        """What the network sees (or is made from), and what it should make."""
-        match self.kind:
-            case "clean":
-                return self.clean, self.clean
-            case "pairs":
-                return self.noisy, self.clean
-            case "two noisy":
-                return self.noisy, self.noisy_again
-
-    def channels(self) -> int:
-        """Return the channels that a new network for this data takes: 3 for RGB, else 1."""
-        image = as_list(self.sides[0])[0]
-        return plane_layout(image.shape, self.axes).plane_channels
-
-
-def as_list(images: Array | Sequence[Array]) -> list[Array]:
-    """Return the images as a list of arrays; one array is one image."""
-    found = list(images) if isinstance(images, list | tuple) else [images]
-    if not found:
-        raise DenoisingError("There are no images to train on.", "Give at least one.")
-    return [image if hasattr(image, "dtype") else np.asarray(image) for image in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,45 +45,6 @@ class _Area:
     plane: int
     rows: slice
     slots: int  # how many patches cover it once
-
-
-class _Source:
-    """One image (and its partner) with its grey maps."""
-
-    def __init__(
-        self,
-        image: Array,
-        partner: Array,
-        layout: PlaneLayout,
-        normalization: Normalization,
-        sigma: tuple[float, float],
-        relative: bool,
-    ) -> None:
-        self.image, self.partner, self.layout = image, partner, layout
-        values = sample_values(partner, layout)
-        finite = values[np.isfinite(values)].astype(np.float64)
-        normalization.of_values(finite)  # says what is wrong with constant and all-NaN images
-        span = float(finite.max() - finite.min())
-        self.psnr_range = 255.0 if np.dtype(partner.dtype) == np.uint8 else span
-        self.sigma_unit = span if relative else 1.0  # grey values
-        levels = self.sigma_unit * np.linspace(*sigma, _SIGMA_LEVELS if sigma[0] < sigma[1] else 1)
-        if partner is image:  # synthetic noise widens the range that the network sees
-            rng = np.random.default_rng(_VALIDATION_SEED)
-            few = rng.choice(finite, 4096)
-            noise = rng.standard_normal(few.size)
-            maps = [normalization.of_values(few + s * noise) for s in levels]
-        else:
-            maps = [normalization.of_values(sample_values(image, layout))]
-        self._levels = levels[: len(maps)]
-        self._offsets = np.array([m.offset for m in maps])
-        self._scales = np.array([m.scale for m in maps])
-        self._fill = maps[0].fill
-
-    def grey_map(self, sigma: float) -> GreyMap:
-        """Return the map of this image at a noise level, in grey values."""
-        offset = float(np.interp(sigma, self._levels, self._offsets))
-        scale = float(np.interp(sigma, self._levels, self._scales))
-        return GreyMap(offset, scale, self._fill)
 
 
 class PatchSampler:
@@ -228,7 +98,9 @@ class PatchSampler:
         images, partners = (as_list(side) for side in data.sides)
         for image, partner in zip(images, partners, strict=True):
             layout = plane_layout(image.shape, data.axes, network_channels=channels)
-            source = _Source(image, partner, layout, normalization, sigma, relative)
+            source = Source(
+                image, partner, layout, normalization, sigma, relative, synthetic=self._synthetic
+            )
             self._sources.append(source)
         self.axes = self._sources[0].layout.axes
         self._largest = tuple(
@@ -336,8 +208,9 @@ class PatchSampler:
             _place(rng, area.rows, shape[0]),
             _place(rng, slice(0, layout.plane_shape[1]), shape[1]),
         )
-        sigma *= source.sigma_unit
-        grey_map = source.grey_map(sigma)
+        greys = source.greys(area.plane)
+        sigma *= greys.sigma_unit
+        grey_map = greys.grey_map(sigma)
         clean = grey_map.apply(layout.read(source.partner, area.plane, *window))
         if self._synthetic:
             noise = rng.standard_normal(clean.shape, dtype=np.float32)
@@ -352,7 +225,7 @@ class PatchSampler:
             pair = np.pad(pair, [(0, 0), (0, 0), *missing], mode="reflect")
         if turn:
             pair = _turned(pair, int(rng.integers(8)))
-        return pair[0], pair[1], grey_map.scale / source.psnr_range
+        return pair[0], pair[1], grey_map.scale / greys.psnr_range
 
 
 def _place(rng: np.random.Generator, span: slice, length: int) -> slice:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.networks import PRESETS, NetworkSpec
+from napari_ae_denoise.network_spec import NetworkSpec
+from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
-from napari_ae_denoise.sampling import TrainingData
+
+if TYPE_CHECKING:
+    from napari_ae_denoise.training_data import TrainingData
 
 _DEFAULT_STEPS = 1000
 _WARM_UP = 0.02  # of the training

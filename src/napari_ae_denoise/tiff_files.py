@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_ae_denoise.axes import is_rgb
 from napari_ae_denoise.image_record import ImageFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 # How units are written, and the one name that we use for each.
 _UNIT_NAMES = {

@@ -8,11 +8,14 @@ mirrored pixels. Each output pixel belongs to exactly one tile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Span:
     @property
     def gather(self) -> slice | npt.NDArray[np.intp]:
         """Index into what was read that gives what the network sees."""
-        seen = self.seen - self.read.start
+        seen: npt.NDArray[np.intp] = self.seen - self.read.start
         if (np.diff(seen) == 1).all():
             return slice(int(seen[0]), int(seen[-1]) + 1)
         return seen
@@ -96,8 +99,8 @@ def reflect(index: npt.NDArray[np.intp], size: int) -> npt.NDArray[np.intp]:
     """
     if size == 1:
         return np.zeros_like(index)
-    folded = np.mod(index, 2 * (size - 1))
-    return np.minimum(folded, 2 * (size - 1) - folded)
+    folded: npt.NDArray[np.intp] = np.mod(index, 2 * (size - 1))
+    return np.asarray(np.minimum(folded, 2 * (size - 1) - folded), np.intp)
 
 
 def spans(size: int, tile: int, stride: int, halo: int, margin: int = 0) -> list[Span]:

@@ -2,78 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import itertools
 import math
-import threading
 import time
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from napari_ae_denoise.card import Card, now, versions_now
-from napari_ae_denoise.checkpoint import TrainingState
-from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.devices import (
-    choose_device,
-    computing_in,
-    memory_errors,
     spare_a_core,
-    training_precision,
 )
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.networks import ConvAutoencoder, build_empty
-from napari_ae_denoise.optimizers import OPTIMIZERS
-from napari_ae_denoise.sampling import Batch, PatchSampler, TrainingData
 from napari_ae_denoise.settings import TrainSettings, learning_rate
+from napari_ae_denoise.training_run import Progress, TrainingRun
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.training_data import TrainingData
 
 __all__ = ["Progress", "TrainSettings", "train", "training_steps"]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a training stands, after a step.
-
-    Parameters
-    ----------
-    step, steps : int
-        Steps done; steps in all (None where minutes decide).
-    epoch : int
-        Passes over the data done.
-    loss : float
-        Of the last batch.
-    learning_rate : float
-        Of the last step.
-    fraction : float
-        Done part of the whole, 0 to 1.
-    elapsed, remaining : float
-        Seconds; remaining is an estimate, NaN at the start.
-    validation_psnr, best_psnr : float
-        dB on held-out data, at the end of the last epoch and the best so far; NaN before.
-    noisy_psnr : float
-        dB of the noisy held-out data itself.
-    note : str
-        Why the training ended early, if it did.
-    """
-
-    step: int
-    steps: int | None
-    epoch: int
-    loss: float
-    learning_rate: float
-    fraction: float
-    elapsed: float
-    remaining: float
-    validation_psnr: float = math.nan
-    best_psnr: float = math.nan
-    noisy_psnr: float = math.nan
-    note: str = ""
 
 
 def train(
@@ -137,10 +86,13 @@ def training_steps(
         If data, settings and network do not fit, or the very first loss is not finite.
     """
     settings = settings or TrainSettings()
-    run = _Run(data, settings, start, checkpoint)
+    run = TrainingRun(data, settings, start, checkpoint)
     saved = time.monotonic()
     note = ""
     with spare_a_core():
+        if start is not None and run.state.step == 0:
+            with run.memory_errors():
+                run.validate()  # what it starts from is the one to beat
         for step in itertools.count(run.state.step):
             if run.fraction >= 1 or (stop is not None and stop.is_set()):
                 break
@@ -168,167 +120,3 @@ def training_steps(
         if checkpoint:
             run.state.save(checkpoint)
     return run.denoiser(note)
-
-
-class _Run:
-    """One training: what its steps share."""
-
-    def __init__(
-        self,
-        data: TrainingData,
-        settings: TrainSettings,
-        start: Denoiser | None,
-        checkpoint: str | Path | None,
-    ) -> None:
-        self.data, self.settings, self.start = data, settings, start
-        self.spec = start.network.spec if start else settings.network_spec(data)
-        self.normalization = start.card.normalization if start else settings.normalization
-        self.device = choose_device(settings.device)
-        self.precision = training_precision(self.device, settings.precision)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
-        network.train().requires_grad_(True)  # a denoiser's own network is frozen
-        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.sampler = PatchSampler(
-            data,
-            channels=self.spec.channels,
-            stride=network.stride,
-            normalization=self.normalization,
-            sigma=settings.sigma_range,
-            relative=settings.relative,
-            patch_size=settings.patch_sizes[0],
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            validation=settings.validation,
-        )
-        self.optimizer = OPTIMIZERS[settings.optimizer](
-            self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        self.state = TrainingState(self.network, self.optimizer, average=settings.average)
-        if checkpoint and Path(checkpoint).exists():
-            self.state.load(checkpoint)
-        self.steps = settings.steps_in_all(self.sampler.steps_per_epoch)
-        self.held_out = self.sampler.validation_batches()
-        self.noisy_psnr = _psnr([(b.noisy, b) for b in self.held_out])
-        self.validation_psnr = math.nan
-        self._began = time.monotonic() - self.state.elapsed
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of training, with those before a resumption."""
-        return time.monotonic() - self._began
-
-    @property
-    def fraction(self) -> float:
-        """Done part of the training, 0 to 1."""
-        if self.steps is not None:
-            return self.state.step / self.steps
-        return min(1.0, self.elapsed / (60 * (self.settings.minutes or 1)))
-
-    @property
-    def at_end_of_epoch(self) -> bool:
-        """Whether the last step was the last of an epoch, or of all."""
-        return self.state.step % self.sampler.steps_per_epoch == 0 or self.state.step == self.steps
-
-    def memory_errors(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context in which running out of memory is said in words."""
-        size, count = self.settings.patch_size_at(self.fraction), self.settings.batch_size
-        return memory_errors(
-            f"Memory ran out on {self.device} while training on {count} patches of {size} pixels a "
-            "step.",
-            "Choose smaller patches, fewer a step, a smaller network, or another device.",
-        )
-
-    def step(self, number: int, rate: float) -> float:
-        """Take one step and return the loss; a loss that is no finite number changes nothing."""
-        batch = self.sampler.batch(number, self.settings.patch_size_at(self.fraction))
-        noisy, target = (_tensor(side, self.device) for side in (batch.noisy, batch.target))
-        with computing_in(self.precision, self.device):
-            loss = self.settings.objective(self.network, noisy, target)
-        if not torch.isfinite(loss):
-            return loss.item()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        length = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
-        if not torch.isfinite(length):
-            return length.item()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with computing_in(self.precision, self.device):  # for the matrix products of Muon
-            self.optimizer.step()
-        self.state.after_step()
-        self.state.elapsed = self.elapsed
-        return loss.item()
-
-    def validate(self) -> None:
-        """Score the averaged weights on the held-out data, and keep them if they are the best."""
-        with self.state.averaged(), torch.inference_mode():
-            with computing_in(self.precision, self.device):
-                made = [self.network(_tensor(b.noisy, self.device)) for b in self.held_out]
-        pairs = [(m.float().cpu().numpy(), b) for m, b in zip(made, self.held_out, strict=True)]
-        self.validation_psnr = _psnr(pairs)
-        self.state.keep_if_best(self.validation_psnr)
-
-    def progress(self, loss: float, rate: float, note: str) -> Progress:
-        """Return where the training stands."""
-        fraction, elapsed = self.fraction, self.elapsed
-        return Progress(
-            step=self.state.step,
-            steps=self.steps,
-            epoch=self.state.step // self.sampler.steps_per_epoch,
-            loss=loss,
-            learning_rate=rate,
-            fraction=fraction,
-            elapsed=elapsed,
-            remaining=elapsed * (1 - fraction) / fraction if fraction > 0 else math.nan,
-            validation_psnr=self.validation_psnr,
-            best_psnr=self.state.best_psnr,
-            noisy_psnr=self.noisy_psnr,
-            note=note,
-        )
-
-    def denoiser(self, note: str) -> Denoiser:
-        """Return the denoiser with the best weights so far."""
-        network = build_empty(self.spec)
-        network.load_state_dict(self.state.best, assign=True)
-        settings, state = self.settings, self.state
-        metrics = {"validation_psnr": state.best_psnr, "noisy_psnr": self.noisy_psnr}
-        synthetic = self.data.kind == "clean"
-        card = Card(
-            network=self.spec,
-            normalization=self.normalization,
-            name=settings.name,
-            objective=settings.objective.reconstruction,
-            data_kind=self.data.kind,
-            sigma=settings.sigma_range if synthetic else None,
-            sigma_relative=settings.relative and synthetic,
-            axes=self.sampler.axes,
-            metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
-            training={
-                **_plain(settings),
-                "steps_done": state.step,
-                "seconds": round(state.elapsed, 1),
-                "started_from": self.start.card.name if self.start else "",
-                "note": note,
-            },
-            versions=versions_now(),
-            created=now(),
-        )
-        return Denoiser(network, card)
-
-
-def _psnr(pairs: list[tuple[np.ndarray[Any, Any], Batch]]) -> float:
-    """Return the PSNR in dB of all made patches together, in units of the images' data range."""
-    error = [((m - b.target) ** 2).mean(axis=(1, 2, 3)) * b.unit**2 for m, b in pairs]  # (N,) each
-    mean = float(np.concatenate(error).mean())
-    return math.inf if mean == 0 else -10 * math.log10(mean)  # NaN stays NaN
-
-
-def _tensor(batch: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    return torch.from_numpy(batch).to(device).contiguous(memory_format=torch.channels_last)
-
-
-def _plain(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings as what json can hold."""
-    return {k: v for k, v in asdict(settings).items() if v is not None}

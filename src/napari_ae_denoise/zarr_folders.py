@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _OME_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 _OME_VERSION = "0.4"  # in zarr's format 2: read by everything that reads OME-Zarr

@@ -44,24 +44,3 @@ def test_every_command_is_reached_from_somewhere(manifest):
     reached = {w.command for w in contributions.widgets}
     reached |= {s.command for s in contributions.sample_data}
     assert {c.id for c in contributions.commands} == reached
-
-
-@pytest.mark.parametrize(
-    ("key", "layers"), [("photograph", 1), ("fluorescence", 1), ("stack", 1)]
-)
-def test_samples_open(viewer, key, layers):
-    viewer.open_sample("napari-ae-denoise", key)
-    assert len(viewer.layers) >= layers
-
-
-def test_fashion_mnist_opens_or_says_how_to_get_it(viewer, monkeypatch, tmp_path):
-    from napari_ae_denoise.errors import DenoisingError
-    from napari_ae_denoise.samples import fashion_mnist_layers
-
-    try:
-        layers = fashion_mnist_layers()
-    except DenoisingError as error:
-        assert "dataset-fashion-mnist" in error.remedy
-    else:
-        assert len(layers) == 2
-        assert layers[0][0].shape == layers[1][0].shape

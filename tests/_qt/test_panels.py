@@ -8,8 +8,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise import Denoiser, add_gaussian_noise
 from napari_ae_denoise._qt.worker import JobState
-from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 from napari_ae_denoise.card import Card
+from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 
 from .conftest import wait_idle
 
@@ -285,9 +285,7 @@ def test_fine_tuning_starts_from_a_model_at_hand(
 # ---- Denoise
 
 
-def test_denoised_noise_and_code_become_layers(
-    viewer, open_panel, run, small_image, model_file
-):
+def test_denoised_noise_and_code_become_layers(viewer, open_panel, run, small_image, model_file):
     before = small_image.copy()
     layer = viewer.add_image(small_image, name="waves", scale=(2, 3))
     panel = open_panel("Denoise")
@@ -431,9 +429,7 @@ def test_nan_pixels_are_counted_and_put_back(
     np.testing.assert_array_equal(np.isnan(made), np.isnan(image))
 
 
-def test_axes_that_do_not_fit_are_refused(
-    viewer, open_panel, run, notes, small_image, model_file
-):
+def test_axes_that_do_not_fit_are_refused(viewer, open_panel, run, notes, small_image, model_file):
     viewer.add_image(small_image)
     panel = open_panel("Denoise")
     panel.files.open(model_file)
@@ -445,7 +441,7 @@ def test_axes_that_do_not_fit_are_refused(
 def test_without_a_model_a_press_says_where_to_get_one(
     viewer, open_panel, press, notes, small_image, monkeypatch
 ):
-    monkeypatch.setattr("napari_ae_denoise.denoiser._bundled_files", dict)
+    monkeypatch.setattr("napari_ae_denoise.bundled.bundled_files", dict)
     viewer.add_image(small_image)
     panel = open_panel("Denoise")
     press(panel.bar.start_button)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import typer
@@ -19,20 +17,25 @@ from napari_ae_denoise._cli.terminal import (
     output_paths,
     refuse_existing,
 )
-from napari_ae_denoise.axes import PlaneLayout
 from napari_ae_denoise.demo import Demo, demo_figure, make_demo
 from napari_ae_denoise.denoiser import Denoiser, is_dask
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.figures import save_figure
 from napari_ae_denoise.image_files import check_writable, find_images, read_image, same_file
 from napari_ae_denoise.image_files import write_image as write
-from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.model_file import SUFFIX
 from napari_ae_denoise.noise import add_gaussian_noise
-from napari_ae_denoise.prediction import PredictSettings
-from napari_ae_denoise.sampling import TrainingData
-from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.training import Progress, training_steps
+from napari_ae_denoise.training_data import TrainingData
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Sequence
+
+    from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.image_record import ImageFile
+    from napari_ae_denoise.settings import TrainSettings
+    from napari_ae_denoise.tile_runner import PredictSettings
 
 DEMO_PICTURE = Path("demo-output") / "denoised.png"
 _BY_TIME = "{l_bar}{bar}| {elapsed}, {remaining} left{postfix}"

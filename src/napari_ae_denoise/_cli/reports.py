@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_ae_denoise import __version__
 from napari_ae_denoise._cli.terminal import decibels
+from napari_ae_denoise.bundled import bundled_models
 from napari_ae_denoise.card import versions_now
-from napari_ae_denoise.denoiser import Denoiser, bundled_models
 from napari_ae_denoise.devices import available_devices
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.metrics import data_range_of, psnr, ssim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from napari_ae_denoise.denoiser import Denoiser
 
 _UNITS = {"psnr": " dB", "ssim": ""}
 # Settings of a training that the rest of the card tells already.

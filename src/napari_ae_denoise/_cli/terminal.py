@@ -8,15 +8,17 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import format_of, same_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 PROGRAM = "napari-ae-denoise"
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C has ended

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,9 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.metrics import data_range_of, psnr, ssim
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
     import napari
 
     from napari_ae_denoise._qt.worker import MakeSteps

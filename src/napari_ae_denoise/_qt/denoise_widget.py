@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from magicgui.widgets import ComboBox, LineEdit
 
@@ -23,13 +23,14 @@ from napari_ae_denoise._qt.panel import Panel, follow_axes
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.prediction import PredictSettings, TileProgress
+from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
     import napari
 
     from napari_ae_denoise._qt.worker import MakeSteps
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.prediction import TileProgress
 
 
 class DenoiseWidget(Panel):

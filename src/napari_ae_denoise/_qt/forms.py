@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from magicgui.widgets import ComboBox, Container, Select, create_widget
@@ -22,6 +21,8 @@ from superqt import QCollapsible
 from napari_ae_denoise._qt.worker import JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from napari.layers import Layer
     from napari.viewer import ViewerModel
 

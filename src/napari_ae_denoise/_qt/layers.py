@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from napari_ae_denoise.axes import AXIS_LETTERS, guess_axes, is_rgb
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image, Layer
     from napari.viewer import ViewerModel
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import pyqtgraph
-from qtpy.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
 
 _POINTS = 400  # a plot this wide shows no more
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -12,6 +11,7 @@ from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise.denoiser import Denoiser

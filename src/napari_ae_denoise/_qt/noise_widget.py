@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,9 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise import add_gaussian_noise
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
     import napari
 
     from napari_ae_denoise._qt.worker import MakeSteps

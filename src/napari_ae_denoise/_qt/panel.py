@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Layer
     from napari.viewer import ViewerModel
 
@@ -140,7 +141,7 @@ class _ScrollDown(QScrollArea):
         self.setWidget(inside)
         inside.installEventFilter(self)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follow the least width of what is inside."""
         if event.type() == QEvent.Type.LayoutRequest:
             bar = self.verticalScrollBar().sizeHint().width()

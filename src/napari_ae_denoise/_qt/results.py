@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise import __version__
 from napari_ae_denoise._qt.forms import duration
-from napari_ae_denoise._qt.layers import Source
-from napari_ae_denoise.denoiser import Denoiser
-from napari_ae_denoise.prediction import PredictSettings, TileProgress
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
+    from napari_ae_denoise._qt.layers import Source
+    from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.prediction import TileProgress
+    from napari_ae_denoise.tile_runner import PredictSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ class Shelf(QObject):
 
     def names(self) -> list[str]:
         """Return the names, the newest first, bundled models last."""
-        from napari_ae_denoise.denoiser import bundled_names
+        from napari_ae_denoise.bundled import bundled_names
 
         return [*reversed(self._denoisers), *bundled_names()]
 

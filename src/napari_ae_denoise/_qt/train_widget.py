@@ -23,8 +23,8 @@ from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.train_form import CLEAN, KINDS, TrainFields
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import PRESETS, build_empty
-from napari_ae_denoise.sampling import TrainingData
 from napari_ae_denoise.training import Progress, training_steps
+from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
     import napari

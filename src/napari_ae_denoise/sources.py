@@ -1,0 +1,90 @@
+"""Images to train on, with how their grey values are mapped at each noise level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.normalization import (
+    GreyMap,
+    Normalization,
+    channel_groups,
+    of_plane,
+    sample_values,
+)
+
+if TYPE_CHECKING:
+    from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.training_data import Array
+
+_SIGMA_LEVELS = 17  # noise levels at which an image's grey map is measured; between, interpolated
+_SEED = 0x5EED
+
+
+class Greys:
+    """How the grey values of an image, or of one channel of it, are mapped at each noise level."""
+
+    def __init__(
+        self,
+        noisy: npt.NDArray[Any] | None,
+        clean: npt.NDArray[Any],
+        normalization: Normalization,
+        sigma: tuple[float, float],
+        relative: bool,
+    ) -> None:
+        finite = clean[np.isfinite(clean)].astype(np.float64)
+        normalization.of_values(finite)  # says what is wrong with constant and all-NaN images
+        span = float(finite.max() - finite.min())
+        self.psnr_range = 255.0 if clean.dtype == np.uint8 else span
+        self.sigma_unit = span if relative else 1.0  # grey values
+        levels = self.sigma_unit * np.linspace(*sigma, _SIGMA_LEVELS if sigma[0] < sigma[1] else 1)
+        if noisy is None:  # synthetic noise widens the range that the network sees
+            rng = np.random.default_rng(_SEED)
+            few = rng.choice(finite, 4096)
+            noise = rng.standard_normal(few.size)
+            maps = [normalization.of_values(few + s * noise) for s in levels]
+        else:
+            maps = [normalization.of_values(noisy)]
+        self._levels = levels[: len(maps)]
+        self._offsets = np.array([m.offset for m in maps])
+        self._scales = np.array([m.scale for m in maps])
+        self._fill = maps[0].fill
+
+    def grey_map(self, sigma: float) -> GreyMap:
+        """Return the map at a noise level, in grey values."""
+        offset = float(np.interp(sigma, self._levels, self._offsets))
+        scale = float(np.interp(sigma, self._levels, self._scales))
+        return GreyMap(offset, scale, self._fill)
+
+
+class Source:
+    """One image (and its partner) with its grey maps."""
+
+    def __init__(
+        self,
+        image: Array,
+        partner: Array,
+        layout: PlaneLayout,
+        normalization: Normalization,
+        sigma: tuple[float, float],
+        relative: bool,
+        *,
+        synthetic: bool,
+    ) -> None:
+        self.image, self.partner, self.layout = image, partner, layout
+        self._greys = [
+            Greys(
+                None if synthetic else sample_values(image, layout, channel),
+                sample_values(partner, layout, channel),
+                normalization,
+                sigma,
+                relative,
+            )
+            for channel in channel_groups(layout)
+        ]
+
+    def greys(self, plane: int) -> Greys:
+        """Return how the grey values of a plane are mapped; as `Normalization.of_image` has it."""
+        return of_plane(self._greys, self.layout, plane)
