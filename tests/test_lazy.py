@@ -1,0 +1,111 @@
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+
+RNG = np.random.default_rng(0)
+SHAPES = [
+    ("YX", (210, 333)),
+    ("YX", (64, 64)),
+    ("YX", (5, 3)),
+    ("YX", (1, 300)),
+    ("ZYX", (2, 130, 90)),
+    ("TCYX", (2, 2, 60, 70)),
+    ("YXC", (130, 170, 3)),
+    ("YXC", (130, 170, 4)),
+    ("YZX", (60, 7, 70)),
+]
+
+
+def grey(shape):
+    return RNG.normal(100, 20, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("spec", ["classic", "residual"])
+@pytest.mark.parametrize(("axes", "shape"), SHAPES)
+def test_lazy_blocks_are_exactly_the_whole(untrained, spec, axes, shape):
+    channels = 3 if axes == "YXC" else 1
+    image = grey(shape)
+    denoiser = untrained(spec, channels=channels)
+    options = {"axes": axes, "precision": "float32"}
+    whole, code = denoiser.denoise(image, **options), denoiser.encode(image, **options)
+    tolerance = 1e-5 * np.ptp(image)
+    for tile, chunks in [(16, 50), (64, 31), ("auto", -1)]:
+        lazy = da.from_array(image, chunks=chunks)
+        made = denoiser.denoise(lazy, tile=tile, **options)
+        assert isinstance(made, da.Array)
+        assert (made.shape, made.dtype) == (whole.shape, whole.dtype)
+        np.testing.assert_allclose(made.compute(), whole, atol=tolerance, rtol=0)
+        encoded = denoiser.encode(lazy, tile=tile, **options)
+        assert (encoded.shape, encoded.dtype) == (code.shape, code.dtype)
+        scale = max(float(np.ptp(code)), 1e-6)
+        np.testing.assert_allclose(encoded.compute(), code, atol=1e-5 * scale, rtol=0)
+
+
+def test_channels_seen_apart_keep_their_maps(untrained):
+    image = grey((2, 60, 70)) * [[[1]], [[30]]]
+    denoiser = untrained("residual")
+    options = {"axes": "CYX", "precision": "float32"}
+    whole = denoiser.denoise(image, **options)
+    lazy = denoiser.denoise(da.from_array(image, chunks=25), **options).compute()
+    np.testing.assert_allclose(lazy, whole, atol=1e-5 * np.ptp(image))
+
+
+def test_integers_and_invalid_pixels_are_treated_alike(untrained):
+    denoiser = untrained("residual")
+    image = RNG.integers(0, 4000, (90, 110)).astype(">u2")
+    lazy = denoiser.denoise(da.from_array(image, chunks=40), precision="float32")
+    assert lazy.dtype == image.dtype
+    difference = lazy.compute().astype(int) - denoiser.denoise(image, precision="float32")
+    assert abs(difference).max() <= 1
+    holes = image.astype(np.float32)
+    holes[::17, ::13] = np.nan
+    with pytest.warns(UserWarning, match="NaN"):
+        whole = denoiser.denoise(holes, precision="float32")
+    lazy = denoiser.denoise(da.from_array(holes, chunks=40), tile=32, precision="float32")
+    np.testing.assert_allclose(lazy.compute(), whole, atol=1e-5 * 4000)
+
+
+def test_a_part_is_computed_from_its_neighbourhood_alone(untrained):
+    computed = []
+
+    def note(block, block_info=None):
+        computed.append(block_info[0]["chunk-location"])
+        return block
+
+    image = da.from_array(grey((1024, 1024)), chunks=128)
+    denoiser = untrained("residual")
+    made = denoiser.denoise(
+        image.map_blocks(note, dtype=image.dtype, meta=np.empty((0, 0), np.float32)),
+        tile=128,
+        precision="float32",
+    )
+    computed.clear()
+    made[:64, :64].compute(scheduler="synchronous")
+    assert 0 < len(computed) <= 9
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
+def test_every_scheduler_gives_the_same(untrained, scheduler):
+    image = grey((100, 90))
+    denoiser = untrained("bottleneck")
+    whole = denoiser.denoise(image, precision="float32")
+    lazy = denoiser.denoise(da.from_array(image, chunks=50), tile=48, precision="float32")
+    with dask.config.set(scheduler=scheduler, num_workers=2):
+        np.testing.assert_allclose(lazy.compute(), whole, atol=1e-5 * np.ptp(image))
+
+
+def test_strength_and_dtype_reach_the_blocks(untrained):
+    image = grey((60, 70))
+    lazy = da.from_array(image, chunks=30)
+    denoiser = untrained("residual")
+    np.testing.assert_allclose(denoiser.denoise(lazy, strength=0).compute(), image, rtol=1e-5)
+    assert denoiser.denoise(lazy, dtype="u2").compute().dtype == np.uint16
+
+
+def test_bad_input_is_refused_before_anything_is_computed(untrained, refused):
+    denoiser = untrained("classic")
+    with refused("complex"):
+        denoiser.denoise(da.zeros((8, 8), dtype=complex))
+    with refused('"ZYX"', "(8, 8)"):
+        denoiser.denoise(da.zeros((8, 8)), axes="ZYX")

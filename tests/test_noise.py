@@ -1,0 +1,257 @@
+import dask.array as da
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_ae_denoise import add_gaussian_noise, estimate_sigma
+
+RNG = np.random.default_rng(0)
+REAL_TYPES = ["u1", "u2", "u4", "i1", "i2", "i4", "i8", "f2", "f4", "f8", ">u2", ">f4", "?"]
+
+
+def flat(shape=(400, 300), value=100.0, dtype=float):
+    return np.full(shape, value, dtype)
+
+
+# ---- what is added
+
+
+@pytest.mark.parametrize(("sigma", "mean"), [(7.0, 0.0), (3.0, 20.0), (0.0, 5.0)])
+def test_noise_has_the_sigma_and_the_mean_that_were_asked_for(sigma, mean):
+    noise = add_gaussian_noise(flat(), sigma, mean=mean, seed=1) - 100
+    assert noise.std() == pytest.approx(sigma, rel=0.02, abs=1e-9)
+    assert noise.mean() == pytest.approx(mean, abs=0.05 * max(sigma, 0.01))
+
+
+def test_noise_is_normal_and_white():
+    noise = add_gaussian_noise(flat((512, 512)), 1.0, seed=2) - 100
+    for bound, share in [(1, 0.6827), (2, 0.9545), (3, 0.9973)]:
+        assert (abs(noise) < bound).mean() == pytest.approx(share, abs=0.004)
+    for shift in [(0, 1), (1, 0), (0, 128), (128, 0), (128, 128)]:  # also from cell to cell
+        assert abs((noise * np.roll(noise, shift, (0, 1))).mean()) < 0.01
+
+
+def test_planes_of_a_stack_and_colours_have_noise_of_their_own():
+    noise = add_gaussian_noise(flat((3, 200, 200)), 1.0, seed=2) - 100
+    assert abs(np.corrcoef(noise.reshape(3, -1)) - np.eye(3)).max() < 0.02
+    noise = add_gaussian_noise(flat((200, 200, 3)), 1.0, seed=2) - 100
+    assert abs(np.corrcoef(noise.reshape(-1, 3).T) - np.eye(3)).max() < 0.02
+
+
+def test_relative_noise_is_a_fraction_of_the_data_range():
+    image = np.linspace(-50, 150, 120_000).reshape(400, 300)
+    noise = add_gaussian_noise(image, 0.1, mean=0.5, relative=True, seed=0) - image
+    assert noise.std() == pytest.approx(20, rel=0.02)
+    assert noise.mean() == pytest.approx(100, abs=0.5)
+
+
+def test_nothing_is_clipped_unless_asked():
+    image = RNG.random((200, 200))
+    noisy = add_gaussian_noise(image, 0.5, seed=0)
+    assert noisy.min() < -0.5
+    assert noisy.max() > 1.5
+    clipped = add_gaussian_noise(image, 0.5, clip=True, seed=0)
+    assert (clipped.min(), clipped.max()) == (image.min(), image.max())
+    np.testing.assert_array_equal(clipped, np.clip(noisy, image.min(), image.max()))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i1", "i2", "i4", "i8"])
+def test_integers_are_rounded_and_clipped_never_wrapped(dtype):
+    limits = np.iinfo(dtype)
+    image = np.array([[limits.min, limits.max], [limits.max, limits.min]] * 50, dtype)
+    noisy = add_gaussian_noise(image, 20, seed=0)
+    assert noisy.dtype == image.dtype
+    half = (limits.max // 2 + limits.min // 2) or limits.max // 2
+    assert ((noisy > half) == (image > half)).all()
+
+
+def test_integers_are_rounded_to_the_nearest():
+    noisy = add_gaussian_noise(flat(dtype=np.uint8), 5, seed=0)
+    exact = add_gaussian_noise(flat(dtype=np.float32), 5, seed=0)
+    np.testing.assert_array_equal(noisy, np.rint(exact))
+
+
+@pytest.mark.parametrize("dtype", REAL_TYPES)
+def test_every_real_dtype_is_kept_and_the_input_untouched(dtype):
+    image = (100 * RNG.random((30, 40))).astype(dtype)
+    image.flags.writeable = False
+    before = image.tobytes()
+    noisy = add_gaussian_noise(image, 10, seed=0)
+    assert noisy.dtype == image.dtype
+    assert noisy.shape == image.shape
+    assert image.tobytes() == before
+
+
+def test_any_strides_give_the_same():
+    image = (200 * RNG.random((60, 80))).astype(np.uint8)
+    expected = add_gaussian_noise(image, 10, seed=0)
+    for other in (np.asfortranarray(image), np.repeat(image, 2, 1)[:, ::2]):
+        np.testing.assert_array_equal(add_gaussian_noise(other, 10, seed=0), expected)
+
+
+def test_alpha_gets_no_noise():
+    image = np.full((60, 50, 4), 100, np.uint8)
+    noisy = add_gaussian_noise(image, 20, seed=0)
+    assert (noisy[..., 3] == 100).all()
+    assert (noisy[..., :3] != 100).mean() > 0.9
+    told = add_gaussian_noise(image, 20, seed=0, axes="ZYX")  # no colours then
+    assert (told[..., 3] != 100).any()
+
+
+def test_the_range_of_a_photograph_is_that_of_its_colours():
+    image = np.zeros((60, 50, 4), np.float32)
+    image[..., 0] = np.linspace(0, 1, 50)
+    image[..., 3] = 1000
+    noisy = add_gaussian_noise(image, 0.1, relative=True, seed=0)
+    assert (noisy - image)[..., :3].std() == pytest.approx(0.1, rel=0.1)
+
+
+def test_pixels_that_are_not_finite_stay_so_and_do_not_count():
+    image = np.linspace(0, 100, 4000).reshape(50, 80)
+    image[3, 4], image[5, 6], image[7, 8] = np.nan, np.inf, -np.inf
+    noisy = add_gaussian_noise(image, 0.1, relative=True, seed=0)
+    np.testing.assert_array_equal(np.isfinite(noisy), np.isfinite(image))
+    finite = np.isfinite(image)
+    assert (noisy[finite] - image[finite]).std() == pytest.approx(10, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (3,), (2, 3, 4, 5, 6), (129, 127)])
+def test_every_shape_gets_noise(shape):
+    noisy = add_gaussian_noise(np.zeros(shape), 1.0, seed=0)
+    assert noisy.shape == shape
+    assert (noisy != 0).all()
+
+
+# ---- seeds and chunks
+
+
+def test_the_same_seed_gives_the_same_noise_another_seed_another():
+    image = flat((50, 60))
+    first = add_gaussian_noise(image, 5, seed=3)
+    np.testing.assert_array_equal(first, add_gaussian_noise(image, 5, seed=3))
+    assert (first != add_gaussian_noise(image, 5, seed=4)).all()
+    assert (add_gaussian_noise(image, 5) != add_gaussian_noise(image, 5)).all()
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_noise_does_not_depend_on_chunks(data):
+    ndim = data.draw(st.integers(2, 4))
+    shape = tuple(data.draw(st.integers(1, n)) for n in (3, 3, 300, 200)[-ndim:])
+    chunks = tuple(data.draw(st.integers(1, n)) for n in shape)
+    chunks = tuple(max(c, n // 4) for c, n in zip(chunks, shape, strict=True))
+    options = {
+        "relative": data.draw(st.booleans()),
+        "clip": data.draw(st.booleans()),
+        "mean": 0.1,
+        "seed": data.draw(st.integers(0, 9)),
+    }
+    image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    if image.size < 2:
+        options["relative"] = False
+    whole = add_gaussian_noise(image, 0.5, **options)
+    lazy = add_gaussian_noise(da.from_array(image, chunks=chunks), 0.5, **options)
+    assert isinstance(lazy, da.Array)
+    assert lazy.dtype == image.dtype
+    np.testing.assert_allclose(lazy.compute(scheduler="synchronous"), whole, rtol=1e-6, atol=1e-4)
+
+
+def test_a_lazy_image_is_the_same_each_time_it_is_computed():
+    lazy = add_gaussian_noise(da.zeros((300, 300), chunks=100), 5)
+    np.testing.assert_array_equal(lazy.compute(), lazy.compute())
+    np.testing.assert_array_equal(lazy[100:200, 50:70].compute(), lazy.compute()[100:200, 50:70])
+
+
+def test_nothing_lazy_is_computed_before_it_is_asked_for():
+    computed = []
+
+    def note(block):
+        computed.append(1)
+        return block
+
+    lazy = da.zeros((64, 64), chunks=8).map_blocks(note, dtype=float, meta=np.empty((0, 0)))
+    add_gaussian_noise(lazy, 0.5, clip=True, relative=True, seed=0)
+    assert not computed
+
+
+def test_alpha_of_a_lazy_photograph_gets_no_noise():
+    image = np.full((60, 50, 4), 100, np.uint8)
+    lazy = add_gaussian_noise(da.from_array(image, chunks=(30, 50, 2)), 20, seed=0)
+    np.testing.assert_array_equal(lazy.compute(), add_gaussian_noise(image, 20, seed=0))
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize("sigma", [-1, np.nan, np.inf])
+def test_a_sigma_that_is_none_is_refused_with_its_value(refused, sigma):
+    with refused("standard deviation", sigma, remedy="at least 0"):
+        add_gaussian_noise(flat(), sigma)
+
+
+def test_a_mean_that_is_no_number_is_refused(refused):
+    with refused("mean", "nan"):
+        add_gaussian_noise(flat(), 1, mean=np.nan)
+
+
+def test_no_range_to_be_relative_to_is_refused(refused):
+    with refused("every pixel is 100", remedy="grey values"):
+        add_gaussian_noise(flat(), 0.1, relative=True)
+    with refused("no pixel is finite"):
+        add_gaussian_noise(flat(value=np.nan), 0.1, relative=True)
+
+
+def test_what_holds_no_real_numbers_is_refused(refused):
+    with refused("complex"):
+        add_gaussian_noise(np.zeros((9, 9), complex), 1)
+    with refused("no numbers"):
+        add_gaussian_noise(np.array([["a", "b"]]), 1)
+    with refused("no pixels"):
+        add_gaussian_noise(np.zeros((0, 9)), 1)
+
+
+# ---- estimating
+
+
+@pytest.mark.parametrize("sigma", [2, 10, 25, 60])
+def test_the_noise_of_a_photograph_is_estimated(camera, sigma):
+    noisy = add_gaussian_noise(camera.astype(np.float32), sigma, seed=0)
+    assert estimate_sigma(noisy) == pytest.approx(sigma, rel=0.1, abs=2.5)
+
+
+def test_the_estimate_is_in_the_grey_values_of_the_image(camera):
+    noisy = add_gaussian_noise(camera.astype(np.float32), 10, seed=0)
+    assert estimate_sigma(7 * noisy + 1000) == pytest.approx(7 * estimate_sigma(noisy), rel=1e-3)
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "CYX", "YXZ"])
+def test_stacks_are_estimated_plane_by_plane(camera, axes):
+    stack = add_gaussian_noise(np.stack([camera, camera[::-1]] * 2).astype(float), 20, seed=0)
+    if axes == "YXZ":
+        stack = stack.transpose(1, 2, 0)
+    assert estimate_sigma(stack, axes=axes) == pytest.approx(20, rel=0.1)
+    assert estimate_sigma(da.from_array(stack), axes=axes) == pytest.approx(20, rel=0.1)
+
+
+def test_masked_and_saturated_areas_do_not_lower_the_estimate(camera):
+    noisy = add_gaussian_noise(camera.astype(float), 20, seed=0)
+    saturated = noisy.copy()
+    saturated[:60] = 255
+    assert estimate_sigma(saturated) == pytest.approx(20, rel=0.1)
+    masked = noisy.copy()
+    masked[:60] = np.nan
+    assert estimate_sigma(masked) == pytest.approx(20, rel=0.1)
+
+
+def test_a_ramp_has_no_noise():
+    ramp = np.add.outer(np.arange(100.0), 3 * np.arange(80.0))
+    assert estimate_sigma(ramp) == pytest.approx(0, abs=1e-6)
+    assert estimate_sigma(flat()) == 0
+
+
+def test_what_cannot_be_estimated_is_refused(refused):
+    with refused("cannot be estimated", remedy="yourself"):
+        estimate_sigma(flat(value=np.nan))
+    with refused("complex"):
+        estimate_sigma(np.zeros((9, 9), complex))
