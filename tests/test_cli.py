@@ -19,6 +19,7 @@ from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import read_image, write_image
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.settings import TrainSettings
 
 COMMANDS = ["demo", "noise", "train", "denoise", "encode", "compare", "info"]
 COLOUR_SPEC = NetworkSpec("residual", channels=3, widths=(6, 8), blocks=1, skips=True, stem=2)
@@ -726,7 +727,7 @@ def test_without_a_display_the_demo_writes_its_picture(run, quick_demo, no_displ
         done = run("demo")
         assert done.exit_code == 0, done.output
         assert str(tmp_path / "demo-output" / "denoised.png") in done.stdout
-        assert "noisy 21.4 dB" in done.stdout
+        assert "noisy 15.8 dB" in done.stdout
         assert "no display" in done.stderr
     image = read_image("demo-output/denoised.png").array
     assert image.shape[1] > 2 * image.shape[0] > 600  # three images side by side
@@ -810,3 +811,15 @@ def test_ctrl_c_ends_with_130(run, picture, monkeypatch):
     done = run("noise", picture, "-o", "b.tif", "--sigma", 1)
     assert done.exit_code == 130
     assert listing() == ["camera.png"]
+
+
+def test_the_defaults_of_training_are_those_of_the_settings():
+    import inspect
+
+    from napari_ae_denoise import cli
+
+    asked = inspect.signature(cli.train).parameters
+    settings = TrainSettings()
+    for name in ("preset", "sigma", "batch_size", "patch_size", "learning_rate", "seed", "device"):
+        assert asked[name].default == getattr(settings, name), name
+    assert asked["loss"].default == settings.objective.reconstruction

@@ -55,7 +55,8 @@ def whole(network, image):
 
 def assert_same(found, expected):
     assert found.shape == expected.shape
-    span = max(float(np.ptp(expected)), float(np.abs(expected).max()) * 0.1, 1e-6)
+    magnitude = float(np.abs(expected).max())
+    span = max(float(np.ptp(expected)) or magnitude, 0.1 * magnitude, 1e-6)
     np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT * span)
 
 

@@ -95,3 +95,19 @@ def small_fashion_mnist(tmp_path, monkeypatch):
 
     write_files(tmp_path)
     monkeypatch.setenv(fashion_mnist.FOLDER_VARIABLE, str(tmp_path))
+
+
+def test_the_micrograph_is_real_and_fits_its_clean_partner():
+    sample = samples.mitochondria()
+    assert sample.noisy.shape == sample.clean.shape == (1024, 1024)
+    assert sample.noisy.dtype == sample.clean.dtype == np.uint8
+    blocks = [
+        image.reshape(64, 16, 64, 16).mean(axis=(1, 3)) for image in (sample.noisy, sample.clean)
+    ]
+    slope, offset = np.polyfit(blocks[1].ravel(), blocks[0].ravel(), 1)
+    assert slope == pytest.approx(1, abs=0.05)
+    assert offset == pytest.approx(0, abs=1)
+    assert [name for _, how, _ in samples.mitochondria_layers() for name in [how["name"]]] == [
+        "mitochondria, clean",
+        "mitochondria",
+    ]

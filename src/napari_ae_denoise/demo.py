@@ -1,4 +1,4 @@
-"""The demo: a noisy micrograph, denoised by a network that has never seen it clean."""
+"""The demo: a real noisy micrograph, denoised by a network trained on its neighbourhood."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.figures import before_after
 from napari_ae_denoise.metrics import data_range_of, psnr
 from napari_ae_denoise.network_spec import NetworkSpec
-from napari_ae_denoise.samples import Sample, fluorescence
+from napari_ae_denoise.samples import Sample, mitochondria
 from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.tile_runner import PredictSettings
 from napari_ae_denoise.training import Progress, training_steps
@@ -38,7 +38,7 @@ class Demo:
     Parameters
     ----------
     noisy, denoised : ndarray
-        (Y, X) uint16.
+        (Y, X) uint8.
     clean : ndarray
         The truth, which was not used but for the figures below.
     code : ndarray
@@ -91,7 +91,7 @@ class Demo:
 def make_demo(
     seconds: float = 40.0, *, device: str = "auto", stop: threading.Event | None = None
 ) -> Generator[Progress, None, Demo]:
-    """Train on two noisy exposures of a sample image, then denoise and encode the first of them.
+    """Train on one half of a micrograph, then denoise and encode a part of the other.
 
     Parameters
     ----------
@@ -111,46 +111,44 @@ def make_demo(
     -------
     Demo
     """
-    sample = fluorescence()
+    sample = mitochondria()
+    height, width = (n // 2 for n in sample.noisy.shape)
+    shown = np.s_[:height, width:]  # what is shown was not trained on
+    noisy, clean = sample.noisy[shown], sample.clean[shown]
     if DEMO_MODEL in bundled_models():
         denoiser = Denoiser.load(DEMO_MODEL)
     else:
-        denoiser = yield from _trained(sample, seconds, device, stop)
+        denoiser = yield from _trained(sample, np.s_[height:], seconds, device, stop)
     settings = PredictSettings(device=device)
-    steps = denoiser.predict_steps(sample.noisy, axes=sample.axes, settings=settings, code=True)
+    steps = denoiser.predict_steps(noisy, axes=sample.axes, settings=settings, code=True)
     while True:
         try:
             next(steps)
         except StopIteration as end:
             made = end.value
             break
-    span = data_range_of(sample.clean)
+    span = data_range_of(clean)
     return Demo(
-        noisy=sample.noisy,
+        noisy=noisy,
         denoised=made.denoised,
-        clean=sample.clean,
+        clean=clean,
         code=made.code,
         denoiser=denoiser,
         scale=sample.scale,
         unit=sample.unit,
-        noisy_psnr=psnr(sample.clean, sample.noisy, data_range=span),
-        denoised_psnr=psnr(sample.clean, made.denoised, data_range=span),
+        noisy_psnr=psnr(clean, noisy, data_range=span),
+        denoised_psnr=psnr(clean, made.denoised, data_range=span),
     )
 
 
 def _trained(
-    sample: Sample, seconds: float, device: str, stop: threading.Event | None
+    sample: Sample, part: slice, seconds: float, device: str, stop: threading.Event | None
 ) -> Generator[Progress, None, Denoiser]:
-    """Train on noisy images alone (Noise2Noise): nobody at a microscope has the clean one."""
-    data = TrainingData(
-        noisy=[sample.noisy, sample.noisy_again],
-        noisy_again=[sample.noisy_again, sample.noisy],
-        axes=sample.axes,
-    )
+    """Train on clean and noisy rows of a micrograph."""
+    data = TrainingData(clean=sample.clean[part], noisy=sample.noisy[part], axes=sample.axes)
     settings = TrainSettings(
         preset=_SPEC,
         minutes=seconds / 60,
-        batch_size=8,
         learning_rate=3e-3,
         device=device,
         name="demo",

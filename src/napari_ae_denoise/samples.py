@@ -1,7 +1,8 @@
-"""Sample images: a photograph, a fluorescence image, a z-stack, with noise of known kinds.
+"""Sample images: a real micrograph; a photograph and a z-stack with noise of known kinds.
 
-All of them are made from pictures inside scikit-image's wheel, by fixed seeds, so nothing is
-downloaded and everyone sees the same. The last functions wrap them as napari's layer data.
+The micrograph ships with the package. The others are made from pictures inside scikit-image's
+wheel, by fixed seeds. So nothing is downloaded and everyone sees the same. The last functions wrap
+them as napari's layer data.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ class Sample:
 
     Parameters
     ----------
-    noisy, noisy_again : ndarray
-        Two exposures of the same thing, their noise independent.
+    noisy : ndarray
+        One exposure.
+    noisy_again : ndarray or None
+        Another exposure of the same thing, its noise independent of the first.
     clean : ndarray
         What they would be without noise, in the same grey values.
     axes : str
@@ -47,11 +50,34 @@ class Sample:
     """
 
     noisy: npt.NDArray[Any]
-    noisy_again: npt.NDArray[Any]
+    noisy_again: npt.NDArray[Any] | None
     clean: npt.NDArray[Any]
     axes: str
     scale: tuple[float, ...]
     unit: str
+
+
+def mitochondria() -> Sample:
+    """Return a real micrograph and its clean partner, (1024, 1024) uint8.
+
+    Mitochondria under a confocal microscope: one fast scan, and the average of many. The average
+    has the grey values of the scan. There is no second scan.
+
+    References
+    ----------
+    G. M. Hagen et al., "Fluorescence microscopy datasets for training deep neural networks",
+    GigaScience 10(5), 2021, giab032 (CC0).
+    """
+    from importlib.resources import files
+
+    from imageio.v3 import imread
+
+    folder = files("napari_ae_denoise") / "data"
+    noisy, clean = (
+        np.asarray(imread((folder / f"mitochondria_{which}.png").read_bytes(), extension=".png"))
+        for which in ("noisy", "clean")
+    )
+    return Sample(noisy, None, clean, "YX", (1.0, 1.0), "pixel")
 
 
 def photograph() -> Sample:
@@ -126,6 +152,14 @@ def _exposed(glow: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDA
 
 
 # ---- as napari's layer data, for its menu File > Open Sample
+
+
+def mitochondria_layers() -> list[LayerData]:
+    """Return the micrograph as two layers, the noisy one on top."""
+    sample = mitochondria()
+    noisy, how, kind = _layer(sample, "mitochondria")
+    clean = (sample.clean, {**how, "name": "mitochondria, clean"}, kind)
+    return [clean, (noisy, how, kind)]
 
 
 def photograph_layers() -> list[LayerData]:

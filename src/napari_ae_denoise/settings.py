@@ -84,9 +84,9 @@ class TrainSettings:
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None
-    batch_size: int = 16
+    batch_size: int = 8
     patch_size: int | tuple[int, ...] = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     schedule: Literal["cosine", "trapezoid", "constant"] = "cosine"
     optimizer: Literal["muon", "adam", "adamw"] = "muon"
     weight_decay: float = 0.0

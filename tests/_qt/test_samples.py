@@ -7,10 +7,12 @@ from napari_ae_denoise.errors import DenoisingError
 PLUGIN = "napari-ae-denoise"
 
 
-@pytest.mark.parametrize("key", ["photograph", "fluorescence", "stack"])
-def test_samples_open(viewer, key):
+@pytest.mark.parametrize(
+    ("key", "layers"), [("mitochondria", 2), ("photograph", 1), ("fluorescence", 1), ("stack", 1)]
+)
+def test_samples_open(viewer, key, layers):
     viewer.open_sample(PLUGIN, key)
-    assert len(viewer.layers) == 1
+    assert len(viewer.layers) == layers
 
 
 @pytest.fixture
@@ -27,8 +29,9 @@ def test_fashion_mnist_is_downloaded_while_the_window_lives(viewer, not_here, mo
         "fashion_mnist_layers",
         lambda: [(image, {"name": n, "contrast_limits": (0, 1)}, "image") for n in ("a", "b")],
     )
-    assert viewer.open_sample(PLUGIN, "fashion-mnist") == []
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    viewer.open_sample(PLUGIN, "fashion-mnist")
+    assert "downloading" in viewer.layers[0].name
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["a", "b"])
     assert fetched == [1]
     assert not samples._running
 

@@ -71,15 +71,13 @@ def model_report(denoiser: Denoiser) -> list[str]:
 
 def _network(denoiser: Denoiser) -> list[tuple[str, str]]:
     network, spec = denoiser.network, denoiser.card.network
-    ratio = network.code_ratio
-    kind = "under-complete" if ratio < 1 else "over-complete" if ratio > 1 else "as large as it"
     skips = "with skip connections" if spec.skips else "without skip connections"
     return [
         ("network", f"{spec.style}, widths {', '.join(map(str, spec.widths))}, {skips}"),
         ("channels", str(spec.channels)),
         ("parameters", f"{network.parameter_count:,}"),
         ("latent code", f"{spec.code_width} channels at 1/{network.stride} of the resolution"),
-        ("code ratio", f"{ratio:.3g} code values per image value ({kind})"),
+        ("code ratio", network.code_in_words),
         ("context", f"{network.halo} pixels on each side of a tile"),
     ]
 

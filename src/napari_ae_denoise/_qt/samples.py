@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari import current_viewer
 from napari.utils.notifications import show_error, show_info
 
@@ -19,24 +20,28 @@ if TYPE_CHECKING:
 
     from napari.viewer import ViewerModel
 
+    from napari_ae_denoise.errors import DenoisingError
     from napari_ae_denoise.samples import LayerData
 
+_PLACEHOLDER = "napari-ae-denoise placeholder"
 _running: set[Job] = set()  # held here, for nothing else holds them
 
 
 def fashion_mnist_sample() -> list[LayerData]:
-    """Return noisy and clean Fashion-MNIST; add them later where they must be downloaded."""
+    """Return noisy and clean Fashion-MNIST; a placeholder while they must be downloaded."""
     if find_fashion_mnist() is not None:
         return fashion_mnist_layers()
-    show_info("Downloading Fashion-MNIST (about 30 MB); the layers appear when it is there.")
+    show_info("Downloading Fashion-MNIST (about 30 MB) ...")
     job = Job()
-    job.done.connect(partial(_add, current_viewer()))
-    job.failed.connect(lambda error: show_error(str(error)))
+    job.done.connect(partial(_replace_placeholder, current_viewer()))
+    job.failed.connect(partial(_say_failure, current_viewer()))
     for ended in (job.done, job.failed):
         ended.connect(lambda _: _running.discard(job))
     _running.add(job)
     job.start(_fetch)
-    return []
+    # napari refuses a sample that gives no layer at once
+    how = {"name": "Fashion-MNIST (downloading)", "metadata": {_PLACEHOLDER: True}}
+    return [(np.zeros((1, 28, 28), np.float32), {**how, "contrast_limits": (0, 1)}, "image")]
 
 
 def _fetch(_stop: threading.Event) -> Generator[float, None, list[LayerData]]:
@@ -45,6 +50,17 @@ def _fetch(_stop: threading.Event) -> Generator[float, None, list[LayerData]]:
     return fashion_mnist_layers()
 
 
-def _add(viewer: ViewerModel | None, layers: list[tuple[Any, dict[str, Any], str]]) -> None:
-    for data, how, _kind in layers if viewer is not None else ():
+def _replace_placeholder(
+    viewer: ViewerModel | None, layers: list[tuple[Any, dict[str, Any], str]]
+) -> None:
+    if viewer is None:
+        return
+    for layer in [one for one in viewer.layers if one.metadata.get(_PLACEHOLDER)]:
+        viewer.layers.remove(layer)
+    for data, how, _kind in layers:
         add_image(viewer, data=data, **how)
+
+
+def _say_failure(viewer: ViewerModel | None, error: DenoisingError) -> None:
+    _replace_placeholder(viewer, [])
+    show_error(str(error))

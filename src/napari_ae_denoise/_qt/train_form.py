@@ -61,8 +61,8 @@ class TrainFields:
             "residual",
             "Network",
             "residual: predicts the noise, works at noise levels it has not seen; the better "
-            "choice for images. classic: the small tutorial autoencoder; its image is made from "
-            "the code alone.",
+            "choice for images. residual-large: the same, for many images and hours of training. "
+            "classic: the tutorial's small autoencoder; its image is made from the code alone.",
             choices=list(PRESETS),
         )
         unit = "standard deviation, in the unit below"

@@ -1,0 +1,115 @@
+"""Make the pictures of the docs from the real program; needs a display, or xvfb-run.
+
+make screenshots
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_ae_denoise._qt.compare_widget import CompareWidget
+from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
+from napari_ae_denoise._qt.noise_widget import NoiseWidget
+from napari_ae_denoise._qt.train_widget import TrainWidget
+from napari_ae_denoise.demo import demo_figure, make_demo
+from napari_ae_denoise.figures import save_figure
+
+WINDOW = (1280, 800)  # pixels; the smallest that everything must fit
+
+
+def spin(seconds: float) -> None:
+    """Let the window live for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def finish(panel) -> None:
+    """Wait until a panel's job is done."""
+    while panel.job.state.value != "idle":
+        spin(0.05)
+
+
+class Photographer:
+    """Takes pictures of a viewer with one panel docked at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.viewer = napari.Viewer()
+        self.viewer.window._qt_window.resize(*WINDOW)
+        self._dock = None
+
+    def show(self, panel, name: str):
+        """Dock a panel in the place of the one before."""
+        if self._dock is not None:
+            self.viewer.window.remove_dock_widget(self._dock)
+        self._dock = self.viewer.window.add_dock_widget(panel, name=name)
+        return panel
+
+    def take(self, name: str) -> None:
+        """Save a picture of the window."""
+        spin(0.5)
+        self.viewer.window._qt_window.grab().save(str(self.folder / f"{name}.png"))
+        print(self.folder / f"{name}.png")
+
+
+def main() -> None:
+    """Walk through the panels as a user does."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of training")
+    args = parser.parse_args()
+    photo = Photographer(args.folder)
+    viewer = photo.viewer
+
+    from skimage.data import camera
+
+    clean = viewer.add_image(camera(), name="camera")
+    noise = photo.show(NoiseWidget(viewer), "Add Gaussian noise")
+    noise.run()
+    finish(noise)
+    photo.take("noise")
+
+    train = photo.show(TrainWidget(viewer), "Train autoencoder")
+    train.first.value = clean
+    train.fields.length.value = args.seconds / 60
+    train.run()
+    spin(args.seconds / 2)
+    photo.take("train-running")
+    finish(train)
+    photo.take("train")
+
+    denoise = photo.show(DenoiseWidget(viewer), "Denoise")
+    denoise.layer.value = viewer.layers["camera + noise 25"]
+    denoise.latent.value = denoise.noise.value = True
+    photo.take("denoise-ready")
+    denoise.run()
+    finish(denoise)
+    photo.take("denoise")
+
+    compare = photo.show(CompareWidget(viewer), "Compare")
+    compare.reference.value = clean
+    compare.images.value = [viewer.layers["camera + noise 25"], viewer.layers[2]]
+    compare.run()
+    finish(compare)
+    photo.take("compare")
+    viewer.close()
+
+    steps = make_demo(args.seconds)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            save_figure(demo_figure(end.value), args.folder / "before-after.png")
+            break
+
+
+if __name__ == "__main__":
+    main()
