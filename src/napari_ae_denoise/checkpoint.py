@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from napari_ae_denoise.optimizers import Optimizer
+
 _KIND = "training state"
 
 
@@ -26,7 +28,7 @@ class TrainingState:
     ----------
     network : nn.Module
         The network in training; its weights are read, and set by `load`.
-    optimizer : torch.optim.Optimizer
+    optimizer : Optimizer
         Its moments are part of the state.
     average : float
         Decay of the moving average of the weights; 0 for none.
@@ -43,9 +45,7 @@ class TrainingState:
         Their validation PSNR in dB; NaN before the first validation.
     """
 
-    def __init__(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, *, average: float
-    ) -> None:
+    def __init__(self, network: nn.Module, optimizer: Optimizer, *, average: float) -> None:
         self._network, self._optimizer, self._decay = network, optimizer, average
         self._average = [p.detach().clone() for p in network.parameters()]
         self.step = 0

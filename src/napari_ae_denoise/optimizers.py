@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ _ADAM_RMS = 0.2  # root mean square of a usual update of Adam, in learning rates
 _BETAS = (0.9, 0.99)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Momentum, orthogonalized: every direction of a weight matrix learns equally fast [1]_.
 
     A convolution's weights (outputs, inputs, height, width) are seen as a matrix (outputs,
@@ -26,6 +26,8 @@ class Muon(torch.optim.Optimizer):
     so that the same learning rates serve [2]_.
 
     `torch.optim.Muon` takes matrices only; this one takes convolutions, and biases beside them.
+    It is used like torch's optimizers, but is none: their base class imports torch's compiler when
+    the first of them is made, which takes two seconds and stalls napari's window.
 
     Parameters
     ----------
@@ -37,6 +39,11 @@ class Muon(torch.optim.Optimizer):
         Decay of the average of the gradients.
     weight_decay : float
         Decoupled, as in AdamW.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        One group, whose ``lr`` may be set before each step.
 
     References
     ----------
@@ -52,20 +59,45 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._weights = list(params)
+        self._momentum, self._weight_decay = momentum, weight_decay
+        self.param_groups = [{"lr": lr}]
+        self._state: dict[int, dict[str, Tensor]] = {}
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Take one step from the gradients that the weights hold."""
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                follow = _adam if weight.ndim < 2 else _muon
-                update = follow(weight.grad, state, group["momentum"])
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(update, alpha=-group["lr"])
+        rate = self.param_groups[0]["lr"]
+        for number, weight in enumerate(self._weights):
+            if weight.grad is None:
+                continue
+            state = self._state.setdefault(number, {})
+            follow = _adam if weight.ndim < 2 else _muon
+            update = follow(weight.grad, state, self._momentum)
+            weight.mul_(1 - rate * self._weight_decay)
+            weight.add_(update, alpha=-rate)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for weight in self._weights:
+            if set_to_none:
+                weight.grad = None
+            elif weight.grad is not None:
+                weight.grad.zero_()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it remembers of each weight, by the weight's number."""
+        return {"state": self._state}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self._state = {
+            number: {
+                name: value.to(self._weights[number].device, copy=True)
+                for name, value in remembered.items()
+            }
+            for number, remembered in state_dict["state"].items()
+        }
 
 
 def _muon(gradient: Tensor, state: dict[str, Tensor], momentum: float) -> Tensor:
@@ -102,7 +134,25 @@ def _orthogonal(matrix: Tensor) -> Tensor:
     return made
 
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+class Optimizer(Protocol):
+    """What a training asks of an optimizer; torch's own have it."""
+
+    param_groups: list[dict[str, Any]]
+
+    def step(self) -> Any:
+        """Take one step."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it remembers."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "muon": Muon,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
