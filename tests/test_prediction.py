@@ -420,3 +420,66 @@ def test_half_precision_settings_are_chosen_for_the_device(untrained, monkeypatc
             untrained("plain").network,
             replace(PredictSettings(), precision="float16", device="cpu"),
         )
+
+
+# ---- arrays that are not in memory
+
+
+class Disk:
+    """An array on a disk that can be read in parts only, and tells how it is read."""
+
+    def __init__(self, values, on_read=lambda: None):
+        self._values, self._on_read = values, on_read
+        self.shape, self.dtype, self.ndim = values.shape, values.dtype, values.ndim
+        self.largest = 0
+
+    def __getitem__(self, index):
+        self._on_read()
+        part = self._values[index]
+        self.largest = max(self.largest, part.nbytes)
+        return part
+
+    def __array__(self, *_, **__):
+        raise AssertionError("read as a whole")
+
+
+@pytest.mark.parametrize("shape", [(70, 90), (5, 40, 50)])
+def test_an_array_on_disk_is_read_in_parts_and_gives_the_same(untrained, monkeypatch, shape):
+    monkeypatch.setattr(prediction, "_READ_BYTES", 4096)
+    values = np.random.default_rng(0).random(shape).astype(np.float32)
+    network = untrained("plain").network
+    layout = plane_layout(shape, None, network_channels=1)
+    maps = Normalization().of_image(values, layout)
+    disk = Disk(values)
+    _, result = run(network, disk, maps=maps, tile=32)
+    _, expected = run(network, values, maps=maps, tile=32)
+    np.testing.assert_array_equal(result.denoised, expected.denoised)
+    assert disk.largest <= 8192
+
+
+def test_reading_from_disk_can_be_stopped(untrained, monkeypatch):
+    monkeypatch.setattr(prediction, "_READ_BYTES", 4096)
+    values = np.random.default_rng(0).random((200, 90)).astype(np.float32)
+    network = untrained("plain").network
+    maps = [GreyMap(0.0, 1.0)]
+    stop, reads = threading.Event(), []
+
+    def read():
+        reads.append(1)
+        if len(reads) == 2:
+            stop.set()
+
+    records, result = run(network, Disk(values, read), maps=maps, tile=32, stop=stop)
+    assert len(reads) == 2
+    assert (records, result.denoised, result.finished) == ([], None, 0)
+
+
+def test_a_result_that_does_not_fit_into_memory_is_refused(untrained, monkeypatch, refused):
+    network = untrained("plain").network
+    image = np.zeros((64, 64), np.uint16)
+    monkeypatch.setattr(prediction, "free_memory", lambda: 64 * 64 * 2)
+    run(network, image, maps=[GreyMap(0.0, 1.0)])
+    with refused("(64, 64)", "GiB of memory", remedy="dask"):
+        run(network, image, maps=[GreyMap(0.0, 1.0)], code=True)
+    with refused("are free"):
+        run(network, Disk(image), maps=[GreyMap(0.0, 1.0)])

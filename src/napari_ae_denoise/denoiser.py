@@ -167,7 +167,8 @@ class Denoiser:
         on_progress : callable, optional
             Called after each tile with a `TileProgress`. Not for dask arrays.
         stop : threading.Event, optional
-            Once set, no further tile is begun; pixels not reached keep their noisy values.
+            Once set, no further tile is begun; pixels not reached keep their noisy values. Nothing
+            is returned for an array on disk that was still being read.
 
         Returns
         -------

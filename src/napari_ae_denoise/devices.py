@@ -215,8 +215,8 @@ def memory_errors(cause: str, remedy: str) -> Iterator[None]:
         raise DenoisingError(cause, remedy) from error
 
 
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that are free on a device."""
-    if device.type == "cuda":
+def free_memory(device: torch.device | None = None) -> int:
+    """Return the bytes that are free on a device; by default those of the computer itself."""
+    if device is not None and device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.devices import spare_a_core
+from napari_ae_denoise.devices import free_memory, spare_a_core
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import GreyMap, of_plane, to_dtype
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.tiling import tiles
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.networks import ConvAutoencoder
+
+_READ_BYTES = 64 * 1024**2  # of a lazy image at once: a stop is looked at in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +118,17 @@ def predict(
         range(first, min(first + together, layout.planes))
         for first in range(0, layout.planes, together)
     ]
-    out = _own_copy(image, settings.dtype) if denoised else None
-    spec = network.spec
     down = (-(-height // runner.stride), -(-width // runner.stride))
-    codes = (
-        np.full((spec.code_width, *layout.stack_shape, *down), np.nan, np.float32) if code else None
-    )
-    total, done, invalid = len(groups) * len(grid), 0, 0
+    code_shape = (network.spec.code_width, *layout.stack_shape, *down)
+    _check_memory(image, settings.dtype if denoised else None, code_shape if code else None)
     began = time.monotonic()
+    if denoised and not isinstance(image, np.ndarray):
+        image = _in_memory(image, stop)
+        if image is None:
+            return Prediction(None, None, 0, 0.0, time.monotonic() - began)
+    out = _own_copy(image, settings.dtype) if denoised else None
+    codes = np.full(code_shape, np.nan, np.float32) if code else None
+    total, done, invalid = len(groups) * len(grid), 0, 0
     with spare_a_core():
         for planes in groups:
             for tile in grid:
@@ -150,10 +157,38 @@ def predict(
     return Prediction(out, codes, invalid, 1.0, time.monotonic() - began)
 
 
-def _own_copy(image: Any, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
-    """Return the image in memory: alpha and tiles that are not reached stay as they are."""
-    values = np.asarray(image)
-    target = values.dtype if dtype is None else np.dtype(dtype)
-    if target == values.dtype:
-        return np.array(values, order="C", copy=True)
-    return np.array(to_dtype(values.astype(np.result_type(values.dtype, np.float32)), target))
+def _check_memory(
+    image: Any, dtype: npt.DTypeLike | None, code_shape: tuple[int, ...] | None
+) -> None:
+    """Refuse results that would not fit into memory, before the system runs out of it."""
+    pixels = math.prod(image.shape)
+    read = 0 if isinstance(image, np.ndarray) else pixels * image.dtype.itemsize
+    made = pixels * (image.dtype if dtype is None else np.dtype(dtype)).itemsize
+    needed = read + made + (0 if code_shape is None else 4 * math.prod(code_shape))
+    free = free_memory()
+    if needed > free:
+        raise DenoisingError(
+            f"The result of an image of shape {tuple(image.shape)} needs {needed / 1024**3:.1f} "
+            f"GiB of memory, and {free / 1024**3:.1f} GiB are free.",
+            "Denoise a part of it, without the latent code, or as a dask array in a script.",
+        )
+
+
+def _in_memory(image: Any, stop: threading.Event | None) -> npt.NDArray[Any] | None:
+    """Read a dask or zarr array, a few rows or planes at a time; None if stopped meanwhile."""
+    values = np.empty(image.shape, image.dtype)
+    row = max(1, values.nbytes // len(values))
+    step = max(1, _READ_BYTES // row)
+    for first in range(0, len(values), step):
+        if stop is not None and stop.is_set():
+            return None
+        values[first : first + step] = np.asarray(image[first : first + step])
+    return values
+
+
+def _own_copy(image: npt.NDArray[Any], dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
+    """Return a copy of the image: alpha and tiles that are not reached stay as they are."""
+    target = image.dtype if dtype is None else np.dtype(dtype)
+    if target == image.dtype:
+        return np.array(image, order="C", copy=True)
+    return np.array(to_dtype(image.astype(np.result_type(image.dtype, np.float32)), target))
