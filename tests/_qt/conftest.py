@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
+
+from napari_ae_denoise.card import Card
+from napari_ae_denoise.denoiser import Denoiser
+from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 
 PLUGIN = "napari-ae-denoise"
 _PATIENCE = 120_000  # milliseconds; the machine may be busy
@@ -78,3 +83,12 @@ def short_training():
         fields.batch_size.value, fields.patch_size.value = 4, 32
 
     return shorten
+
+
+@pytest.fixture
+def untrained_classic():
+    """A denoiser with random weights, the tutorial's network."""
+    spec = PRESETS["classic"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Denoiser(ConvAutoencoder(spec), Card(network=spec, name="tutorial"))

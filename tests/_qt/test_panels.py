@@ -8,8 +8,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise import Denoiser, add_gaussian_noise
 from napari_ae_denoise._qt.worker import JobState
-from napari_ae_denoise.card import Card
-from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
+from napari_ae_denoise.networks import ConvAutoencoder
 
 from .conftest import wait_idle
 
@@ -17,11 +16,9 @@ PANELS = ["Add Gaussian noise", "Train autoencoder", "Denoise", "Compare"]
 
 
 @pytest.fixture
-def model_file(tmp_path):
-    torch.manual_seed(0)
-    spec = PRESETS["classic"]
+def model_file(untrained_classic, tmp_path):
     path = tmp_path / "tutorial.safetensors"
-    Denoiser(ConvAutoencoder(spec), Card(network=spec, name="tutorial")).save(path)
+    untrained_classic.save(path)
     return path
 
 

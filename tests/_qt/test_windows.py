@@ -29,10 +29,14 @@ def _await_workers():
     return not WorkerBase._worker_set
 
 
-def test_closing_the_panel_stops_its_job(viewer, endless, qtbot):
+def test_closing_the_panel_stops_its_job_and_keeps_the_model(viewer, endless, open_panel, qtbot):
+    shelf = endless.shelf
+    before = shelf.names()
     viewer.window.remove_dock_widget(endless)
     assert endless.job.state is not JobState.RUNNING
     assert _await_workers()
+    qtbot.waitUntil(lambda: len(shelf.names()) == len(before) + 1)
+    assert open_panel("Denoise").model.value == shelf.names()[0]
     endless.deleteLater()  # this test still holds it
     qtbot.wait(50)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from qtpy.QtCore import QTimer
 
 from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
 from napari_ae_denoise._qt.layers import add_image, take
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import napari
 
     from napari_ae_denoise.demo import Demo
+
+_LAYOUT_MILLISECONDS = 300
 
 
 def show_demo(demo: Demo) -> None:
@@ -49,8 +52,12 @@ def fill(viewer: napari.Viewer, demo: Demo) -> DenoiseWidget:
     canvas.grid.shape = (1, 3)
     canvas.grid.enabled = True
     getattr(canvas, "overlays", canvas).scale_bar.visible = True
-    viewer.reset_view()
     panel = DenoiseWidget(viewer)
     panel.layer.value = noisy
     viewer.window.add_dock_widget(panel, name="Denoise", area="right")
+    # the canvas has its size only when the window has been laid out
+    timer = QTimer(panel)
+    timer.setSingleShot(True)
+    timer.timeout.connect(lambda: viewer.reset_view())
+    timer.start(_LAYOUT_MILLISECONDS)
     return panel

@@ -22,10 +22,12 @@ class Shelf(QObject):
     """Denoisers by name, the newest last."""
 
     changed = Signal(str)  # the name of the newest
+    offered = Signal(object)  # a denoiser; may be emitted in any thread
 
     def __init__(self) -> None:
         super().__init__()
         self._denoisers: dict[str, Denoiser] = {}
+        self.offered.connect(self.add)
 
     def names(self) -> list[str]:
         """Return the names, the newest first, bundled models last."""
@@ -38,6 +40,10 @@ class Shelf(QObject):
         from napari_ae_denoise.denoiser import Denoiser
 
         return self._denoisers[name] if name in self._denoisers else Denoiser.load(name)
+
+    def name_of(self, denoiser: Denoiser) -> str:
+        """Return the name that a denoiser of this shelf has."""
+        return next(name for name, one in self._denoisers.items() if one is denoiser)
 
     def add(self, denoiser: Denoiser) -> str:
         """Take a denoiser under its own name, or that with a number; return the name."""

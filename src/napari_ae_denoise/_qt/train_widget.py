@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise._qt.forms import (
@@ -27,8 +29,12 @@ from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
     import napari
 
+    from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise._qt.worker import MakeSteps
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.settings import TrainSettings
@@ -125,9 +131,7 @@ class TrainWidget(Panel):
         """Return the job of training."""
         choices = self.read()
         self.plot.clear_curves()
-        return lambda stop: training_steps(
-            choices.data, choices.settings, start=choices.start, stop=stop
-        )
+        return partial(train_steps, choices, self.shelf)
 
     def _show_kind(self) -> None:
         kind = KINDS[self.fields.kind.value]
@@ -169,10 +173,10 @@ class TrainWidget(Panel):
             self.show_warning(progress.note)
 
     def show_result(self, result: Denoiser) -> None:
-        """Put the trained denoiser on the shelf."""
+        """Say how good the trained denoiser is; it is on the shelf already."""
         self.trained = result
         self.files.setEnabled(True)
-        name = self.shelf.add(result)
+        name = self.shelf.name_of(result)
         before, after = (
             result.card.metrics.get(key, math.nan) for key in ("noisy_psnr", "validation_psnr")
         )
@@ -186,3 +190,14 @@ class TrainWidget(Panel):
         if self.trained is None:
             raise DenoisingError("There is no trained model yet.", "Train one first.")
         return self.trained
+
+
+def train_steps(
+    choices: TrainChoices, shelf: Shelf, stop: threading.Event
+) -> Generator[Progress, None, Denoiser]:
+    """Train; what comes out goes to the shelf even if the panel is closed by then."""
+    steps = training_steps(choices.data, choices.settings, start=choices.start, stop=stop)
+    denoiser = yield from steps
+    with contextlib.suppress(RuntimeError):  # the viewer is closed, and its shelf gone with it
+        shelf.offered.emit(denoiser)
+    return denoiser
