@@ -574,14 +574,24 @@ def test_a_training_is_resumed_from_its_checkpoint(run, picture):
         (["--patch-size", "0"], "0 pixels"),
         (["--device", "abacus"], "abacus"),
         (["--noisy", "missing.png"], "missing.png"),
+        (["--scheme", "guess"], "guess"),
+        (["--noise-sigma", "-2"], "noise_sigma = -2"),
     ],
 )
 def test_impossible_trainings_are_refused(fails, picture, more, word):
     fails("train", "--clean", picture, "-o", "m", *more, says=[word])
 
 
-def test_one_noisy_image_alone_is_no_training_data(fails, picture):
-    fails("train", "--noisy", picture, "-o", "m", says=["noisy images alone"])
+def test_noisy_images_alone_are_enough(run, picture):
+    words = ["--steps", "3", "--batch-size", "2", "--patch-size", "16", "--device", "cpu"]
+    for scheme in ("recorrupted", "blind-spot"):
+        done = run("train", "--noisy", picture, "--scheme", scheme, *words, "-o", scheme)
+        assert done.exit_code == 0, done.output
+        assert Denoiser.load(f"{scheme}.safetensors").card.data_kind == "noisy"
+
+
+def test_a_second_noisy_image_alone_is_no_training_data(fails, picture):
+    fails("train", "--noisy-again", picture, "-o", "m", says=["noisy_again images alone"])
 
 
 def in_new_process(*words):

@@ -6,7 +6,7 @@ Commands read files, call the core and write files. Their heavy imports are insi
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -24,6 +24,9 @@ from napari_ae_denoise._cli.terminal import (
     stop_on_interrupt,
 )
 from napari_ae_denoise.image_files import check_exists, find_images
+
+if TYPE_CHECKING:
+    from napari_ae_denoise.self_supervision import Scheme
 
 app = typer.Typer(
     name=PROGRAM,
@@ -135,6 +138,8 @@ def train(
     patch_size: options.PatchSize = 64,
     learning_rate: options.LearningRate = 2e-3,
     loss: options.Loss = "mse",
+    scheme: options.Scheme = "recorrupted",
+    noise_sigma: options.NoiseSigma = None,
     seed: options.TrainingSeed = 0,
     device: options.Device = "auto",
     axes: options.Axes = None,
@@ -144,13 +149,15 @@ def train(
 ) -> None:
     """Train a denoiser on images.
 
-    Give --clean images, to which noise is added; or --clean and --noisy ones; or --noisy and
-    --noisy-again ones, two of each thing.
+    Give --clean images, to which noise is added; or --clean and --noisy ones; or --noisy ones
+    alone; or --noisy and --noisy-again ones, two of each thing.
 
     Ctrl-C stops it and saves the best weights so far.
     """
     if not (clean or noisy or noisy_again):
-        raise typer.BadParameter("Give --clean, --clean and --noisy, or --noisy and --noisy-again.")
+        raise typer.BadParameter(
+            "Give --clean, --noisy, --clean and --noisy, or --noisy and --noisy-again."
+        )
     from napari_ae_denoise._cli.jobs import TrainingFiles, model_path, train_from_files
     from napari_ae_denoise._cli.reports import training_report
     from napari_ae_denoise.objectives import Objective
@@ -167,6 +174,8 @@ def train(
         batch_size=batch_size,
         patch_size=patch_size,
         learning_rate=learning_rate,
+        scheme=cast("Scheme", scheme),
+        noise_sigma=noise_sigma,
         seed=seed,
         device=device,
         name=output.stem,

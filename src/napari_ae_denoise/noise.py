@@ -212,18 +212,27 @@ def estimate_sigma(image: npt.ArrayLike, *, axes: str | None = None) -> float:
     array: Any = image if hasattr(image, "dtype") else np.asarray(image)
     check_real(array)
     layout = plane_layout(array.shape, axes, network_channels=1)
-    estimates = [s for s in (_window_sigma(w) for w in _planes(array, layout)) if s is not None]
+    return sigma_of(array, layout)
+
+
+def sigma_of(image: Any, layout: PlaneLayout, channel: int | None = None) -> float:
+    """Return what `estimate_sigma` does, of an image seen as planes of one channel.
+
+    The parameters are those of `sample_windows`.
+    """
+    windows = sample_windows(image, layout, channel)
+    estimates = [
+        estimate
+        for plane, y, x in windows
+        for colour in layout.read(image, plane, y, x)
+        if (estimate := _window_sigma(colour)) is not None
+    ]
     if not estimates:
         raise DenoisingError(
             "The noise cannot be estimated: no part of the image is finite and large enough.",
             "Choose another image, or give the noise level yourself.",
         )
     return float(np.median(estimates))
-
-
-def _planes(image: Any, layout: PlaneLayout) -> Iterator[npt.NDArray[Any]]:
-    for plane, y, x in sample_windows(image, layout):
-        yield layout.read(image, plane, y, x)[0]  # (Y, X)
 
 
 def _window_sigma(window: npt.NDArray[Any]) -> float | None:

@@ -52,6 +52,18 @@ class Objective:
                 f"Use one of {', '.join(RECONSTRUCTION)}.",
             )
 
-    def __call__(self, network: torch.nn.Module, noisy: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of a batch, (N, C, Y, X) each, as a scalar float32 tensor."""
-        return RECONSTRUCTION[self.reconstruction](network(noisy).float(), target)
+    def __call__(
+        self,
+        network: torch.nn.Module,
+        noisy: Tensor,
+        target: Tensor,
+        scored: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss of a batch, (N, C, Y, X) each, as a scalar float32 tensor.
+
+        ``scored``, bool, says which pixels count; by default all.
+        """
+        made = network(noisy).float()
+        if scored is not None:
+            made, target = made[scored], target[scored]  # (pixels,)
+        return RECONSTRUCTION[self.reconstruction](made, target)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.self_supervision import Scheme, blind_spot, recorrupted
 from napari_ae_denoise.sources import Source
 from napari_ae_denoise.training_data import TrainingData, as_list
 
@@ -30,11 +32,24 @@ class Batch:
         (N, channels, Y, X) float32, normalized.
     unit : ndarray
         (N,) float32: one normalized unit in units of the image's data range, for the PSNR.
+    scored : ndarray or None
+        (N, channels, Y, X) bool: the pixels that the network is scored by; None for all.
     """
 
     noisy: npt.NDArray[np.float32]
     target: npt.NDArray[np.float32]
     unit: npt.NDArray[np.float32]
+    scored: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    """One of a batch."""
+
+    noisy: npt.NDArray[np.float32]
+    target: npt.NDArray[np.float32]
+    unit: float
+    scored: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,10 @@ class PatchSampler:
     validation : float
         Fraction of the data that is held out: planes where there are at least ten, else the last
         rows of each plane. Images too small for that are validated on themselves.
+    scheme : {"recorrupted", "blind-spot"}
+        How pairs are made of noisy images alone (kind ``noisy`` only); see `self_supervision`.
+    noise_sigma : float, optional
+        Of noisy images, in grey values; estimated by default (scheme ``recorrupted`` only).
     """
 
     def __init__(
@@ -89,8 +108,12 @@ class PatchSampler:
         batch_size: int = 16,
         seed: int = 0,
         validation: float = 0.1,
+        scheme: Scheme = "recorrupted",
+        noise_sigma: float | None = None,
     ) -> None:
         self._synthetic = data.kind == "clean"
+        self._scheme = scheme if data.kind == "noisy" else None
+        self._noise_sigma = noise_sigma
         self._sigma = sigma
         self._seed = seed
         self._stride = stride
@@ -200,8 +223,8 @@ class PatchSampler:
         rng: np.random.Generator,
         *,
         turn: bool = True,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]:
-        """Cut one patch: what the network sees, what it should make, and the PSNR's unit."""
+    ) -> _Patch:
+        """Cut one patch."""
         source = self._sources[area.source]
         layout = source.layout
         window = (
@@ -225,7 +248,30 @@ class PatchSampler:
             pair = np.pad(pair, [(0, 0), (0, 0), *missing], mode="reflect")
         if turn:
             pair = _turned(pair, int(rng.integers(8)))
-        return pair[0], pair[1], grey_map.scale / greys.psnr_range
+        unit = grey_map.scale / greys.psnr_range
+        if self._scheme is None:
+            return _Patch(pair[0], pair[1], unit)
+        return self._self_supervised(pair[0], unit, grey_map.scale, area, rng)
+
+    def _self_supervised(
+        self,
+        noisy: npt.NDArray[np.float32],
+        unit: float,
+        scale: float,
+        area: _Area,
+        rng: np.random.Generator,
+    ) -> _Patch:
+        """Make a pair of a noisy patch alone."""
+        if self._scheme == "blind-spot":
+            seen, hidden = blind_spot(noisy, rng)
+            return _Patch(seen, noisy, unit, hidden)
+        sigma = self._noise_sigma or self._sources[area.source].noise_sigma(area.plane)
+        if sigma == 0:
+            raise DenoisingError(
+                "The estimated noise of a noisy image is 0: there is nothing to learn from.",
+                "Give noise_sigma, choose the scheme blind-spot, or choose another image.",
+            )
+        return _Patch(*recorrupted(noisy, sigma / scale, rng), unit)
 
 
 def _place(rng: np.random.Generator, span: slice, length: int) -> slice:
@@ -246,8 +292,11 @@ def _turned(pair: npt.NDArray[np.float32], way: int) -> npt.NDArray[np.float32]:
     return pair
 
 
-def _stacked(
-    pairs: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]],
-) -> Batch:
-    noisy, target, unit = zip(*pairs, strict=True)
-    return Batch(np.stack(noisy), np.stack(target), np.array(unit, np.float32))
+def _stacked(patches: list[_Patch]) -> Batch:
+    scored = [p.scored for p in patches if p.scored is not None]
+    return Batch(
+        np.stack([p.noisy for p in patches]),
+        np.stack([p.target for p in patches]),
+        np.array([p.unit for p in patches], np.float32),
+        np.stack(scored) if scored else None,
+    )

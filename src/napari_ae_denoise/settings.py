@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
+from napari_ae_denoise.self_supervision import Scheme
 
 if TYPE_CHECKING:
     from napari_ae_denoise.training_data import TrainingData
@@ -21,7 +22,9 @@ _DEFAULT_STEPS = 1000
 _WARM_UP = 0.02  # of the training
 _LAST_RATE = 0.01  # of the learning rate
 _FALL = 0.25  # of the training, at the end of a trapezoid
+_LENGTHS = ("steps", "epochs", "minutes")
 CHOICES = {
+    "scheme": get_args(Scheme),
     "optimizer": ("muon", "adam", "adamw"),
     "schedule": ("cosine", "trapezoid", "constant"),
 }
@@ -67,6 +70,13 @@ class TrainSettings:
         none.
     validation : float
         Fraction of the data that is held out.
+    scheme : {"recorrupted", "blind-spot"}
+        How to train on noisy images alone. ``recorrupted`` (Recorrupted-to-Recorrupted) is for
+        Gaussian noise and the better one by far; it needs to know the noise level.
+        ``blind-spot`` (Noise2Void) is for any noise that is independent from pixel to pixel.
+    noise_sigma : float, optional
+        Standard deviation of the noise in noisy images, in grey values, for ``recorrupted``;
+        estimated from each image by default.
     normalization : Normalization
         How grey values are mapped.
     seed : int
@@ -93,6 +103,8 @@ class TrainSettings:
     clip_norm: float = 1.0
     average: float = 0.999
     validation: float = 0.1
+    scheme: Scheme = "recorrupted"
+    noise_sigma: float | None = None
     normalization: Normalization = field(default_factory=Normalization)
     seed: int = 0
     device: str = "auto"
@@ -116,13 +128,21 @@ class TrainSettings:
                 f"The noise range from {low} to {high} is no range of standard deviations.",
                 "Give two finite numbers of at least 0, the smaller one first.",
             )
-        if sum(v is not None for v in (self.steps, self.epochs, self.minutes)) > 1:
+        if sum(getattr(self, name) is not None for name in _LENGTHS) > 1:
             raise DenoisingError(
                 f"The training has several lengths: steps={self.steps}, epochs={self.epochs}, "
                 f"minutes={self.minutes}.",
                 "Give one of them.",
             )
-        for name in ("steps", "epochs", "minutes", "batch_size", "learning_rate", "clip_norm"):
+        for name in (
+            "steps",
+            "epochs",
+            "minutes",
+            "batch_size",
+            "learning_rate",
+            "clip_norm",
+            "noise_sigma",
+        ):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise DenoisingError(

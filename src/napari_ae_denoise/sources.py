@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.noise import sigma_of
 from napari_ae_denoise.normalization import (
     GreyMap,
     Normalization,
@@ -74,6 +75,7 @@ class Source:
         synthetic: bool,
     ) -> None:
         self.image, self.partner, self.layout = image, partner, layout
+        self._sigmas: list[float] = []
         self._greys = [
             Greys(
                 None if synthetic else sample_values(image, layout, channel),
@@ -88,3 +90,10 @@ class Source:
     def greys(self, plane: int) -> Greys:
         """Return how the grey values of a plane are mapped; as `Normalization.of_image` has it."""
         return of_plane(self._greys, self.layout, plane)
+
+    def noise_sigma(self, plane: int) -> float:
+        """Return the noise of a plane of the image, in grey values; estimated at the first call."""
+        if not self._sigmas:
+            groups = channel_groups(self.layout)
+            self._sigmas = [sigma_of(self.image, self.layout, channel) for channel in groups]
+        return of_plane(self._sigmas, self.layout, plane)

@@ -14,7 +14,7 @@ from napari_ae_denoise.normalization import check_real
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Kind = Literal["clean", "pairs", "two noisy"]
+Kind = Literal["clean", "pairs", "two noisy", "noisy"]
 Array = Any  # numpy, dask or zarr
 
 
@@ -27,7 +27,8 @@ class TrainingData:
     clean : array or sequence of arrays, optional
         Clean images. Alone: synthetic Gaussian noise is added, afresh in each batch.
     noisy : array or sequence of arrays, optional
-        Noisy images. With ``clean``: of the same things, in the same order and shapes.
+        Noisy images. With ``clean``: of the same things, in the same order and shapes. Alone:
+        pairs are made of each by itself, see `TrainSettings.scheme`.
     noisy_again : array or sequence of arrays, optional
         With ``noisy``: a second noisy image of each thing, its noise independent of the first
         (Noise2Noise [1]_).
@@ -77,10 +78,12 @@ class TrainingData:
                 return "pairs"
             case (False, True, True):
                 return "two noisy"
+            case (False, True, False):
+                return "noisy"
         given = [n for n in ("clean", "noisy", "noisy_again") if getattr(self, n) is not None]
         raise DenoisingError(
             f"From {' and '.join(given) or 'no'} images alone a network cannot be trained.",
-            "Give clean images, clean and noisy images, or two noisy images of the same thing.",
+            "Give clean images, noisy images, both, or two noisy images of the same thing.",
         )
 
     @property
@@ -93,6 +96,8 @@ class TrainingData:
                 return self.noisy, self.clean
             case "two noisy":
                 return self.noisy, self.noisy_again
+            case "noisy":
+                return self.noisy, self.noisy
 
     def channels(self) -> int:
         """Return the channels that a new network for this data takes: 3 for RGB, else 1."""

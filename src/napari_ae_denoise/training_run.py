@@ -104,6 +104,8 @@ class TrainingRun:
             batch_size=settings.batch_size,
             seed=settings.seed,
             validation=settings.validation,
+            scheme=settings.scheme,
+            noise_sigma=settings.noise_sigma,
         )
         self.optimizer = OPTIMIZERS[settings.optimizer](
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -147,8 +149,9 @@ class TrainingRun:
         """Take one step and return the loss; a loss that is no finite number changes nothing."""
         batch = self.sampler.batch(number, self.settings.patch_size_at(self.fraction))
         noisy, target = (_tensor(side, self.device) for side in (batch.noisy, batch.target))
+        scored = None if batch.scored is None else torch.from_numpy(batch.scored).to(self.device)
         with computing_in(self.precision, self.device):
-            loss = self.settings.objective(self.network, noisy, target)
+            loss = self.settings.objective(self.network, noisy, target, scored)
         if not torch.isfinite(loss):
             return loss.item()
         self.optimizer.zero_grad(set_to_none=True)
@@ -223,8 +226,12 @@ class TrainingRun:
 
 def _psnr(pairs: list[tuple[np.ndarray[Any, Any], Batch]]) -> float:
     """Return the PSNR in dB of all made patches together, in units of the images' data range."""
-    error = [((m - b.target) ** 2).mean(axis=(1, 2, 3)) * b.unit**2 for m, b in pairs]  # (N,) each
-    mean = float(np.concatenate(error).mean())
+    errors = []
+    for made, batch in pairs:
+        square = (made - batch.target) ** 2
+        where = True if batch.scored is None else batch.scored
+        errors.append(square.mean(axis=(1, 2, 3), where=where) * batch.unit**2)  # (N,)
+    mean = float(np.concatenate(errors).mean())
     return math.inf if mean == 0 else -10 * math.log10(mean)  # NaN stays NaN
 
 

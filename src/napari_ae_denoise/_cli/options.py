@@ -104,6 +104,18 @@ LearningRate = Annotated[float, Option("--learning-rate", help="Its highest valu
 Loss = Annotated[
     str, Option("--loss", help='"mse" (mean squared error) or "l1" (mean absolute error).')
 ]
+Scheme = Annotated[
+    str,
+    Option(
+        "--scheme",
+        help='With --noisy alone: "recorrupted" (Gaussian noise) or "blind-spot" (any noise that '
+        "is independent from pixel to pixel).",
+    ),
+]
+NoiseSigma = Annotated[
+    float | None,
+    Option("--noise-sigma", help="Of the --noisy images, in grey values; estimated by default."),
+]
 TrainingSeed = Annotated[int, Option("--seed", min=0, help="Same seed, same weights, on the CPU.")]
 Start = Annotated[
     str | None,

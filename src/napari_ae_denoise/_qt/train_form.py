@@ -32,6 +32,7 @@ CLEAN = "clean images"
 KINDS = {
     CLEAN: Kind(("clean",), ("Clean image", "")),
     "clean and noisy images": Kind(("clean", "noisy"), ("Clean image", "Noisy image")),
+    "noisy images only": Kind(("noisy",), ("Noisy image", "")),
     "two noisy images of the same": Kind(
         ("noisy", "noisy_again"), ("Noisy image", "Another noisy one")
     ),
@@ -51,8 +52,9 @@ class TrainFields:
             "kind",
             CLEAN,
             "What you have",
-            "Clean images: noise is added to them. Clean and noisy images of the same things. Or "
-            "two noisy images of the same things, whose noise is independent.",
+            "Clean images: noise is added to them. Clean and noisy images of the same things. "
+            "Noisy images only: pairs are made of each by itself. Or two noisy images of the same "
+            "things, whose noise is independent.",
             choices=list(KINDS),
         )
         self.axes = LineEdit(name="axes", label="Axes")
@@ -119,6 +121,15 @@ class TrainFields:
             "mse: mean squared error, best PSNR. l1: mean absolute error, less led by outliers.",
             choices=list(RECONSTRUCTION),
         )
+        self.scheme = field(
+            "scheme",
+            _DEFAULTS.scheme,
+            "Noisy only",
+            "How to learn from noisy images alone. recorrupted: for Gaussian noise, whose level is "
+            "estimated; the better one. blind-spot: for any noise that is independent from pixel "
+            "to pixel.",
+            choices=list(CHOICES["scheme"]),
+        )
         self.optimizer = field(
             "optimizer",
             _DEFAULTS.optimizer,
@@ -142,6 +153,7 @@ class TrainFields:
             self.patch_size,
             self.learning_rate,
             self.loss,
+            self.scheme,
             self.optimizer,
             self.seed,
             self.device,
@@ -160,6 +172,7 @@ class TrainFields:
             batch_size=self.batch_size.value,
             patch_size=self.patch_size.value,
             learning_rate=self.learning_rate.value,
+            scheme=self.scheme.value,
             optimizer=self.optimizer.value,
             seed=self.seed.value,
             device=self.device.value,

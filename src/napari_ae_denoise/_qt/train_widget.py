@@ -180,9 +180,10 @@ class TrainWidget(Panel):
         before, after = (
             result.card.metrics.get(key, math.nan) for key in ("noisy_psnr", "validation_psnr")
         )
+        against = "noisy" if "noisy" in result.card.data_kind else "clean"
         self.bar.status.setText(
-            f'Trained "{name}": {before:.2f} dB before, {after:.2f} dB after denoising, on parts '
-            "that were held out. Choose it in the Denoise panel, or save it."
+            f'Trained "{name}": {before:.2f} dB before, {after:.2f} dB after denoising, against '
+            f"{against} parts that were held out. Choose it in the Denoise panel, or save it."
         )
 
     def trained_model(self) -> Denoiser:
