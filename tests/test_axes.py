@@ -1,11 +1,12 @@
 import math
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ae_denoise.axes import check_axes, guess_axes, plane_layout
+from napari_ae_denoise.axes import check_axes, guess_axes, is_dask, plane_layout
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,22 @@ def test_axes_that_do_not_fit_are_refused(refused, axes, words):
 def test_images_without_pixels_are_refused(refused, shape):
     with refused(shape, "no pixels", remedy="empty"):
         plane_layout(shape, None)
+
+
+@pytest.mark.parametrize("axes", [None, "ZYX"])
+def test_dask_arrays_of_unknown_shape_are_refused(refused, axes):
+    image = da.zeros((5, 8, 9), chunks=4)
+    image = image[image.sum((1, 2)) == 0]
+    with refused("not known", "nan", remedy="compute_chunk_sizes()"):
+        plane_layout(image.shape, axes)
+    image.compute_chunk_sizes()
+    assert plane_layout(image.shape, axes).shape == (5, 8, 9)
+
+
+def test_dask_arrays_are_told_from_others():
+    assert is_dask(da.zeros((2, 2)))
+    assert not is_dask(np.zeros((2, 2)))
+    assert not is_dask([[1]])
 
 
 @pytest.mark.parametrize(("shape", "axes", "found"), [((8, 9, 3), "YXC", 3), ((5, 8, 9), "CYX", 5)])

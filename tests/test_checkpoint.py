@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from napari_ae_denoise.checkpoint import TrainingState
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import write_model
+from napari_ae_denoise.optimizers import Muon
 
 
 def start(seed=0, average=0.9, width=4):
@@ -180,3 +182,12 @@ def test_a_truncated_state_is_refused(tmp_path, refused):
     path.write_bytes(path.read_bytes()[:-5])
     with refused(path):
         start()[2].load(path)
+
+
+def test_a_state_of_another_optimizer_is_refused(tmp_path):
+    network, optimizer, state = start()
+    go(network, optimizer, state, 2)
+    state.save(tmp_path / "c")
+    other = Muon(network.parameters(), 0.05)
+    with pytest.raises(DenoisingError, match="optimizer Adam"):
+        TrainingState(network, other, average=0.9).load(tmp_path / "c")

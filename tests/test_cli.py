@@ -210,6 +210,44 @@ def test_impossible_noise_is_refused(fails, picture, sigma):
     fails("noise", picture, "-o", "b.tif", "--sigma", sigma, says=[sigma.lstrip("-")])
 
 
+def test_noise_that_changes_nothing_is_refused_before_anything_is_made(fails, picture):
+    write_image("b.png", read(picture))
+    line = fails("noise", picture, "b.png", "-o", "out", "--sigma", 0)
+    assert line == (
+        "napari-ae-denoise: Noise of sigma 0 and mean 0 changes nothing. Give sigma above 0."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), ["Memory ran out", "smaller"]),
+        (OSError(28, "No space left on device"), ["No space left on device", "Check"]),
+    ],
+    ids=["memory", "disk"],
+)
+def test_a_batch_goes_on_after_an_image_that_memory_or_disk_fails(run, monkeypatch, error, says):
+    os.mkdir("in")
+    for name in ("a.tif", "b.tif", "c.tif"):
+        write_image(f"in/{name}", np.full((32, 32), 100, np.float32))
+    add = jobs.add_noise_to
+
+    def fails_once(path, *args, **how):
+        if path.name == "b.tif":
+            raise error
+        add(path, *args, **how)
+
+    monkeypatch.setattr(jobs, "add_noise_to", fails_once)
+    done = run("noise", "in", "-o", "out", "--sigma", 5)
+    assert done.exit_code == 1
+    assert sorted(os.listdir("out")) == ["a.tif", "c.tif"]
+    first, last = (x for x in done.stderr.splitlines() if x.startswith("napari-ae-denoise: "))
+    assert "b.tif: " in first
+    assert first.count(". ") >= 1
+    assert all(word in first for word in says)
+    assert "1 of 3 images failed" in last
+
+
 # ---- outputs are never lost
 
 
@@ -713,6 +751,12 @@ def test_info_alone_lists_versions_devices_and_models(run):
 
 
 # ---- demo
+
+
+def test_the_help_of_the_demo_says_what_it_trains_on(run):
+    text = " ".join(run("demo", "--help").stdout.split())
+    assert "clean and noisy images of the other half" in text
+    assert "alone" not in text
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.model_file import read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.steps import drain
 
 FIXED = Normalization("fixed", offset=0, scale=1)
 DTYPES = ["u1", "u2", ">u2", "u4", ">u4", "i1", "i2", ">i2", "i4", "u8", "i8", "?",
@@ -207,7 +208,7 @@ def test_alpha_is_untouched_and_changes_nothing(untrained, channels, dtype):
 def test_one_pass_gives_what_two_methods_give(plain):
     image = image_of("f4")
     settings = module.PredictSettings(16, "cpu", "float32")
-    both = module.drain(plain.predict_steps(image, settings=settings, code=True))
+    both = drain(plain.predict_steps(image, settings=settings, code=True))
     np.testing.assert_array_equal(both.denoised, denoise(plain, image, tile=16))
     np.testing.assert_array_equal(both.code, plain.encode(image, tile=16, precision="float32"))
 

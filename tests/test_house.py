@@ -10,7 +10,7 @@ import napari_ae_denoise
 SOURCE = Path(napari_ae_denoise.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 GUI = {"napari", "magicgui", "qtpy", "superqt", "pyqtgraph", "PyQt5", "PyQt6", "PySide2", "PySide6"}
-LEAVES = ("errors", "tiling")
+LEAVES = ("errors", "tiling", "steps")
 LARGEST = 320  # lines
 
 

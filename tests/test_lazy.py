@@ -3,6 +3,8 @@ import dask.array as da
 import numpy as np
 import pytest
 
+from napari_ae_denoise import lazy
+
 RNG = np.random.default_rng(0)
 SHAPES = [
     ("YX", (210, 333)),
@@ -109,3 +111,67 @@ def test_bad_input_is_refused_before_anything_is_computed(untrained, refused):
         denoiser.denoise(da.zeros((8, 8), dtype=complex))
     with refused('"ZYX"', "(8, 8)"):
         denoiser.denoise(da.zeros((8, 8)), axes="ZYX")
+
+
+# ---- stacks of long chunks
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "chunks", "dtype"),
+    [
+        ("ZYX", (500, 2048, 2048), (500, 128, 128), "f4"),
+        ("TZYX", (12, 70, 1024, 1024), (12, 70, 256, 256), "u1"),
+        ("TYXC", (200, 1500, 1100, 3), (200, 64, 64, 3), "f8"),
+        ("YXZ", (1500, 1500, 90), (64, 64, 90), "u2"),
+    ],
+)
+@pytest.mark.parametrize("method", ["denoise", "encode"])
+def test_blocks_are_bounded_however_long_the_chunks_of_the_stack_are(
+    untrained, axes, shape, chunks, dtype, method
+):
+    denoiser = untrained("residual", channels=3 if "C" in axes else 1)
+    image = da.zeros(shape, chunks=chunks, dtype=dtype)
+    made = getattr(denoiser, method)(image, axes=axes)
+    scale = denoiser.stride if method == "encode" else 1
+    margin = denoiser.halo + (2 if np.dtype(dtype).kind == "f" else 0)
+    letters = axes if method == "denoise" else "C" + axes.strip("YXC") + "YX"
+    read = [
+        max(sizes) * scale + 2 * margin if letter in "YX" else max(sizes)
+        for letter, sizes in zip(letters, made.chunks, strict=True)
+        if letter != "C"
+    ]
+    colours = 3 if "C" in axes else 1
+    assert np.prod(read) * colours * np.dtype(dtype).itemsize <= 64 * 1024**2
+    assert np.prod(made.chunksize) * made.dtype.itemsize <= 64 * 1024**2
+
+
+def test_chunks_of_the_stack_are_cut_and_never_joined(untrained):
+    image = da.zeros((3, 1000, 64, 64), chunks=((2, 1), (700, 300), 64, 64), dtype="f4")
+    made = untrained("residual").denoise(image)
+    assert made.chunks[0] == (1, 1, 1)
+    assert 700 in np.cumsum(made.chunks[1])
+    short = da.zeros((6, 64, 64), chunks=(2, 64, 64), dtype="f4")
+    assert untrained("residual").denoise(short).chunks[0] == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [
+        ("ZYX", (7, 60, 70)),
+        ("TCYX", (3, 2, 60, 70)),
+        ("YZX", (60, 7, 70)),
+        ("ZYXC", (5, 60, 70, 4)),
+    ],
+)
+@pytest.mark.parametrize("budget", [1, 400_000])
+def test_cut_stacks_are_exactly_the_whole(untrained, monkeypatch, axes, shape, budget):
+    monkeypatch.setattr(lazy, "_BLOCK_BYTES", budget)
+    image = grey(shape)
+    denoiser = untrained("residual", channels=3 if axes.endswith("YXC") else 1)
+    options = {"axes": axes, "precision": "float32"}
+    stack = da.from_array(image, chunks=-1)
+    made, code = denoiser.denoise(stack, **options), denoiser.encode(stack, **options)
+    assert made.npartitions > 1
+    whole, whole_code = denoiser.denoise(image, **options), denoiser.encode(image, **options)
+    np.testing.assert_allclose(made.compute(), whole, atol=1e-5 * np.ptp(image), rtol=0)
+    np.testing.assert_allclose(code.compute(), whole_code, atol=1e-5 * np.ptp(whole_code), rtol=0)

@@ -1,18 +1,40 @@
 import math
 
+import dask.array as da
 import numpy as np
 import pytest
+import zarr
 
 from napari_ae_denoise import psnr, ssim
-from napari_ae_denoise.metrics import data_range_of
+from napari_ae_denoise.metrics import compare_steps, data_range_of, data_range_steps
+from napari_ae_denoise.steps import drain
 
 RNG = np.random.default_rng(0)
+
+
+class OnDisk:
+    """An array that can only be read in parts, and says how large the largest one was."""
+
+    def __init__(self, array):
+        self._array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+        self.largest = 0
+
+    def __getitem__(self, index):
+        part = self._array[index]
+        self.largest = max(self.largest, part.size)
+        return part
 
 
 def test_psnr_is_its_formula():
     clean = RNG.random((40, 50))
     assert psnr(clean, clean + 0.1, data_range=1) == pytest.approx(20)
     assert psnr(clean, clean + 0.1, data_range=10) == pytest.approx(40)
+
+
+def test_psnr_needs_no_plane():
+    line = RNG.random(50)
+    assert psnr(line, line + 0.1, data_range=1) == pytest.approx(20)
 
 
 def test_psnr_of_equal_images_is_infinite_without_a_warning():
@@ -67,6 +89,73 @@ def test_what_cannot_be_compared_is_refused_with_its_values(measure, refused):
         measure(image, holes, data_range=1)
     with refused("complex"):
         measure(image, image.astype(complex), data_range=1)
+
+
+def test_the_plane_with_invalid_pixels_is_named(refused):
+    image = RNG.random((4, 20, 30))
+    holes = image.copy()
+    holes[2, :2, :2] = math.nan
+    with refused("4 pixels of plane 2"):
+        psnr(image, holes, data_range=1)
+
+
+# ---- in steps
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((30, 40), None), ((5, 30, 40), None), ((30, 40, 4), "YXC"), ((2, 3, 9, 8), "ZCYX")],
+)
+@pytest.mark.parametrize("kind", [np.asarray, da.from_array, zarr.array])
+def test_steps_measure_what_the_functions_do(shape, axes, kind):
+    clean = RNG.integers(0, 4000, shape).astype(np.uint16)
+    noisy = (clean + 100 * RNG.standard_normal(shape)).astype(np.float32)
+    how = {"data_range": 4000, "axes": axes}
+    near = drain(compare_steps(kind(clean), kind(noisy), **how))
+    assert near.psnr == psnr(clean, noisy, **how)
+    assert near.ssim == ssim(clean, noisy, **how)
+    assert near.problem == ""
+
+
+def test_steps_read_plane_by_plane_and_tell_each():
+    clean, noisy = (OnDisk(RNG.random((5, 20, 30))) for _ in range(2))
+    steps = compare_steps(clean, noisy, data_range=1)
+    assert [next(steps) for _ in range(2)] == pytest.approx([0.2, 0.4])
+    assert clean.largest == noisy.largest == 600
+    parts = []
+    drain(data_range_steps(clean), parts.append)
+    assert parts == pytest.approx([0.2, 0.4, 0.6, 0.8, 1])
+    assert clean.largest == 600
+
+
+def test_steps_over_planes_too_small_for_ssim_still_give_psnr():
+    clean = RNG.random((3, 5, 9))
+    near = drain(compare_steps(clean, clean + 0.1, data_range=1))
+    assert near.psnr == pytest.approx(20)
+    assert math.isnan(near.ssim)
+    assert "5 x 9" in near.problem
+
+
+def test_steps_refuse_what_the_functions_refuse(refused):
+    image = RNG.random((20, 30))
+    with refused("(20, 30)", "(20, 29)"):
+        drain(compare_steps(image, image[:, :29], data_range=1))
+    with refused("data range", 0):
+        drain(compare_steps(image, image, data_range=0))
+
+
+def test_the_range_of_eight_bits_is_known_without_reading():
+    image = OnDisk(np.zeros((5, 20, 30), np.uint8))
+    assert data_range_of(image) == 255
+    assert image.largest == 0
+
+
+def test_the_range_of_a_stack_is_that_of_all_its_planes():
+    stack = np.stack([np.full((9, 9), value) for value in (3.0, math.nan, -4.0)])
+    assert data_range_of(da.from_array(stack, chunks=(1, 9, 9))) == 7
+
+
+# ---- what is refused
 
 
 def test_planes_too_small_for_ssim_are_named(refused):

@@ -245,3 +245,15 @@ def test_same_seed_builds_the_same_weights(spec):
         weights.append(torch.cat([p.flatten() for p in ConvAutoencoder(spec).parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("name", ["plain", "no skips"])
+def test_images_made_from_the_code_alone_have_no_steps_in_bfloat16(name):
+    spec = SPECS.get(name, PRESETS["classic"])
+    network = ConvAutoencoder(spec).eval()
+    ramp = torch.linspace(0, 1, 64 * 64).view(1, 1, 64, 64)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        made = network(ramp)
+    assert made.dtype == torch.float32
+    levels = len(torch.unique(made))
+    assert levels > 3000  # bfloat16 has 128 between 0.5 and 1

@@ -1,10 +1,16 @@
+import threading
+
 import dask.array as da
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ae_denoise import add_gaussian_noise, estimate_sigma
+from napari_ae_denoise.noise import noise_steps
+from napari_ae_denoise.noise_cells import Noise
+from napari_ae_denoise.steps import drain
 
 RNG = np.random.default_rng(0)
 REAL_TYPES = ["u1", "u2", "u4", "i1", "i2", "i4", "i8", "f2", "f4", "f8", ">u2", ">f4", "?"]
@@ -114,6 +120,8 @@ def test_pixels_that_are_not_finite_stay_so_and_do_not_count():
     np.testing.assert_array_equal(np.isfinite(noisy), np.isfinite(image))
     finite = np.isfinite(image)
     assert (noisy[finite] - image[finite]).std() == pytest.approx(10, rel=0.1)
+    clipped = add_gaussian_noise(image, 0.1, relative=True, clip=True, seed=0)
+    np.testing.assert_array_equal(clipped[~finite], image[~finite])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (3,), (2, 3, 4, 5, 6), (129, 127)])
@@ -181,7 +189,109 @@ def test_alpha_of_a_lazy_photograph_gets_no_noise():
     np.testing.assert_array_equal(lazy.compute(), add_gaussian_noise(image, 20, seed=0))
 
 
+def test_a_zarr_array_gives_a_lazy_one_in_its_own_chunks():
+    image = np.arange(6000, dtype=np.float32).reshape(3, 40, 50)
+    stored = zarr.array(image, chunks=(1, 20, 25))
+    for noisy in (
+        add_gaussian_noise(stored, 0.1, relative=True, seed=1),
+        drain(noise_steps(stored, 0.1, relative=True, seed=1)),
+    ):
+        assert isinstance(noisy, da.Array)
+        assert noisy.chunksize == (1, 20, 25)
+        expected = add_gaussian_noise(image, 0.1, relative=True, seed=1)
+        np.testing.assert_array_equal(noisy.compute(), expected)
+
+
+# ---- in steps
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "options"),
+    [
+        ((300, 290), "u1", {}),
+        ((3, 140, 150), "f4", {"relative": True, "clip": True, "mean": 0.1}),
+        ((5, 40, 50, 4), "u2", {"axes": "ZYXC", "clip": True}),
+        ((150, 140, 7), ">f4", {"axes": "YXZ", "relative": True}),
+        ((9,), "f8", {"relative": True}),
+    ],
+)
+@pytest.mark.parametrize("lazy", [False, True])
+def test_steps_give_the_noise_of_the_function(shape, dtype, options, lazy):
+    image = (250 * RNG.random(shape)).astype(dtype)
+    steps = noise_steps(da.from_array(image) if lazy else image, 0.3, seed=4, **options)
+    made = drain(steps)
+    assert isinstance(made, da.Array if lazy else np.ndarray)
+    assert made.dtype == image.dtype
+    np.testing.assert_array_equal(made, add_gaussian_noise(image, 0.3, seed=4, **options))
+
+
+def test_steps_tell_the_finished_part_up_to_one():
+    parts = []
+    drain(noise_steps(flat((3, 200, 200)), 1.0), parts.append)
+    assert len(parts) == 12
+    assert parts == sorted(parts)
+    assert (parts[0], parts[-1]) == (pytest.approx(128**2 / 120_000), 1)
+
+
+def test_steps_measure_the_limits_of_an_image_once(monkeypatch):
+    measured = []
+    limits = Noise.limits
+    monkeypatch.setattr(
+        Noise, "limits", lambda self, image: measured.append(image.shape) or limits(self, image)
+    )
+    image = RNG.random((20, 130, 140))
+    drain(noise_steps(image, 0.1, relative=True, clip=True))
+    assert measured == [image.shape]
+
+
+def test_steps_read_a_lazy_image_once_for_its_limits_and_not_for_the_noise():
+    read = []
+
+    def note(block):
+        read.append(1)
+        return block
+
+    image = da.from_array(RNG.random((8, 30, 30)), chunks=(1, 30, 30))
+    image = image.map_blocks(note, dtype=float, meta=np.empty((0, 0, 0)))
+    drain(noise_steps(image, 0.1))
+    assert not read  # neither relative nor clipped: nothing need be known
+    noisy = drain(noise_steps(image, 0.1, relative=True))
+    assert len(read) == 8
+    noisy[3].compute()
+    assert len(read) == 9
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_steps_stop_between_two_parts(lazy):
+    stop, parts = threading.Event(), []
+    image = RNG.random((9, 50, 50))
+    if lazy:
+        image = da.from_array(image, chunks=(1, 50, 50))
+
+    def note(part):
+        parts.append(part)
+        if len(parts) == 2:
+            stop.set()
+
+    assert drain(noise_steps(image, 0.1, relative=True, stop=stop), note) is None
+    assert parts == pytest.approx([1 / 9, 2 / 9])
+
+
+def test_steps_refuse_a_lazy_image_without_range_before_it_is_looked_at(refused):
+    with refused("every pixel is 7"):
+        drain(noise_steps(da.full((30, 30), 7.0), 0.1, relative=True))
+    with refused("no pixel is finite"):
+        drain(noise_steps(da.full((30, 30), np.nan), 0.1, relative=True))
+
+
 # ---- what is refused
+
+
+def test_noise_that_changes_nothing_is_refused(refused):
+    with refused("Noise of sigma 0 and mean 0 changes nothing.", remedy="Give sigma above 0."):
+        add_gaussian_noise(flat(), 0)
+    with refused("changes nothing"):
+        drain(noise_steps(flat(), 0.0, relative=True))
 
 
 @pytest.mark.parametrize("sigma", [-1, np.nan, np.inf])

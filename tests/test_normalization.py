@@ -227,3 +227,35 @@ def test_a_spot_outside_the_sample_still_makes_a_map():
     image[1099, 0] = 9
     (grey_map,) = Normalization().of_image(image, plane_layout(image.shape, "YX"))
     assert grey_map.scale == 9
+
+
+def test_small_bright_things_in_large_images_are_within_the_range():
+    image = np.random.default_rng(0).normal(100, 5, (3000, 3000)).astype(np.float32)
+    image[2000:2040, 700:740] = 5100
+    layout = plane_layout(image.shape, "YX")
+    (full,) = Normalization(low=0, high=100).of_image(image, layout)
+    assert full.apply(image).max() == pytest.approx(1)
+    assert full.apply(image).min() == pytest.approx(0, abs=1e-6)
+
+
+def test_every_part_of_a_stack_is_sampled():
+    stack = np.zeros((40, 512, 512), np.float32)
+    stack[:] = np.arange(40)[:, None, None] * 100
+    layout = plane_layout(stack.shape, "ZYX")
+    assert len(np.unique(sample_values(Lazy(stack), layout))) == 40
+
+
+def test_alpha_does_not_widen_the_range():
+    image = np.random.default_rng(0).random((700, 700, 4)).astype(np.float32)
+    image[..., 3] = 255
+    layout = plane_layout(image.shape, "YXC")
+    (grey_map,) = Normalization(low=0, high=100).of_image(image, layout)
+    assert grey_map.scale < 1.01
+
+
+def test_ranges_that_float32_cannot_hold_are_computed_in_float64():
+    image = np.array([[-3e38, 3e38], [1e38, -1e38]], np.float32)
+    (grey_map,) = Normalization(low=0, high=100).of_image(image, plane_layout((2, 2), "YX"))
+    normalized = grey_map.apply(image)
+    np.testing.assert_allclose(normalized, [[0, 1], [2 / 3, 1 / 3]], rtol=1e-6)
+    np.testing.assert_allclose(grey_map.invert(normalized, image.dtype), image, rtol=1e-5)

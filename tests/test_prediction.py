@@ -1,7 +1,9 @@
+import itertools
 import math
 import threading
 from dataclasses import replace
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 from napari_ae_denoise.normalization import GreyMap, Normalization, of_plane
 from napari_ae_denoise.prediction import predict
+from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_runner import PredictSettings, TileRunner
 from napari_ae_denoise.tiling import tiles
 
@@ -22,16 +25,12 @@ EXACT = 1e-5  # of the data range
 
 def run(network, image, axes=None, *, maps=(UNIT,), tile=32, precision="float32", **what):
     """Run a network tile by tile on the CPU; return records and result."""
-    choices = {k: what.pop(k) for k in ("strength", "dtype") if k in what}
+    choices = {k: what.pop(k) for k in ("strength", "dtype", "removed") if k in what}
     how = PredictSettings(tile, "cpu", precision, **choices)
     layout = plane_layout(image.shape, axes, network_channels=network.spec.channels)
     steps = predict(network, image, layout, maps, how, **what)
     records = []
-    while True:
-        try:
-            records.append(next(steps))
-        except StopIteration as end:
-            return records, end.value
+    return records, drain(steps, records.append)
 
 
 def whole(network, image):
@@ -324,6 +323,117 @@ def test_bfloat16_stays_close_to_float32(untrained):
     assert 0 < np.abs(exact - close).max() < 0.02
 
 
+def overflow(monkeypatch, where="features"):
+    """Let networks overflow in half precision, and there only; count their passes."""
+    passes = []
+
+    def overflowing(original):
+        def run(self, x):
+            half = torch.is_autocast_enabled("cpu")
+            passes.append("half" if half else "float32")
+            made = original(self, x)
+            if not half:
+                return made
+            if isinstance(made, torch.Tensor):
+                return made + torch.inf
+            image, code = made
+            return (image + torch.nan, code) if where == "image" else (image, code + torch.inf)
+
+        return run
+
+    for name in ("image_and_code", "encode"):
+        method = getattr(ConvAutoencoder, name)
+        monkeypatch.setattr(ConvAutoencoder, name, overflowing(method))
+    return passes
+
+
+@pytest.mark.parametrize("where", ["image", "features"])
+@pytest.mark.parametrize("what", [{}, {"code": True}, {"denoised": False, "code": True}])
+def test_tiles_that_overflow_in_half_precision_are_run_again(untrained, monkeypatch, where, what):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).integers(0, 4000, (40, 40)).astype(np.uint16)
+    maps = [GreyMap(0.0, 4000.0)]
+    expected = run(network, image, maps=maps, **what)[1]
+    passes = overflow(monkeypatch, where)
+    found = run(network, image, maps=maps, precision="bfloat16", **what)[1]
+    assert passes == ["half", "float32"] * 4
+    for name in ("denoised", "code"):
+        one, other = getattr(found, name), getattr(expected, name)
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_array_equal(one, other)
+
+
+def test_tiles_that_cannot_be_finite_are_not_run_again(untrained, monkeypatch):
+    network = untrained("plain").network
+    image = np.random.default_rng(0).random((20, 20)).astype(np.float32)
+    passes = overflow(monkeypatch)
+    with np.errstate(over="ignore"):
+        run(network, image, maps=[GreyMap(0.0, 1e-45)], precision="bfloat16")
+    assert passes == ["half"]
+
+
+def test_finite_tiles_are_run_once(untrained, monkeypatch):
+    passes = []
+    original = ConvAutoencoder.image_and_code
+    monkeypatch.setattr(
+        ConvAutoencoder, "image_and_code", lambda self, x: passes.append(1) or original(self, x)
+    )
+    image = np.random.default_rng(0).random((40, 40)).astype(np.float32)
+    run(untrained("plain").network, image, precision="bfloat16")
+    assert len(passes) == 4
+
+
+# ---- the removed noise
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "i4", "u8", "?", "f2", "f4", ">f8"])
+def test_removed_noise_is_the_image_minus_the_denoised_one(untrained, dtype):
+    image = (200 * np.random.default_rng(0).random((3, 40, 30))).astype(dtype)
+    maps = [GreyMap(0.0, 200.0)]
+    network = untrained("plain").network
+    both = run(network, image, maps=maps, removed=True, code=True)[1]
+    expected = image.astype(np.float32)
+    expected -= both.denoised
+    assert both.removed.dtype == np.float32
+    np.testing.assert_array_equal(both.removed, expected)
+    alone = run(network, image, maps=maps, removed=True, denoised=False)[1]
+    assert (alone.denoised, alone.code) == (None, None)
+    np.testing.assert_array_equal(alone.removed, expected)
+    assert run(network, image, maps=maps)[1].removed is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_nothing_is_removed_from_alpha(untrained, channels):
+    image = np.random.default_rng(0).integers(0, 255, (40, 30, 4)).astype(np.uint8)
+    network = untrained("plain", channels=channels).network
+    made = run(network, image, "YXC", maps=[GreyMap(0.0, 255.0)], removed=True)[1]
+    np.testing.assert_array_equal(made.removed, image.astype(np.float32) - made.denoised)
+    assert not made.removed[..., 3].any()
+    assert made.removed[..., :3].all(axis=-1).any()
+
+
+@pytest.mark.parametrize("dtype", [None, "u1"])
+def test_removed_noise_of_invalid_pixels_is_invalid(untrained, dtype):
+    image = np.random.default_rng(0).random((40, 30)).astype(np.float32)
+    image[3, 4], image[20, 5] = np.nan, np.inf
+    made = run(untrained("plain").network, image, removed=True, dtype=dtype)[1]
+    assert (~np.isfinite(made.removed)).sum() == 2
+    assert np.isnan(made.removed[3, 4])
+
+
+def test_removed_noise_is_zero_where_no_tile_was_made(untrained):
+    image = np.random.default_rng(0).random((32, 96)).astype(np.float32)
+    stop = threading.Event()
+    layout = plane_layout(image.shape, None, network_channels=1)
+    how = PredictSettings(32, "cpu", "float32", removed=True)
+    steps = predict(untrained("plain").network, image, layout, [UNIT], how, stop=stop)
+    result = drain(steps, lambda record: stop.set())
+    assert result.finished == pytest.approx(1 / 3)
+    assert result.removed[:, :32].all()
+    assert not result.removed[:, 32:].any()
+
+
 # ---- settings and faults
 
 
@@ -454,7 +564,83 @@ def test_an_array_on_disk_is_read_in_parts_and_gives_the_same(untrained, monkeyp
     _, result = run(network, disk, maps=maps, tile=32)
     _, expected = run(network, values, maps=maps, tile=32)
     np.testing.assert_array_equal(result.denoised, expected.denoised)
-    assert disk.largest <= 8192
+    assert disk.largest <= 4096
+
+
+class Chunked(Disk):
+    """An array on a disk whose chunks are read whole, and counted."""
+
+    def __init__(self, values, chunks, on_read=lambda: None):
+        super().__init__(values, on_read)
+        self.chunks, self.counts, self.reads = chunks, {}, 0
+
+    def __getitem__(self, index):
+        self.reads += 1
+        touched = [
+            range(part.start // chunk, -(-part.stop // chunk))
+            for part, chunk in zip(index, self.chunks, strict=False)
+        ]
+        touched += [range(-(-n // c)) for n, c in zip(self.shape, self.chunks, strict=True)][
+            len(touched) :
+        ]
+        for chunk in itertools.product(*touched):
+            self.counts[chunk] = self.counts.get(chunk, 0) + 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks", "reads"),
+    [
+        ((64, 32), (16, 32), 2),  # 2 KiB a chunk, two at once
+        ((70, 32), (24, 32), 3),  # 3 KiB a chunk
+        ((70, 32), (70, 32), 1),  # one chunk, larger than is read at once
+        ((60, 64), (60, 8), 4),  # the rows are one chunk; the columns are cut, two at once
+        ((7, 64, 64), (7, 16, 16), 16),
+        ((2, 7, 64), (1, 7, 64), 1),
+    ],
+)
+def test_no_chunk_on_disk_is_read_twice(untrained, monkeypatch, shape, chunks, reads):
+    monkeypatch.setattr(prediction, "_READ_BYTES", 4096)
+    values = np.random.default_rng(0).random(shape).astype(np.float32)
+    disk = Chunked(values, chunks)
+    found = prediction._in_memory(disk, None)
+    np.testing.assert_array_equal(found, values)
+    assert set(disk.counts.values()) == {1}
+    assert len(disk.counts) == math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
+    assert disk.reads == reads
+    np.testing.assert_array_equal(prediction._in_memory(Disk(values), None), values)
+
+
+@pytest.mark.parametrize("chunks", [(20, 96), ((5, 30, 5), (96,)), (40, 24), (40, 96)])
+@pytest.mark.parametrize("what", [{}, {"removed": True}, {"removed": True, "denoised": False}])
+def test_no_chunk_of_dask_is_computed_twice(untrained, monkeypatch, chunks, what):
+    monkeypatch.setattr(prediction, "_READ_BYTES", 4096)
+    values = np.random.default_rng(0).random((40, 96)).astype(np.float32)
+    computed = []
+
+    def note(block, block_info=None):
+        computed.append(block_info[0]["chunk-location"])
+        return block
+
+    image = da.from_array(values, chunks=chunks).map_blocks(
+        note, dtype=values.dtype, meta=np.empty((0, 0), values.dtype)
+    )
+    computed.clear()
+    network = untrained("plain").network
+    _, result = run(network, image, tile=16, **what)
+    assert sorted(computed) == sorted(set(computed))
+    assert len(computed) == image.npartitions
+    _, expected = run(network, values, tile=16, **what)
+    for name in ("denoised", "removed"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
+
+
+def test_reading_chunks_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(prediction, "_READ_BYTES", 4096)
+    stop = threading.Event()
+    disk = Chunked(np.zeros((60, 64), np.float32), (60, 8), stop.set)
+    assert prediction._in_memory(disk, stop) is None
+    assert disk.reads == 1
 
 
 def test_reading_from_disk_can_be_stopped(untrained, monkeypatch):
@@ -471,7 +657,7 @@ def test_reading_from_disk_can_be_stopped(untrained, monkeypatch):
 
     records, result = run(network, Disk(values, read), maps=maps, tile=32, stop=stop)
     assert len(reads) == 2
-    assert (records, result.denoised, result.finished) == ([], None, 0)
+    assert (records, result.denoised, result.removed, result.finished) == ([], None, None, 0)
 
 
 def test_a_result_that_does_not_fit_into_memory_is_refused(untrained, monkeypatch, refused):
@@ -483,3 +669,30 @@ def test_a_result_that_does_not_fit_into_memory_is_refused(untrained, monkeypatc
         run(network, image, maps=[GreyMap(0.0, 1.0)], code=True)
     with refused("are free"):
         run(network, Disk(image), maps=[GreyMap(0.0, 1.0)])
+
+
+@pytest.mark.parametrize(
+    ("what", "lazy", "in_memory"),
+    [
+        ({}, 2 + 2, 2),
+        ({"dtype": "f8"}, 2 + 8, 8),
+        ({"removed": True}, 2 + 2 + 4, 2 + 4),
+        ({"removed": True, "denoised": False}, 2 + 4, 4),
+        ({"denoised": False, "code": True}, 0, 0),
+        ({"denoised": False, "code": True, "dtype": "f8"}, 0, 0),
+        ({"code": True}, 2 + 2, 2),
+    ],
+)
+def test_only_what_is_read_and_made_counts(untrained, monkeypatch, refused, what, lazy, in_memory):
+    """Figures are bytes a pixel, of an image of two bytes a pixel."""
+    network = untrained("plain").network
+    image = np.random.default_rng(0).integers(0, 99, (64, 64)).astype(np.uint16)
+    maps = [GreyMap(0.0, 99.0)]
+    code = network.spec.code_width * (64 // network.stride) ** 2 * 4 if "code" in what else 0
+    for array, pixel in ((Disk(image), lazy), (image, in_memory)):
+        needed = 64 * 64 * pixel + code
+        monkeypatch.setattr(prediction, "free_memory", lambda needed=needed: needed)
+        assert run(network, array, maps=maps, **what)[1].finished == 1
+        monkeypatch.setattr(prediction, "free_memory", lambda needed=needed: needed - 1)
+        with refused("GiB of memory"):
+            run(network, array, maps=maps, **what)

@@ -5,6 +5,8 @@ import pytest
 
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import PRESETS
+from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.settings import TrainSettings, learning_rate
 from napari_ae_denoise.training_data import TrainingData
 
@@ -110,3 +112,24 @@ def test_a_noise_range_has_two_ends(refused, sigma):
 def test_counts_are_whole_numbers(refused, name):
     with refused(name, "2.5", remedy="whole"):
         TrainSettings(**{name: 2.5})
+
+
+def test_what_stands_for_a_setting_is_taken():
+    settings = TrainSettings(objective="l1", patch_size=[32, 64], sigma=[1, 2])
+    assert settings.objective == Objective("l1")
+    assert settings.patch_sizes == (32, 64)
+    assert settings.sigma_range == (1, 2)
+
+
+def test_a_noise_range_that_is_no_number_is_refused(refused):
+    with refused("'a'", remedy="two numbers"):
+        TrainSettings(sigma="a")
+
+
+def test_networks_with_a_sigmoid_map_the_whole_range():
+    settings = TrainSettings()
+    plain = settings.normalization_for(PRESETS["classic"])
+    assert (plain.low, plain.high) == (0, 100)
+    assert settings.normalization_for(PRESETS["residual"]) == Normalization()
+    own = Normalization("fixed", offset=1, scale=2)
+    assert TrainSettings(normalization=own).normalization_for(PRESETS["classic"]) is own

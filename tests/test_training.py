@@ -9,7 +9,9 @@ import torch
 
 from napari_ae_denoise import training_run
 from napari_ae_denoise.denoiser import Denoiser
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.network_spec import NetworkSpec
+from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.training import Progress, train, training_steps
@@ -175,7 +177,7 @@ def test_images_of_any_axes_can_be_trained_on(quick_settings, small_specs, shape
 
 def test_presets_are_trained_by_name(quick_settings):
     image = np.random.default_rng(0).random((24, 24, 3))
-    how = quick_settings(preset="classic", steps=1, batch_size=1)
+    how = quick_settings(preset="classic", steps=1, batch_size=1, sigma=0.1)
     assert train(TrainingData(clean=image), how).card.network.channels == 3
 
 
@@ -198,7 +200,9 @@ def test_images_are_not_changed(camera, quick_settings):
 
 
 def test_one_pixel_can_be_trained_on(quick_settings):
-    denoiser = train(TrainingData(clean=np.array([[7, 9]], np.uint8)), quick_settings(steps=2))
+    denoiser = train(
+        TrainingData(clean=np.array([[7, 9]], np.uint8)), quick_settings(steps=2, sigma=1)
+    )
     assert torch.isfinite(weights(denoiser)).all()
 
 
@@ -220,7 +224,9 @@ def test_progress_counts_steps_and_ends_at_the_end(data, quick_settings):
 
 def test_validation_comes_after_each_epoch(quick_settings):
     image = np.random.default_rng(0).random((16, 16))
-    records, _ = run(training_steps(TrainingData(clean=image), quick_settings(steps=120)))
+    records, _ = run(
+        training_steps(TrainingData(clean=image), quick_settings(steps=120, sigma=0.1))
+    )
     changes = [
         r.step
         for before, r in pairwise(records)
@@ -239,7 +245,7 @@ def test_best_weights_are_kept_not_the_last(data, quick_settings, monkeypatch):
         return next(scores) if seen else seen.append(1) or 5.0
 
     monkeypatch.setattr(training_run, "_psnr", score)
-    how = quick_settings(steps=200, average=0, patch_size=8)
+    how = quick_settings(steps=200, average=0, patch_size=8, sigma=0.1)
     steps = training_steps(TrainingData(clean=np.random.default_rng(0).random((16, 16))), how)
     live, records = {}, []
     while True:
@@ -275,7 +281,7 @@ def test_minutes_end_a_training(data, quick_settings, monkeypatch):
 
 def test_epochs_end_a_training(quick_settings):
     image = np.random.default_rng(0).random((16, 16))
-    how = quick_settings(steps=None, epochs=1.5)
+    how = quick_settings(steps=None, epochs=1.5, sigma=0.1)
     records, _ = run(training_steps(TrainingData(clean=image), how))
     assert (len(records), records[-1].epoch) == (75, 1)
 
@@ -457,22 +463,106 @@ def test_weights_that_diverge_are_never_returned(data, quick_settings, untrained
     ],
 )
 def test_memory_that_runs_out_is_said_with_a_remedy(data, quick_settings, refused, error):
-    how = quick_settings(objective=Falling(2, error, "error"))
+    how = quick_settings(objective=Falling(0, error, "error"))
     with refused("Memory ran out", "cpu", "16 pixels", remedy="smaller patches") as caught:
         train(data, how)
     assert caught.value.__cause__ is error
 
 
-def test_other_errors_of_a_step_are_not_hidden(data, quick_settings):
+def test_other_errors_of_the_first_step_are_not_hidden(data, quick_settings):
     error = RuntimeError("shapes do not match")
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        train(data, quick_settings(objective=Falling(2, error, "error")))
+        train(data, quick_settings(objective=Falling(0, error, "error")))
 
 
-def test_memory_that_runs_out_in_validation_is_said(data, quick_settings, refused, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA error"), torch.OutOfMemoryError("no"), OSError("disk unplugged")]
+)
+def test_an_error_in_a_later_step_ends_the_training_and_loses_nothing(data, quick_settings, error):
+    how = quick_settings(steps=50, objective=Falling(10, error, "error"))
+    records, denoiser = run(training_steps(data, how))
+    assert "after step 10" in records[-1].note
+    assert denoiser.card.training["note"] == records[-1].note
+    reference = train(data, quick_settings(steps=50, objective=Falling(10)))  # stops there as well
+    assert torch.equal(weights(denoiser), weights(reference))
+
+
+def test_weights_that_cannot_be_rated_are_kept_all_the_same(data, quick_settings, monkeypatch):
     def fail(self):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise torch.OutOfMemoryError("no")
 
     monkeypatch.setattr(training_run.TrainingRun, "validate", fail)
-    with refused("Memory ran out"):
-        train(data, quick_settings())
+    records, denoiser = run(training_steps(data, quick_settings(steps=5)))
+    assert "after step 5" in records[-1].note
+    monkeypatch.undo()
+    untouched = train(data, quick_settings(steps=5), stop=_set_event())
+    assert not torch.equal(weights(denoiser), weights(untouched))
+
+
+def _set_event():
+    event = threading.Event()
+    event.set()
+    return event
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_at_once(data, quick_settings, tmp_path):
+    steps = training_steps(data, quick_settings(), checkpoint=tmp_path / "nowhere" / "c")
+    with pytest.raises(DenoisingError, match="nowhere"):
+        next(steps)
+
+
+def test_a_disk_that_fills_up_later_does_not_cost_the_model(
+    data, quick_settings, tmp_path, monkeypatch
+):
+    steps = training_steps(data, quick_settings(steps=3), checkpoint=tmp_path / "c")
+    next(steps)
+
+    def full(self, path):
+        raise DenoisingError(f"{path} could not be written: no space.", "Free some.")
+
+    monkeypatch.setattr(training_run.TrainingState, "save", full)
+    with pytest.warns(UserWarning, match="no space"):
+        _, denoiser = run(steps)
+    assert denoiser.card.training["steps_done"] == 3
+
+
+def test_no_noise_to_learn_from_is_refused_where_copying_would_do(data, quick_settings, refused):
+    skips = NetworkSpec("residual", widths=(4,), blocks=1, skips=True)
+    with refused("sigma 0", "skip", remedy="above 0"):
+        train(data, quick_settings(preset=skips, sigma=0))
+    train(data, quick_settings(sigma=0, steps=2))  # an autoencoder without noise is one
+
+
+def test_one_bad_image_of_many_is_named(camera, quick_settings, refused):
+    black = np.zeros((64, 64), np.uint8)
+    with refused("Image 2 of 3", "(64, 64)", "every pixel is 0"):
+        train(TrainingData(clean=[camera, black, camera]), quick_settings())
+
+
+def test_dark_images_with_few_bright_points_can_be_trained_on(quick_settings):
+    image = np.zeros((512, 512), np.float32)
+    image[::101, ::97] = 1000.0
+    train(TrainingData(clean=image), quick_settings(steps=2, sigma=(0, 10)))
+    large = np.zeros((2048, 2048), np.uint16)
+    large[1000:1030, 5:35] = 900
+    train(TrainingData(clean=large), quick_settings(steps=2, sigma=(0, 10)))
+
+
+def test_memory_that_runs_out_in_validation_is_said(data, quick_settings, monkeypatch):
+    forward = ConvAutoencoder.forward
+
+    def fail(self, x):
+        if torch.is_inference_mode_enabled():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, x)
+
+    monkeypatch.setattr(ConvAutoencoder, "forward", fail)
+    records, _ = run(training_steps(data, quick_settings(steps=5)))
+    assert "Memory ran out" in records[-1].note
+
+
+def test_noise_that_hides_the_image_is_taken_for_a_mistake_of_the_unit(quick_settings, refused):
+    image = np.random.default_rng(0).random((64, 64))
+    with refused("sigma 50", "span 0.99", remedy="relative"):
+        train(TrainingData(clean=image), quick_settings(sigma=(0, 50)))
+    train(TrainingData(clean=image), quick_settings(sigma=(0, 0.5), relative=True, steps=1))

@@ -114,6 +114,11 @@ class PlaneLayout:
         return window.transpose([order.index(a) for a in kept])
 
 
+def is_dask(array: object) -> bool:
+    """Return whether an array is a dask one, without importing dask."""
+    return type(array).__module__.split(".")[0] == "dask"
+
+
 def guess_axes(shape: Sequence[int], *, rgb: bool | None = None) -> str:
     """Name the axes of an array that came without names.
 
@@ -203,9 +208,14 @@ def plane_layout(
     Raises
     ------
     DenoisingError
-        If the axes do not fit the shape, the image holds no pixels, or the image's channels do
-        not fit the network.
+        If the axes do not fit the shape, the image holds no pixels or has no known shape, or the
+        image's channels do not fit the network.
     """
+    if any(math.isnan(n) for n in shape):
+        raise DenoisingError(
+            f"The image is a dask array whose shape is not known yet: {tuple(shape)}.",
+            "Call compute_chunk_sizes() on it first.",
+        )
     shape = tuple(int(n) for n in shape)
     axes = guess_axes(shape) if axes is None else check_axes(axes, shape)
     if 0 in shape:

@@ -83,8 +83,12 @@ class TrainingState:
         diverged = math.isnan(psnr) or psnr == -math.inf
         if not diverged and (math.isnan(self.best_psnr) or psnr > self.best_psnr):
             self.best_psnr = psnr
-            with self.averaged():
-                self.best = _on_cpu(self._network)
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep the averaged weights."""
+        with self.averaged():
+            self.best = _on_cpu(self._network)
 
     def save(self, path: str | Path) -> None:
         """Write the state, whole or not at all."""
@@ -94,7 +98,13 @@ class TrainingState:
         for number, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{k}": v for k, v in moments.items()}
         best = None if math.isnan(self.best_psnr) else self.best_psnr
-        record = {"kind": _KIND, "step": self.step, "elapsed": self.elapsed, "best_psnr": best}
+        record = {
+            "kind": _KIND,
+            "optimizer": type(self._optimizer).__name__,
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "best_psnr": best,
+        }
         write_model(path, tensors, record)
 
     def load(self, path: str | Path) -> None:
@@ -109,6 +119,9 @@ class TrainingState:
         try:
             if record["kind"] != _KIND:
                 raise KeyError("kind")
+            mine_is = type(self._optimizer).__name__
+            if record.get("optimizer", mine_is) != mine_is:
+                raise KeyError(f"optimizer {record['optimizer']}")
             mine = _under(tensors, "network.")
             best = _under(tensors, "best.")
             average = [tensors[f"average.{i}"] for i in range(len(self._average))]

@@ -68,8 +68,8 @@ def demo(
 ) -> None:
     """Show a denoised micrograph in napari.
 
-    A small network is trained for it on the spot, on noisy images alone. Without a display the
-    same picture is written to demo-output/denoised.png.
+    A small network is trained for it on the spot, on clean and noisy images of the other half of
+    the micrograph. Without a display the same picture is written to demo-output/denoised.png.
     """
     from napari_ae_denoise._cli.display import why_no_window
     from napari_ae_denoise._cli.jobs import DEMO_PICTURE, run_demo, save_picture
@@ -112,7 +112,9 @@ def noise(
     Integers are rounded and clipped to what their type holds.
     """
     from napari_ae_denoise._cli.jobs import add_noise_to
+    from napari_ae_denoise.noise_cells import check_noise
 
+    check_noise(sigma, mean)
     batch = Batch(find_images(images))
     targets = output_paths(batch.paths, output, overwrite=overwrite)
     for number, (path, target) in enumerate(zip(batch, targets, strict=True)):

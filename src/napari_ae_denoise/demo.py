@@ -15,6 +15,7 @@ from napari_ae_denoise.metrics import data_range_of, psnr
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.samples import Sample, mitochondria
 from napari_ae_denoise.settings import TrainSettings
+from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_runner import PredictSettings
 from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_data import TrainingData
@@ -120,13 +121,7 @@ def make_demo(
     else:
         denoiser = yield from _trained(sample, np.s_[height:], seconds, device, stop)
     settings = PredictSettings(device=device)
-    steps = denoiser.predict_steps(noisy, axes=sample.axes, settings=settings, code=True)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made = end.value
-            break
+    made: Any = drain(denoiser.predict_steps(noisy, axes=sample.axes, settings=settings, code=True))
     span = data_range_of(clean)
     return Demo(
         noisy=noisy,

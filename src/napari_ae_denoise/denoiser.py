@@ -5,20 +5,21 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from napari_ae_denoise import bundled
-from napari_ae_denoise.axes import PlaneLayout, plane_layout
+from napari_ae_denoise.axes import PlaneLayout, is_dask, plane_layout
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.normalization import GreyMap, check_real
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
+from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 _LARGEST_NETWORK = 500_000_000  # parameters
-Result = TypeVar("Result")
 
 
 class Denoiser:
@@ -111,13 +111,18 @@ class Denoiser:
         empty.load_state_dict(own, assign=True)
         return cls(empty, card)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path) -> Path:
         """Save as one file, whole or not at all.
 
         Parameters
         ----------
         path : path-like
             The ending ``.safetensors`` is added where there is none.
+
+        Returns
+        -------
+        Path
+            The file that was written.
 
         Raises
         ------
@@ -128,6 +133,7 @@ class Denoiser:
         if path.suffix != SUFFIX:
             path = path.with_name(path.name + SUFFIX)
         write_model(path, self.network.state_dict(), self.card.to_record())
+        return path
 
     def renamed(self, name: str) -> Denoiser:
         """Return the same denoiser under another name."""
@@ -184,7 +190,7 @@ class Denoiser:
         if is_dask(image):
             return self._lazily(image, axes, settings, code=False)
         steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
-        return drain(steps, on_progress).denoised
+        return warned(drain(steps, on_progress)).denoised
 
     def encode(
         self,
@@ -210,7 +216,7 @@ class Denoiser:
         steps = self.predict_steps(
             image, axes=axes, settings=settings, denoised=False, code=True, stop=stop
         )
-        return drain(steps, on_progress).code
+        return warned(drain(steps, on_progress)).code
 
     def _lazily(
         self, image: Any, axes: str | None, settings: PredictSettings, *, code: bool
@@ -234,16 +240,11 @@ class Denoiser:
         array = image if hasattr(image, "dtype") else np.asarray(image)
         layout, maps = self.resolve(array, axes)
         settings = settings or PredictSettings()
-        prediction = yield from predict(
-            self.network, array, layout, maps, settings, denoised=denoised, code=code, stop=stop
-        )
-        if prediction.invalid_pixels:
-            warnings.warn(
-                f"{prediction.invalid_pixels} pixels are NaN or infinite: they were masked, and "
-                "are unchanged in the result.",
-                stacklevel=2,
+        return (
+            yield from predict(
+                self.network, array, layout, maps, settings, denoised=denoised, code=code, stop=stop
             )
-        return prediction
+        )
 
     def decode(
         self,
@@ -277,6 +278,11 @@ class Denoiser:
         ------
         DenoisingError
             If the network has skip connections, or the code is not of this network.
+
+        Notes
+        -----
+        ``decode(encode(x), like=x)`` is ``denoise(x)``, but for the ``halo`` pixels at the edge:
+        beyond it `denoise` mirrors the image, and this the code, for it has nothing else.
         """
         from napari_ae_denoise.latent import decode
 
@@ -298,20 +304,8 @@ class Denoiser:
         return layout, self.card.normalization.of_image(image, layout)
 
 
-def drain(
-    steps: Generator[TileProgress, None, Result],
-    on_progress: Callable[[TileProgress], None] | None = None,
-) -> Result:
-    """Run a generator to its end, report what it yields, return what it returns."""
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        if on_progress is not None:
-            on_progress(progress)
-
-
-def is_dask(array: object) -> bool:
-    """Return whether an array is a dask one, without importing dask."""
-    return type(array).__module__.split(".")[0] == "dask"
+def warned(prediction: Prediction) -> Prediction:
+    """Warn of what people should know about a prediction, and return it."""
+    if prediction.note:
+        warnings.warn(prediction.note, stacklevel=3)
+    return prediction

@@ -48,15 +48,23 @@ class DeviceInfo:
         return f"{self.name} ({self.description}{free})"
 
 
-def available_devices() -> list[DeviceInfo]:
-    """Return what there is, the fastest first and the CPU last."""
+def available_devices(*, measured: bool = True) -> list[DeviceInfo]:
+    """Return what there is, the fastest first and the CPU last.
+
+    Parameters
+    ----------
+    measured : bool
+        Whether to ask for the free memory of GPUs: this opens each of them, which takes seconds
+        and some of that memory.
+    """
     found = []
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             name, free = "does not answer", None
             with contextlib.suppress(RuntimeError):  # a lost device must not take the CPU with it
                 name = torch.cuda.get_device_name(number)
-                free = int(torch.cuda.mem_get_info(number)[0])
+                if measured:
+                    free = int(torch.cuda.mem_get_info(number)[0])
             found.append(DeviceInfo(f"cuda:{number}", name, free))
     if torch.backends.mps.is_available():
         found.append(DeviceInfo("mps", "Apple GPU", psutil.virtual_memory().available))
@@ -78,7 +86,7 @@ def choose_device(name: str = "auto") -> torch.device:
     DenoisingError
         If there is no such device here; names those there are.
     """
-    names = [device.name for device in available_devices()]
+    names = [device.name for device in available_devices(measured=False)]
     wanted = names[0] if name == "auto" else "cuda:0" if name == "cuda" else name
     if wanted not in names:
         hint = ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.devices import using_threads
-from napari_ae_denoise.normalization import of_plane
+from napari_ae_denoise.normalization import of_plane, to_dtype
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.tiling import Span, Tile
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.normalization import GreyMap
 
 _LARGEST_BLOCK = 1024  # pixels along Y and X: several blocks are in memory at once
+_BLOCK_BYTES = 64 * 1024**2  # that a block reads or makes, over all its planes
 
 
 def predict_lazily(
@@ -61,8 +63,13 @@ def predict_lazily(
         _chunks(size, min(runner.tile, _LARGEST_BLOCK), runner.stride, depth)
         for size in layout.plane_shape
     ]
-    seen = seen.rechunk({**{-2: plane[0], -1: plane[1]}, **({-3: -1} if colours else {})})
     stack = len(layout.stack_axes)
+    pixel = layout.plane_channels * image.dtype.itemsize  # bytes
+    if code:
+        pixel = max(pixel, network.spec.code_width * dtype.itemsize // runner.stride**2)
+    room = _BLOCK_BYTES // (pixel * math.prod(max(sizes) + 2 * depth for sizes in plane))
+    stacked = _stack_chunks(seen.chunks[:stack], room)
+    seen = seen.rechunk((*stacked, *([-1] if colours else []), *plane))
     block = functools.partial(_block, runner, layout, maps, dtype, seen.chunks, margin, code)
     along = {len(order) - 2 + axis: depth if len(plane[axis]) > 1 else 0 for axis in (0, 1)}
     wide = da.overlap.overlap(
@@ -83,8 +90,6 @@ def predict_lazily(
         block, wide, dtype=dtype, chunks=seen.chunks, meta=np.empty((0,) * len(order), dtype)
     )
     if layout.has_alpha:
-        from napari_ae_denoise.normalization import to_dtype
-
         alpha = image[(slice(None),) * layout.axes.index("C") + (slice(-1, None),)]
         alpha = alpha if dtype == alpha.dtype else alpha.map_blocks(to_dtype, dtype, dtype=dtype)
         alpha = da.moveaxis(alpha, [layout.axes.index(a) for a in order], range(len(order)))
@@ -105,6 +110,19 @@ def _chunks(size: int, tile: int, stride: int, depth: int) -> tuple[int, ...]:
     if rest and rest < depth + stride:
         return (*[step] * (whole - 1), step + rest)
     return (*[step] * whole, *([rest] if rest else []))
+
+
+def _stack_chunks(chunks: Sequence[tuple[int, ...]], planes: int) -> tuple[tuple[int, ...], ...]:
+    """Cut the chunks of the stack axes so that a block has no more than so many planes.
+
+    Chunks are cut, never joined: a block is then made of one chunk of each stack axis.
+    """
+    cut = []
+    for sizes in reversed(chunks):
+        step = max(1, min(max(sizes), planes))
+        cut.append(tuple(min(step, n - start) for n in sizes for start in range(0, n, step)))
+        planes //= step
+    return tuple(reversed(cut))
 
 
 def _block(

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.axes import PlaneLayout, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import check_real
+from napari_ae_denoise.steps import drain
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 _SSIM_WINDOW = 7  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """How near an image is to a reference.
+
+    Parameters
+    ----------
+    psnr : float
+        dB; see `psnr`.
+    ssim : float
+        See `ssim`; NaN if it cannot be measured.
+    problem : str
+        Why SSIM cannot be measured, and what to do; else empty.
+    """
+
+    psnr: float
+    ssim: float
+    problem: str = ""
 
 
 def psnr(
@@ -27,7 +51,7 @@ def psnr(
     Parameters
     ----------
     reference, image : array
-        Of the same shape, any real dtypes.
+        Of the same shape, any real dtypes; numpy, dask or zarr, read plane by plane.
     data_range : float
         The peak, in grey values; see `data_range_of`.
     axes : str, optional
@@ -45,12 +69,8 @@ def psnr(
     DenoisingError
         If the shapes differ, the range is not above 0, or a pixel is NaN or infinite.
     """
-    from skimage.metrics import peak_signal_noise_ratio
-
-    a, b = _comparable(reference, image, data_range, axes)
-    if np.array_equal(a, b):
-        return math.inf  # scikit-image divides by zero, with a warning
-    return float(peak_signal_noise_ratio(a, b, data_range=data_range))
+    pairs = _Pairs(reference, image, data_range, axes)
+    return _decibels([_squared_error(*pair) for pair in pairs], data_range)
 
 
 def ssim(
@@ -65,7 +85,7 @@ def ssim(
     Parameters
     ----------
     reference, image : array
-        Of the same shape, any real dtypes.
+        Of the same shape, any real dtypes; numpy, dask or zarr, read plane by plane.
     data_range : float
         In grey values; see `data_range_of`.
     axes : str, optional
@@ -87,26 +107,54 @@ def ssim(
        error visibility to structural similarity", IEEE Transactions on Image Processing 13(4),
        2004.
     """
-    from skimage.metrics import structural_similarity
+    pairs = _Pairs(reference, image, data_range, axes)
+    if (small := pairs.too_small) is not None:
+        raise small
+    return float(np.mean([_likeness(*pair, data_range) for pair in pairs]))
 
-    a, b = _comparable(reference, image, data_range, axes)
-    layout = plane_layout(a.shape, axes)
-    if min(layout.plane_shape) < _SSIM_WINDOW:
-        raise DenoisingError(
-            f"SSIM needs planes of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels; these have "
-            f"{layout.plane_shape[0]} x {layout.plane_shape[1]}.",
-            "Compare them by PSNR.",
-        )
-    every = slice(None)
-    planes = (
-        (layout.read(a, p, every, every), layout.read(b, p, every, every))
-        for p in range(layout.planes)
-    )
-    return float(
-        np.mean(
-            [structural_similarity(x, y, data_range=data_range, channel_axis=0) for x, y in planes]
-        )
-    )
+
+def compare_steps(
+    reference: npt.ArrayLike,
+    image: npt.ArrayLike,
+    *,
+    data_range: float,
+    axes: str | None = None,
+) -> Generator[float, None, Nearness]:
+    """Measure PSNR and SSIM of an image, plane by plane.
+
+    Parameters
+    ----------
+    reference, image : array
+        Of the same shape, any real dtypes; numpy, dask or zarr.
+    data_range : float
+        In grey values; see `data_range_of`.
+    axes : str, optional
+        One letter per axis; guessed from the shape by default.
+
+    Yields
+    ------
+    float
+        The finished part, 0 to 1, after each plane.
+
+    Returns
+    -------
+    Nearness
+        What `psnr` and `ssim` give. Where planes are too small for SSIM it is NaN.
+
+    Raises
+    ------
+    DenoisingError
+        As `psnr`.
+    """
+    pairs = _Pairs(reference, image, data_range, axes)
+    small = pairs.too_small
+    errors, likenesses = [], []
+    for number, pair in enumerate(pairs):
+        errors.append(_squared_error(*pair))
+        likenesses.append(math.nan if small else _likeness(*pair, data_range))
+        yield (number + 1) / pairs.layout.planes
+    near, alike = _decibels(errors, data_range), float(np.mean(likenesses))
+    return Nearness(near, alike, str(small) if small else "")
 
 
 def data_range_of(reference: Any, axes: str | None = None) -> float:
@@ -123,47 +171,110 @@ def data_range_of(reference: Any, axes: str | None = None) -> float:
     DenoisingError
         If it would be 0.
     """
-    array = np.asarray(reference)
-    check_real(array)
+    return drain(data_range_steps(reference, axes))
+
+
+def data_range_steps(reference: Any, axes: str | None = None) -> Generator[float, None, float]:
+    """Find what `data_range_of` returns, plane by plane.
+
+    Yields
+    ------
+    float
+        The finished part, 0 to 1. Nothing where the dtype alone tells.
+    """
+    array = _array(reference)
     if array.dtype in (np.uint8, np.bool_):
         return 255.0 if array.dtype == np.uint8 else 1.0
-    array = _without_alpha(array, axes)
-    finite = array[np.isfinite(array)]
-    if not finite.size or finite.min() == finite.max():
+    layout = plane_layout(array.shape, axes)
+    low, high = math.inf, -math.inf
+    for number, plane in enumerate(_planes(array, layout)):
+        finite = plane[np.isfinite(plane)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+        yield (number + 1) / layout.planes
+    if low >= high:
         raise DenoisingError(
             "The reference is constant or has no finite pixels, so that it has no data range.",
             "Choose another reference, or give the data range yourself.",
         )
-    return float(finite.max()) - float(finite.min())
+    return high - low
 
 
-def _without_alpha(array: npt.NDArray[Any], axes: str | None) -> npt.NDArray[Any]:
-    if array.ndim >= 3 and plane_layout(array.shape, axes).has_alpha:
-        return array[..., :-1]
-    return array
+class _Pairs:
+    """The planes of two images that can be compared, pair by pair: (channels, Y, X) float64."""
 
+    def __init__(
+        self,
+        reference: npt.ArrayLike,
+        image: npt.ArrayLike,
+        data_range: float,
+        axes: str | None,
+    ) -> None:
+        self._reference, self._image = _array(reference), _array(image)
+        shapes = self._reference.shape, self._image.shape
+        if shapes[0] != shapes[1]:
+            raise DenoisingError(
+                f"The images differ in shape: {shapes[0]} and {shapes[1]}.",
+                "Compare images of the same shape, pixel on pixel.",
+            )
+        if not (math.isfinite(data_range) and data_range > 0):
+            raise DenoisingError(
+                f"Images cannot be compared in the data range {data_range}.",
+                "Give a finite number above 0, such as 255 for 8-bit images.",
+            )
+        self.layout = plane_layout(shapes[0], axes)
 
-def _comparable(
-    reference: npt.ArrayLike, image: npt.ArrayLike, data_range: float, axes: str | None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    a, b = np.asarray(reference), np.asarray(image)
-    for array in (a, b):
-        check_real(array)
-    if a.shape != b.shape:
-        raise DenoisingError(
-            f"The images differ in shape: {a.shape} and {b.shape}.",
-            "Compare images of the same shape, pixel on pixel.",
+    @property
+    def too_small(self) -> DenoisingError | None:
+        """The refusal of planes that are smaller than the window of SSIM."""
+        height, width = self.layout.plane_shape
+        if min(height, width) >= _SSIM_WINDOW:
+            return None
+        return DenoisingError(
+            f"SSIM needs planes of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels; these have "
+            f"{height} x {width}.",
+            "Compare them by PSNR.",
         )
-    if not (math.isfinite(data_range) and data_range > 0):
-        raise DenoisingError(
-            f"Images cannot be compared in the data range {data_range}.",
-            "Give a finite number above 0, such as 255 for 8-bit images.",
-        )
-    x, y = (_without_alpha(i, axes).astype(np.float64) for i in (a, b))
-    missing = int(np.count_nonzero(~(np.isfinite(x) & np.isfinite(y))))
-    if missing:
-        raise DenoisingError(
-            f"{missing} pixels are NaN or infinite and cannot be compared.",
-            "Fill or crop them first.",
-        )
-    return x, y
+
+    def __iter__(self) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+        images = (_planes(image, self.layout) for image in (self._reference, self._image))
+        for number, (a, b) in enumerate(zip(*images, strict=True)):
+            x, y = a.astype(np.float64), b.astype(np.float64)
+            missing = int(np.count_nonzero(~(np.isfinite(x) & np.isfinite(y))))
+            if missing:
+                where = f" of plane {number}" if self.layout.planes > 1 else ""
+                raise DenoisingError(
+                    f"{missing} pixels{where} are NaN or infinite and cannot be compared.",
+                    "Fill or crop them first.",
+                )
+            yield x, y
+
+
+def _array(image: Any) -> Any:
+    """Return an image that can be indexed, without reading it; a line is a plane of one row."""
+    array = image if hasattr(image, "dtype") else np.asarray(image)
+    check_real(array)
+    return np.asarray(array)[np.newaxis] if array.ndim == 1 else array
+
+
+def _planes(array: Any, layout: PlaneLayout) -> Iterator[npt.NDArray[Any]]:
+    for plane in range(layout.planes):
+        yield layout.read(array, plane, slice(None), slice(None))
+
+
+def _squared_error(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
+    from skimage.metrics import mean_squared_error
+
+    return float(mean_squared_error(x, y))
+
+
+def _likeness(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], data_range: float) -> float:
+    from skimage.metrics import structural_similarity
+
+    return float(structural_similarity(x, y, data_range=data_range, channel_axis=0))
+
+
+def _decibels(squared_errors: list[float], data_range: float) -> float:
+    """Return the PSNR of planes of one size by their mean squared errors."""
+    error = float(np.mean(squared_errors))
+    return 20 * math.log10(data_range) - 10 * math.log10(error) if error else math.inf

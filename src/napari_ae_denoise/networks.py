@@ -172,7 +172,11 @@ class ConvAutoencoder(nn.Module):
             if skipped:
                 h = h + skipped.pop()
             h = refine(h)
-        return self.head(h)  # type: ignore[no-any-return]
+        if self.spec.skips or h.dtype not in (torch.bfloat16, torch.float16):
+            return self.head(h)  # type: ignore[no-any-return]
+        # bfloat16 has 8 bits: an image that is made by it, not only corrected, shows steps
+        with torch.autocast(h.device.type, enabled=False):
+            return self.head(h.float())  # type: ignore[no-any-return]
 
     def _encoder_needs(self, code: Interval, skipped: list[Interval] | None = None) -> Interval:
         """Return the input pixels that the code (and the skipped features) depend on."""

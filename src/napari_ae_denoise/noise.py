@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,13 @@ import numpy.typing as npt
 
 from napari_ae_denoise.axes import PlaneLayout, plane_layout
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import check_real, sample_windows, to_dtype
+from napari_ae_denoise.noise_cells import checked_range, lazily, settle
+from napari_ae_denoise.normalization import check_real, sample_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import threading
+    from collections.abc import Generator
 
-_CELL = 128  # pixels along Y and X of the cells that noise is drawn in
 _MAD_OF_NORMAL = 0.6744897501960817  # median absolute value of a standard normal variable
 # High-pass filter of the Daubechies wavelet with two vanishing moments: blind to linear ramps.
 _HIGH_PASS = np.array(
@@ -39,7 +39,8 @@ def add_gaussian_noise(
     Parameters
     ----------
     image : array
-        Any real dtype; numpy or dask. It is not changed. Pixels that are NaN or infinite stay so.
+        Any real dtype; numpy, dask or zarr. It is not changed. Pixels that are NaN or infinite
+        stay so.
     sigma : float
         Standard deviation of the noise in grey values, or as a fraction of the image's data range
         if ``relative``.
@@ -61,13 +62,13 @@ def add_gaussian_noise(
     Returns
     -------
     array
-        The image's shape and dtype. A dask array gives a dask array, computed when asked.
+        The image's shape and dtype. dask and zarr give a dask array, computed when asked.
 
     Raises
     ------
     DenoisingError
-        If sigma or mean is no usable number, or the image is complex, empty, or has no range
-        that noise could be relative to.
+        If sigma or mean is no usable number, both are 0, or the image is complex, empty, or has
+        no range that noise could be relative to.
 
     Notes
     -----
@@ -78,103 +79,70 @@ def add_gaussian_noise(
     ----------
     .. [1] J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
     """
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise DenoisingError(
-            f"Noise cannot have the standard deviation {sigma}.",
-            "Give sigma as a finite number of at least 0.",
-        )
-    if not math.isfinite(mean):
-        raise DenoisingError(f"Noise cannot have the mean {mean}.", "Give a finite number.")
-    array: Any = image if hasattr(image, "dtype") else np.asarray(image)
-    check_real(array)
-    has_alpha = plane_layout(array.shape, axes).has_alpha if array.ndim >= 2 else False
-    # the seed is settled now, or a lazy image would be another one each time it is computed
-    entropy = np.random.SeedSequence(seed).generate_state(2, np.uint64)
-    low, high = _limits(array, has_alpha) if relative or clip else (-math.inf, math.inf)
-
-    def noisy(block: npt.NDArray[Any], origin: Sequence[int], least: Any, most: Any) -> Any:
-        least, most = float(least), float(most)
-        unit = _checked_range(least, most) if relative else 1.0
-        out = np.empty(block.shape, block.dtype)
-        work = np.result_type(block.dtype, np.float32)
-        for inside, noise in _cells(block.shape, origin, array.shape, entropy):
-            values = block[inside].astype(work)
-            values += (noise * (sigma * unit) + mean * unit).astype(work)
-            out[inside] = to_dtype(np.clip(values, least, most) if clip else values, out.dtype)
-        if has_alpha:
-            out[..., -1] = block[..., -1]
-        return out
-
+    array, noise = settle(image, sigma, mean, relative, clip, seed, axes)
+    low, high = noise.limits(array)
     if isinstance(array, np.ndarray):
-        return noisy(array, (0,) * array.ndim, low, high)
-    if type(array).__module__.split(".")[0] != "dask":
-        return noisy(np.asarray(array), (0,) * array.ndim, low, high)
-    import dask.array as da
-
-    def lazily(block: Any, least: Any, most: Any, block_info: Any = None) -> Any:
-        origin = [start for start, _ in block_info[0]["array-location"]]
-        return noisy(block, origin, least, most)
-
-    if has_alpha and array.chunks[-1] != (4,):
-        array = array.rechunk({array.ndim - 1: -1})
-    return da.map_blocks(lazily, array, low, high, dtype=array.dtype, meta=array._meta)
+        return noise.on_block(array, (0,) * array.ndim, low, high)
+    return lazily(array, noise, low, high)
 
 
-def _limits(image: Any, has_alpha: bool) -> tuple[Any, Any]:
-    """Return the smallest and the largest finite grey value; lazily for a dask array."""
-    colours = image[..., :-1] if has_alpha else image
-    if not np.issubdtype(image.dtype, np.floating):
-        return colours.min(), colours.max()
-    if isinstance(image, np.ndarray):
-        finite = colours[np.isfinite(colours)]
-        return (finite.min(), finite.max()) if finite.size else (math.nan, math.nan)
-    import dask.array as da
+def noise_steps(
+    image: npt.ArrayLike,
+    sigma: float,
+    *,
+    mean: float = 0.0,
+    relative: bool = False,
+    clip: bool = False,
+    seed: int | None = None,
+    axes: str | None = None,
+    stop: threading.Event | None = None,
+) -> Generator[float, None, Any]:
+    """Add Gaussian noise to an image in steps, between which it can be stopped.
 
-    finite = da.isfinite(colours)
-    return da.where(finite, colours, np.inf).min(), da.where(finite, colours, -np.inf).max()
+    Parameters
+    ----------
+    image, sigma, mean, relative, clip, seed, axes
+        See `add_gaussian_noise`, which gives the same.
+    stop : threading.Event, optional
+        Ends the work early.
 
+    Yields
+    ------
+    float
+        The finished part, 0 to 1. A dask or zarr array is only read here, once, if its limits
+        are needed (``relative`` or ``clip``); else its result is returned at once.
 
-def _checked_range(low: float, high: float) -> float:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        what = f"every pixel is {low:g}" if low == high else "no pixel is finite"
-        raise DenoisingError(
-            f"The image has no data range that noise could be a fraction of: {what}.",
-            "Give sigma in grey values (relative=False).",
-        )
-    return high - low
+    Returns
+    -------
+    array or None
+        numpy for numpy, dask for dask and zarr; None if stopped.
 
-
-def _cells(
-    shape: Sequence[int],
-    origin: Sequence[int],
-    whole: Sequence[int],
-    entropy: npt.NDArray[Any],
-) -> Iterator[tuple[tuple[slice, ...], npt.NDArray[np.float32]]]:
-    """Cut a block into the cells of the whole image; yield where each lies, and its noise.
-
-    The last axis is part of a cell whole if it is short (colours).
+    Raises
+    ------
+    DenoisingError
+        As `add_gaussian_noise`.
     """
-    colours = len(whole) > 2 and whole[-1] <= 4
-    plane_axes = range(len(whole) - (3 if colours else 2), len(whole))
-    sides = [
-        (min(n, _CELL) if not (colours and a == len(whole) - 1) else n) if a in plane_axes else 1
-        for a, n in enumerate(whole)
-    ]
-    grid = [-(-n // side) for n, side in zip(whole, sides, strict=True)]
-    touched = [
-        range(start // side, -(-(start + n) // side))
-        for start, n, side in zip(origin, shape, sides, strict=True)
-    ]
-    for cell in itertools.product(*touched):
-        number = int(np.ravel_multi_index(cell, grid))
-        generator = np.random.Generator(np.random.Philox(key=entropy, counter=[0, 0, 0, number]))
-        noise = generator.standard_normal(sides, dtype=np.float32)
-        inside, part = [], []
-        for index, start, n, side in zip(cell, origin, shape, sides, strict=True):
-            first = index * side - start  # of the cell, counted from the block's own origin
-            inside.append(slice(max(first, 0), min(first + side, n)))
-            part.append(slice(max(-first, 0), min(side, n - first)))
-        yield tuple(inside), noise[tuple(part)]
+    array, noise = settle(image, sigma, mean, relative, clip, seed, axes)
+    if isinstance(array, np.ndarray):
+        made = np.empty(array.shape, array.dtype)
+        for part in noise.fill(made, array, (0,) * array.ndim, *noise.limits(array)):
+            yield part
+            if part < 1 and stop is not None and stop.is_set():
+                return None
+        return made
+    if not noise.needs_limits:
+        return lazily(array, noise, *noise.limits(array))
+    # measured now, or the whole image would be read again for each part that is looked at
+    low, high = math.inf, -math.inf
+    for number, block in enumerate(np.ndindex(array.numblocks)):
+        if stop is not None and stop.is_set():
+            return None
+        least, most = noise.limits(array.blocks[block].compute())
+        low, high = min(low, float(least)), max(high, float(most))
+        yield (number + 1) / array.npartitions
+    if relative:
+        checked_range(low, high)
+    return lazily(array, noise, low, high)
 
 
 def estimate_sigma(image: npt.ArrayLike, *, axes: str | None = None) -> float:

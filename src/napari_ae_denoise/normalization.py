@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing")
 
 _SAMPLE_PIXELS = 1_000_000
-_SAMPLE_WINDOW = 512  # pixels along Y and X of one sampled window
-_SAMPLE_PLANES = 64
+_SAMPLE_WINDOW = 64  # pixels along Y and X of one sampled window: small, so that there are many
+_FLOAT32_ROOM = 1e37
+_BLOCK_BYTES = 16 * 1024**2  # of an image, that are looked at in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,22 @@ class GreyMap:
 
     def apply(self, grey: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return grey values of any real dtype as normalized float32."""
-        work = grey.astype(np.result_type(grey.dtype, np.float32), copy=True)
+        work = grey.astype(self._work_type(grey.dtype), copy=True)
         work -= work.dtype.type(self.offset)
         work /= work.dtype.type(self.scale)
         return work.astype(np.float32, copy=False)
 
     def invert(self, normalized: npt.NDArray[np.float32], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """Return normalized values as grey values; integers are rounded and clipped."""
-        work = normalized.astype(np.result_type(dtype, np.float32), copy=True)
+        work = normalized.astype(self._work_type(dtype), copy=True)
         work *= work.dtype.type(self.scale)
         work += work.dtype.type(self.offset)
         return to_dtype(work, dtype)
+
+    def _work_type(self, dtype: npt.DTypeLike) -> np.dtype[Any]:
+        """Return the type to compute in: float64 where float32 would overflow."""
+        huge = max(abs(self.offset), self.scale) > _FLOAT32_ROOM
+        return np.result_type(dtype, np.float64 if huge else np.float32)
 
 
 def check_real(image: Any) -> None:
@@ -181,11 +187,8 @@ class Normalization:
     def _of_group(self, image: Any, layout: PlaneLayout, channel: int | None) -> GreyMap:
         sample = sample_values(image, layout, channel)
         finite = sample[np.isfinite(sample)]
-        if finite.size and finite.min() < finite.max():
-            return self.of_values(finite)
-        if isinstance(image, np.ndarray):  # a few pixels may differ outside the sample
-            return self.of_values(image)
-        if finite.size:  # all of a lazy image is too much to read
+        if finite.size and finite.min() == finite.max() and not isinstance(image, np.ndarray):
+            # all of a lazy image is too much to read: it may differ outside the sample
             level = float(finite[0])
             return GreyMap(level, max(abs(level), 1.0), fill=level)
         return self.of_values(sample)
@@ -207,6 +210,9 @@ def of_plane(things: Sequence[Thing], layout: PlaneLayout, plane: int) -> Thing:
 def sample_values(image: Any, layout: PlaneLayout, channel: int | None = None) -> npt.NDArray[Any]:
     """Return a bounded, evenly spread sample of an image's grey values, the same each time.
 
+    The smallest and the largest finite value of an image in memory are always among them: small
+    bright things may lie outside the sample.
+
     Parameters
     ----------
     image : array
@@ -222,7 +228,29 @@ def sample_values(image: Any, layout: PlaneLayout, channel: int | None = None) -
         (at most about a million,) values in the image's dtype.
     """
     windows = sample_windows(image, layout, channel)
-    return np.concatenate([layout.read(image, *window).ravel() for window in windows])
+    values = [layout.read(image, *window).ravel() for window in windows]
+    if isinstance(image, np.ndarray) and windows[0][1] != slice(None):
+        values.append(_finite_limits(image, layout, channel))
+    return np.concatenate(values)
+
+
+def _finite_limits(
+    image: npt.NDArray[Any], layout: PlaneLayout, channel: int | None
+) -> npt.NDArray[Any]:
+    """Return the smallest and the largest finite value, without alpha; empty if there are none."""
+    if "C" in layout.axes:
+        at = layout.axes.index("C")
+        which = slice(layout.channels) if channel is None else slice(channel, channel + 1)
+        image = image[(slice(None),) * at + (which,)]
+    step = max(1, _BLOCK_BYTES * len(image) // max(image.nbytes, 1))
+    limits = []
+    for first in range(0, len(image), step):
+        block = image[first : first + step]
+        if np.issubdtype(block.dtype, np.floating):
+            block = block[np.isfinite(block)]
+        if block.size:
+            limits += [block.min(), block.max()]
+    return np.array([min(limits), max(limits)] if limits else [], image.dtype)
 
 
 def sample_windows(
@@ -230,8 +258,8 @@ def sample_windows(
 ) -> list[tuple[int, slice, slice]]:
     """Return windows (plane, rows, columns) of an image that stand for all of it.
 
-    All of a small image in memory; else windows spread by a fixed seed, about a million pixels in
-    all. The parameters are those of `sample_values`.
+    All of a small image; else many small windows spread over all planes by a fixed seed, about a
+    million pixels in all. The parameters are those of `sample_values`.
     """
     planes = np.arange(layout.planes)
     if channel is not None:
@@ -239,19 +267,13 @@ def sample_windows(
         planes = planes[np.unravel_index(planes, layout.stack_shape)[at] == channel]
     height, width = layout.plane_shape
     channels = layout.plane_channels
-    if isinstance(image, np.ndarray) and planes.size * height * width * channels <= _SAMPLE_PIXELS:
+    if planes.size * height * width * channels <= _SAMPLE_PIXELS:
         return [(int(p), slice(None), slice(None)) for p in planes]
     rng = np.random.default_rng(0)
     side_y, side_x = min(_SAMPLE_WINDOW, height), min(_SAMPLE_WINDOW, width)
     count = max(1, _SAMPLE_PIXELS // (side_y * side_x * channels))
-    if count >= planes.size:
-        chosen = np.resize(
-            planes, min(count, planes.size * -(-height // side_y) * -(-width // side_x))
-        )
-    else:
-        chosen = planes[np.linspace(0, planes.size - 1, min(count, _SAMPLE_PLANES)).astype(int)]
     windows = []
-    for plane in chosen:
+    for plane in planes[np.linspace(0, planes.size - 1, count).round().astype(int)]:
         y, x = int(rng.integers(height - side_y + 1)), int(rng.integers(width - side_x + 1))
         windows.append((int(plane), slice(y, y + side_y), slice(x, x + side_x)))
     return windows

@@ -18,7 +18,7 @@ from napari_ae_denoise.tiling import tiles
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.networks import ConvAutoencoder
@@ -54,6 +54,8 @@ class Prediction:
         As the image: its shape and axes. Pixels that were not reached hold the image's own values.
     code : ndarray or None
         (code channels, stack..., Y/stride, X/stride) float32; NaN where not reached.
+    removed : ndarray or None
+        The image minus the denoised one, float32; 0 where not reached, NaN where the image is.
     invalid_pixels : int
         How many pixels were NaN or infinite: masked for the network, and put back.
     finished : float
@@ -64,9 +66,20 @@ class Prediction:
 
     denoised: npt.NDArray[Any] | None
     code: npt.NDArray[np.float32] | None
+    removed: npt.NDArray[np.float32] | None
     invalid_pixels: int
     finished: float
     seconds: float
+
+    @property
+    def note(self) -> str:
+        """What people should know about the image; empty if nothing."""
+        if not self.invalid_pixels:
+            return ""
+        return (
+            f"{self.invalid_pixels} pixels are NaN or infinite: they were masked, and are "
+            "unchanged in the result."
+        )
 
 
 def predict(
@@ -93,9 +106,9 @@ def predict(
     maps : sequence of GreyMap
         One for all planes, or one for each channel of axis C.
     settings : PredictSettings
-        How to run.
+        How to run, and whether to make the removed noise.
     denoised, code : bool
-        What to make; both come from one pass.
+        What else to make; all of it comes from one pass.
     stop : threading.Event, optional
         Once set, no further tile is begun.
 
@@ -120,32 +133,43 @@ def predict(
     ]
     down = (-(-height // runner.stride), -(-width // runner.stride))
     code_shape = (network.spec.code_width, *layout.stack_shape, *down)
-    _check_memory(image, settings.dtype if denoised else None, code_shape if code else None)
+    dtype = np.dtype(settings.dtype or image.dtype)  # of the denoised windows
+    pixelwise = denoised or settings.removed
+    reading = pixelwise and not isinstance(image, np.ndarray)
+    pixel = image.dtype.itemsize * reading + dtype.itemsize * denoised + 4 * settings.removed
+    needed = pixel * math.prod(image.shape) + 4 * math.prod(code_shape) * code  # bytes
+    _check_memory(image.shape, needed)
     began = time.monotonic()
-    if denoised and not isinstance(image, np.ndarray):
+    if reading:
         image = _in_memory(image, stop)
         if image is None:
-            return Prediction(None, None, 0, 0.0, time.monotonic() - began)
-    out = _own_copy(image, settings.dtype) if denoised else None
+            return Prediction(None, None, None, 0, 0.0, time.monotonic() - began)
+    out = _own_copy(image, dtype) if denoised else None
     codes = np.full(code_shape, np.nan, np.float32) if code else None
+    removed = np.zeros(image.shape, np.float32) if settings.removed else None
     total, done, invalid = len(groups) * len(grid), 0, 0
     with spare_a_core():
         for planes in groups:
             for tile in grid:
                 if stop is not None and stop.is_set():
                     elapsed = time.monotonic() - began
-                    return Prediction(out, codes, invalid, done / total, elapsed)
+                    return Prediction(out, codes, removed, invalid, done / total, elapsed)
+                windows = [layout.read(image, p, tile.y.read, tile.x.read) for p in planes]
                 made, features, bad = runner(
-                    [layout.read(image, p, tile.y.read, tile.x.read) for p in planes],
+                    windows,
                     tile,
                     [of_plane(maps, layout, p) for p in planes],
-                    image.dtype if out is None else out.dtype,
-                    image=denoised,
+                    dtype,
+                    image=pixelwise,
                     code=code,
                 )
                 invalid += bad
-                for plane, window in zip(planes, made, strict=False):
-                    layout.write(out, plane, tile.y.write, tile.x.write, window)
+                for plane, window, result in zip(planes, windows, made, strict=False):
+                    if out is not None:
+                        layout.write(out, plane, tile.y.write, tile.x.write, result)
+                    if removed is not None:
+                        noise = _difference(window[:, tile.y.inner, tile.x.inner], result)
+                        layout.write(removed, plane, tile.y.write, tile.x.write, noise)
                 if codes is not None and features is not None:
                     for plane, feature in zip(planes, features, strict=True):
                         place: tuple[int | slice, ...] = layout.stack_index(plane)
@@ -154,41 +178,72 @@ def predict(
                 done += 1
                 elapsed = time.monotonic() - began
                 yield TileProgress(done, total, elapsed, elapsed * (total - done) / done)
-    return Prediction(out, codes, invalid, 1.0, time.monotonic() - began)
+    return Prediction(out, codes, removed, invalid, 1.0, time.monotonic() - began)
 
 
-def _check_memory(
-    image: Any, dtype: npt.DTypeLike | None, code_shape: tuple[int, ...] | None
-) -> None:
+def _check_memory(shape: tuple[int, ...], needed: int) -> None:
     """Refuse results that would not fit into memory, before the system runs out of it."""
-    pixels = math.prod(image.shape)
-    read = 0 if isinstance(image, np.ndarray) else pixels * image.dtype.itemsize
-    made = pixels * (image.dtype if dtype is None else np.dtype(dtype)).itemsize
-    needed = read + made + (0 if code_shape is None else 4 * math.prod(code_shape))
     free = free_memory()
     if needed > free:
         raise DenoisingError(
-            f"The result of an image of shape {tuple(image.shape)} needs {needed / 1024**3:.1f} "
+            f"The result of an image of shape {tuple(shape)} needs {needed / 1024**3:.1f} "
             f"GiB of memory, and {free / 1024**3:.1f} GiB are free.",
-            "Denoise a part of it, without the latent code, or as a dask array in a script.",
+            "Take a part of it, make fewer results at once, or use a dask array in a script.",
         )
 
 
 def _in_memory(image: Any, stop: threading.Event | None) -> npt.NDArray[Any] | None:
-    """Read a dask or zarr array, a few rows or planes at a time; None if stopped meanwhile."""
+    """Read a dask or zarr array, some chunks at a time; None if stopped meanwhile."""
     values = np.empty(image.shape, image.dtype)
-    row = max(1, values.nbytes // len(values))
-    step = max(1, _READ_BYTES // row)
-    for first in range(0, len(values), step):
+    for part in _parts(image):
         if stop is not None and stop.is_set():
             return None
-        values[first : first + step] = np.asarray(image[first : first + step])
+        values[part] = np.asarray(image[part])
     return values
 
 
-def _own_copy(image: npt.NDArray[Any], dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
+def _parts(image: Any, outer: tuple[slice, ...] = ()) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into parts to read at once: whole chunks, as many as the bytes allow.
+
+    No chunk is in two parts, for it would be read or computed twice. The parts are cut along the
+    first axis, and along the next ones where the chunks of one row are more than the bytes allow.
+    """
+    axis = len(outer)
+    row = math.prod(part.stop - part.start for part in outer) * math.prod(image.shape[axis + 1 :])
+    most = _READ_BYTES // (row * image.dtype.itemsize)  # along this axis
+    sizes = _chunk_sizes(image, axis)
+    first = last = 0
+    for size in (*sizes, most + 1):  # the last one is there to end the part before it
+        if last > first and last + size - first > most:
+            part = (*outer, slice(first, last))
+            if last - first > most and axis + 1 < len(image.shape):
+                yield from _parts(image, part)
+            else:
+                yield part
+            first = last
+        last += size
+
+
+def _chunk_sizes(image: Any, axis: int) -> Sequence[int]:
+    """Return how long the chunks of a dask, zarr or other array are along an axis."""
+    length = image.shape[axis]
+    chunks = getattr(image, "chunks", None)
+    step = 1 if chunks is None else chunks[axis]
+    if isinstance(step, tuple):  # of dask: they may differ
+        return step
+    return [min(step, length - start) for start in range(0, length, step)]
+
+
+def _difference(image: npt.NDArray[Any], denoised: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return image minus denoised as float32."""
+    with np.errstate(over="ignore", invalid="ignore"):  # invalid pixels stay invalid
+        noise = image.astype(np.float32)
+        noise -= denoised
+    return noise
+
+
+def _own_copy(image: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Return a copy of the image: alpha and tiles that are not reached stay as they are."""
-    target = image.dtype if dtype is None else np.dtype(dtype)
-    if target == image.dtype:
+    if dtype == image.dtype:
         return np.array(image, order="C", copy=True)
-    return np.array(to_dtype(image.astype(np.result_type(image.dtype, np.float32)), target))
+    return np.array(to_dtype(image.astype(np.result_type(image.dtype, np.float32)), dtype))

@@ -119,13 +119,26 @@ class PatchSampler:
         self._stride = stride
         self._sources = []
         images, partners = (as_list(side) for side in data.sides)
-        for image, partner in zip(images, partners, strict=True):
+        for number, (image, partner) in enumerate(zip(images, partners, strict=True)):
             layout = plane_layout(image.shape, data.axes, network_channels=channels)
-            source = Source(
-                image, partner, layout, normalization, sigma, relative, synthetic=self._synthetic
-            )
+            try:
+                source = Source(
+                    image,
+                    partner,
+                    layout,
+                    normalization,
+                    sigma,
+                    relative,
+                    synthetic=self._synthetic,
+                )
+            except DenoisingError as error:
+                if len(images) == 1:
+                    raise
+                which = f"Image {number + 1} of {len(images)} (shape {tuple(image.shape)}): "
+                raise DenoisingError(which + error.cause, error.remedy) from error
             self._sources.append(source)
         self.axes = self._sources[0].layout.axes
+        self.invalid_pixels = sum(source.invalid_pixels() for source in self._sources)
         self._largest = tuple(
             max(source.layout.plane_shape[axis] for source in self._sources) for axis in (0, 1)
         )

@@ -96,4 +96,4 @@ def _inside(
     """Return the place after a step; steps over the edge go the other way."""
     there = place + step
     there = np.where((there < 0) | (there >= size), place - step, there)
-    return np.clip(there, 0, size - 1)
+    return np.asarray(np.clip(there, 0, size - 1), np.intp)

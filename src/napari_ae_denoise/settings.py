@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -77,8 +77,9 @@ class TrainSettings:
     noise_sigma : float, optional
         Standard deviation of the noise in noisy images, in grey values, for ``recorrupted``;
         estimated from each image by default.
-    normalization : Normalization
-        How grey values are mapped.
+    normalization : Normalization, optional
+        How grey values are mapped. By default by percentiles; for networks of the style ``plain``
+        from the smallest to the largest, for their sigmoid can make nothing beyond.
     seed : int
         The same seed gives the same weights on the CPU.
     device, precision : str
@@ -105,14 +106,20 @@ class TrainSettings:
     validation: float = 0.1
     scheme: Scheme = "recorrupted"
     noise_sigma: float | None = None
-    normalization: Normalization = field(default_factory=Normalization)
+    normalization: Normalization | None = None
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
     name: str = "untitled"
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot be trained with."""
+        """Take what stands for a setting, and refuse those that cannot be trained with."""
+        objective: Any = self.objective
+        if isinstance(objective, str):
+            object.__setattr__(self, "objective", Objective(objective))
+        sizes: Any = self.patch_size
+        if isinstance(sizes, list):
+            object.__setattr__(self, "patch_size", tuple(sizes))
         if isinstance(self.preset, str) and self.preset not in PRESETS:
             raise DenoisingError(
                 f'There is no preset "{self.preset}".', f"Choose one of {', '.join(PRESETS)}."
@@ -122,7 +129,13 @@ class TrainSettings:
                 f"The noise range {self.sigma} does not have two ends.",
                 "Give two numbers, the smaller one first, or one number.",
             )
-        low, high = self.sigma_range
+        try:
+            low, high = self.sigma_range
+        except (TypeError, ValueError) as error:
+            raise DenoisingError(
+                f"The noise range {self.sigma!r} is no number and no pair of numbers.",
+                "Give two numbers, the smaller one first, or one number.",
+            ) from error
         if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
             raise DenoisingError(
                 f"The noise range from {low} to {high} is no range of standard deviations.",
@@ -134,15 +147,7 @@ class TrainSettings:
                 f"minutes={self.minutes}.",
                 "Give one of them.",
             )
-        for name in (
-            "steps",
-            "epochs",
-            "minutes",
-            "batch_size",
-            "learning_rate",
-            "clip_norm",
-            "noise_sigma",
-        ):
+        for name in (*_LENGTHS, "batch_size", "learning_rate", "clip_norm", "noise_sigma"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise DenoisingError(
@@ -197,6 +202,12 @@ class TrainSettings:
         """Return the patch size at a fraction (0 to 1) of the training."""
         sizes = self.patch_sizes
         return sizes[min(int(fraction * len(sizes)), len(sizes) - 1)]
+
+    def normalization_for(self, spec: NetworkSpec) -> Normalization:
+        """Return how the grey values for a network are mapped."""
+        if self.normalization is not None:
+            return self.normalization
+        return Normalization(low=0, high=100) if spec.style == "plain" else Normalization()
 
     def network_spec(self, data: TrainingData) -> NetworkSpec:
         """Return the network that is trained on some data: RGB takes three channels."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise import sigma_of
 from napari_ae_denoise.normalization import (
     GreyMap,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _SIGMA_LEVELS = 17  # noise levels at which an image's grey map is measured; between, interpolated
 _SEED = 0x5EED
+_MOST_NOISE = 10  # data ranges of an image: beyond, the unit must be a mistake
 
 
 class Greys:
@@ -40,10 +42,19 @@ class Greys:
         span = float(finite.max() - finite.min())
         self.psnr_range = 255.0 if clean.dtype == np.uint8 else span
         self.sigma_unit = span if relative else 1.0  # grey values
+        if noisy is None and sigma[1] * self.sigma_unit > _MOST_NOISE * span:
+            raise DenoisingError(
+                f"Noise of sigma {sigma[1] * self.sigma_unit:g} hides an image whose grey values "
+                f"span {span:g} all told.",
+                "Give sigma in the grey values of the image, or as a fraction of its data range "
+                "(relative).",
+            )
         levels = self.sigma_unit * np.linspace(*sigma, _SIGMA_LEVELS if sigma[0] < sigma[1] else 1)
         if noisy is None:  # synthetic noise widens the range that the network sees
             rng = np.random.default_rng(_SEED)
             few = rng.choice(finite, 4096)
+            if few.min() == few.max():  # the few bright points of a dark image were missed
+                few[:2] = finite.min(), finite.max()
             noise = rng.standard_normal(few.size)
             maps = [normalization.of_values(few + s * noise) for s in levels]
         else:
@@ -90,6 +101,14 @@ class Source:
     def greys(self, plane: int) -> Greys:
         """Return how the grey values of a plane are mapped; as `Normalization.of_image` has it."""
         return of_plane(self._greys, self.layout, plane)
+
+    def invalid_pixels(self) -> int:
+        """Return how many pixels are NaN or infinite; of arrays in memory, others are not read."""
+        return sum(
+            int(np.count_nonzero(~np.isfinite(image)))
+            for image in {id(image): image for image in (self.image, self.partner)}.values()
+            if isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.floating)
+        )
 
     def noise_sigma(self, plane: int) -> float:
         """Return the noise of a plane of the image, in grey values; estimated at the first call."""

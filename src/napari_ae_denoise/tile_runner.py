@@ -47,6 +47,8 @@ class PredictSettings:
         From 0 (the image itself) to 1 (all of the denoising).
     dtype : dtype, optional
         Of the denoised image; by default the input's.
+    removed : bool
+        Whether `predict` also gives what the network takes out of the image.
     """
 
     tile: int | str = "auto"
@@ -54,6 +56,7 @@ class PredictSettings:
     precision: str = "auto"
     strength: float = 1.0
     dtype: npt.DTypeLike | None = None
+    removed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
@@ -159,13 +162,24 @@ class TileRunner:
         self, batch: torch.Tensor, image: bool
     ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32]]:
         batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), computing_in(self._precision, self.device):
+        with torch.inference_mode():
+            made, features = self._pass(batch, image, self._precision)
+            whole = self._precision == torch.float32 or (_finite(features) and _finite(made))
+            if not whole and _finite(batch):  # values beyond 65504 overflow in float16
+                made, features = self._pass(batch, image, torch.float32)
+        return None if made is None else made.cpu().numpy(), features.cpu().numpy()
+
+    def _pass(
+        self, batch: torch.Tensor, image: bool, precision: torch.dtype
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """Return image and code as float32, computed in some precision."""
+        with computing_in(precision, self.device):
             if not image:
-                return None, self._network.encode(batch).float().cpu().numpy()
+                return None, self._network.encode(batch).float()
             made, features = self._network.image_and_code(batch)
             if self._strength < 1:
                 made = torch.lerp(batch, made.float(), self._strength)
-            return made.float().cpu().numpy(), features.float().cpu().numpy()
+            return made.float(), features.float()
 
 
 def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
@@ -173,6 +187,10 @@ def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
     budget = min(_TILE_MEMORY, free_memory(device) // 4)
     side = int(math.sqrt(budget / network.bytes_per_pixel)) - 2 * network.halo
     return min(max(side, 4 * network.stride), _LARGEST_TILE) // network.stride * network.stride
+
+
+def _finite(values: torch.Tensor | None) -> bool:
+    return values is None or bool(torch.isfinite(values).all())
 
 
 def _invalid(window: Window) -> npt.NDArray[np.bool_] | None:

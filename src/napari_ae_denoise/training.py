@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise.devices import (
@@ -12,6 +14,7 @@ from napari_ae_denoise.devices import (
 )
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.settings import TrainSettings, learning_rate
+from napari_ae_denoise.steps import drain
 from napari_ae_denoise.training_run import Progress, TrainingRun
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.training_data import TrainingData
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["Progress", "TrainSettings", "train", "training_steps"]
 
@@ -34,12 +39,7 @@ def train(
     checkpoint: str | Path | None = None,
 ) -> Denoiser:
     """Train a denoiser; `training_steps`, drained."""
-    steps = training_steps(data, settings, start=start, stop=stop, checkpoint=checkpoint)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+    return drain(training_steps(data, settings, start=start, stop=stop, checkpoint=checkpoint))
 
 
 def training_steps(
@@ -83,40 +83,56 @@ def training_steps(
     Raises
     ------
     DenoisingError
-        If data, settings and network do not fit, or the very first loss is not finite.
+        If data, settings and network do not fit, the checkpoint cannot be written, or the very
+        first step fails. Whatever fails later ends the training with the best weights so far, and
+        a note in the last record and in the card.
     """
     settings = settings or TrainSettings()
     run = TrainingRun(data, settings, start, checkpoint)
+    if checkpoint:
+        run.state.save(checkpoint)  # refused now, if at all, and not after hours
     saved = time.monotonic()
     note = ""
     with spare_a_core():
         if start is not None and run.state.step == 0:
-            with run.memory_errors():
-                run.validate()  # what it starts from is the one to beat
+            run.validate()  # what it starts from is the one to beat
         for step in itertools.count(run.state.step):
             if run.fraction >= 1 or (stop is not None and stop.is_set()):
                 break
-            rate = learning_rate(run.fraction, settings)
-            with run.memory_errors():
+            rate, loss = learning_rate(run.fraction, settings), math.nan
+            try:
                 loss = run.step(step, rate)
-            if not math.isfinite(loss):
-                note = f"Stopped before step {step + 1}: the loss or its gradient was {loss}."
-                if run.state.step == 0:
-                    raise DenoisingError(
-                        f"The training cannot begin: the first loss is {loss}.",
-                        "Check the images for extreme values, or lower the learning rate.",
-                    )
-            elif run.at_end_of_epoch:
-                with run.memory_errors():
+                if math.isfinite(loss) and run.at_end_of_epoch:
                     run.validate()
+            except Exception as error:
+                if run.state.step == 0:
+                    raise
+                _log.exception("a training failed after step %d", run.state.step)
+                note = f"Stopped after step {run.state.step}: {error}"
+            else:
+                if not math.isfinite(loss):
+                    note = f"Stopped before step {step + 1}: the loss or its gradient was {loss}."
+                    if run.state.step == 0:
+                        raise DenoisingError(
+                            f"The training cannot begin: the first loss is {loss}.",
+                            "Check the images for extreme values, or lower the learning rate.",
+                        )
             if checkpoint and time.monotonic() - saved > 60 * checkpoint_minutes:
-                run.state.save(checkpoint)
+                _save_if_possible(run, checkpoint)
                 saved = time.monotonic()
             yield run.progress(loss, rate, note)
             if note:
                 break
-        if not run.at_end_of_epoch:
-            run.validate()  # the steps since the last epoch count as well
+        if note or not run.at_end_of_epoch:
+            run.rate_last_steps()
         if checkpoint:
-            run.state.save(checkpoint)
+            _save_if_possible(run, checkpoint)
     return run.denoiser(note)
+
+
+def _save_if_possible(run: TrainingRun, checkpoint: str | Path) -> None:
+    """Write the state; a full disk must not cost the training itself."""
+    try:
+        run.state.save(checkpoint)
+    except DenoisingError as error:
+        warnings.warn(f"The training goes on, but {error}", stacklevel=2)

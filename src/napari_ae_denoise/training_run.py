@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from napari_ae_denoise.devices import (
     memory_errors,
     training_precision,
 )
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.optimizers import OPTIMIZERS
 from napari_ae_denoise.sampling import Batch, PatchSampler
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.training_data import TrainingData
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,16 @@ class TrainingRun:
     ) -> None:
         self.data, self.settings, self.start = data, settings, start
         self.spec = start.network.spec if start else settings.network_spec(data)
-        self.normalization = start.card.normalization if start else settings.normalization
+        self.normalization = (
+            start.card.normalization if start else settings.normalization_for(self.spec)
+        )
         self.device = choose_device(settings.device)
         self.precision = training_precision(self.device, settings.precision)
+        if data.kind == "clean" and settings.sigma_range[1] == 0 and self.spec.skips:
+            raise DenoisingError(
+                "With noise of sigma 0, a network with skip connections learns to copy its input.",
+                "Give a noise range above 0, or a network without skips, such as classic.",
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
@@ -136,7 +148,7 @@ class TrainingRun:
         """Whether the last step was the last of an epoch, or of all."""
         return self.state.step % self.sampler.steps_per_epoch == 0 or self.state.step == self.steps
 
-    def memory_errors(self) -> contextlib.AbstractContextManager[None]:
+    def _memory_errors(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which running out of memory is said in words."""
         size, count = self.settings.patch_size_at(self.fraction), self.settings.batch_size
         return memory_errors(
@@ -147,6 +159,10 @@ class TrainingRun:
 
     def step(self, number: int, rate: float) -> float:
         """Take one step and return the loss; a loss that is no finite number changes nothing."""
+        with self._memory_errors():
+            return self._step(number, rate)
+
+    def _step(self, number: int, rate: float) -> float:
         batch = self.sampler.batch(number, self.settings.patch_size_at(self.fraction))
         noisy, target = (_tensor(side, self.device) for side in (batch.noisy, batch.target))
         scored = None if batch.scored is None else torch.from_numpy(batch.scored).to(self.device)
@@ -170,11 +186,20 @@ class TrainingRun:
     def validate(self) -> None:
         """Score the averaged weights on the held-out data, and keep them if they are the best."""
         computing = computing_in(self.precision, self.device)
-        with self.state.averaged(), torch.inference_mode(), computing:
+        with self._memory_errors(), self.state.averaged(), torch.inference_mode(), computing:
             made = [self.network(_tensor(b.noisy, self.device)) for b in self.held_out]
         pairs = [(m.float().cpu().numpy(), b) for m, b in zip(made, self.held_out, strict=True)]
         self.validation_psnr = _psnr(pairs)
         self.state.keep_if_best(self.validation_psnr)
+
+    def rate_last_steps(self) -> None:
+        """Score the steps since the last epoch; unrated ones are better than none at all."""
+        try:
+            self.validate()
+        except Exception:  # noqa: BLE001 (logged; the training itself must not be lost)
+            _log.exception("the last steps of a training could not be rated")
+            if math.isnan(self.state.best_psnr):
+                self.state.keep()
 
     def progress(self, loss: float, rate: float, note: str) -> Progress:
         """Return where the training stands."""
@@ -214,6 +239,7 @@ class TrainingRun:
             training={
                 **_plain(settings),
                 "steps_done": state.step,
+                "invalid_pixels": self.sampler.invalid_pixels,
                 "seconds": round(state.elapsed, 1),
                 "started_from": self.start.card.name if self.start else "",
                 "note": note,

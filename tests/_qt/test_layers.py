@@ -200,3 +200,11 @@ def test_removed_noise_of_a_photograph_is_shown_around_grey():
     layer = Image(**take(Image(np.zeros((64, 64, 3), np.uint8))).noise_layer(noise, "n", {}))
     assert layer.rgb
     assert abs(float(layer.data.mean()) - 0.5) < 0.02
+
+
+def test_axes_without_names_are_asked_for():
+    image = Image(np.zeros((2, 2, 2, 2, 8, 8)), name="many")
+    with pytest.raises(DenoisingError, match='6 axes of "many"') as refusal:
+        take(image)
+    assert "field Axes" in refusal.value.remedy
+    assert take(image, "NTZCYX").axes == "NTZCYX"

@@ -1,13 +1,13 @@
 """Panels, jobs and windows that come and go."""
 
+import threading
 import time
 
 import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
-from superqt.utils import WorkerBase
 
-from napari_ae_denoise._qt.worker import JobState
+from napari_ae_denoise._qt.worker import THREAD_NAME, JobState
 
 
 @pytest.fixture
@@ -21,12 +21,16 @@ def endless(viewer, open_panel, press, small_image, short_training, qtbot):
     return panel
 
 
-def _await_workers():
+def _await_threads():
     deadline = time.monotonic() + 20
-    while WorkerBase._worker_set and time.monotonic() < deadline:
+    while _threads() and time.monotonic() < deadline:
         QApplication.processEvents()
         time.sleep(0.01)
-    return not WorkerBase._worker_set
+    return not _threads()
+
+
+def _threads():
+    return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
 
 
 def test_closing_the_panel_stops_its_job_and_keeps_the_model(viewer, endless, open_panel, qtbot):
@@ -34,7 +38,7 @@ def test_closing_the_panel_stops_its_job_and_keeps_the_model(viewer, endless, op
     before = shelf.names()
     viewer.window.remove_dock_widget(endless)
     assert endless.job.state is not JobState.RUNNING
-    assert _await_workers()
+    assert _await_threads()
     qtbot.waitUntil(lambda: len(shelf.names()) == len(before) + 1)
     assert open_panel("Denoise").model.value == shelf.names()[0]
     endless.deleteLater()  # this test still holds it
@@ -45,7 +49,7 @@ def test_closing_the_window_stops_the_job(viewer, endless):
     stop = endless.job._stop
     viewer.close()
     assert stop.is_set()
-    assert _await_workers()
+    assert _await_threads()
 
 
 def test_the_window_lives_while_a_network_trains(viewer, endless, qtbot, press):
@@ -76,7 +80,7 @@ def test_pressing_start_twice_starts_one_job(viewer, endless, press):
     assert "still at work" in endless.bar.status.text()
     assert endless.job.state is JobState.RUNNING
     press(endless.bar.stop_button)
-    assert _await_workers()
+    assert _await_threads()
 
 
 def test_models_are_shared_by_the_panels_of_a_viewer(viewer, endless, open_panel, qtbot, press):

@@ -1,10 +1,11 @@
+import functools
 import threading
 import time
 import warnings
 
 import pytest
 
-from napari_ae_denoise._qt.worker import Job, JobState
+from napari_ae_denoise._qt.worker import Job, JobState, in_words
 from napari_ae_denoise.errors import DenoisingError
 
 
@@ -12,7 +13,7 @@ from napari_ae_denoise.errors import DenoisingError
 def job(qtbot):
     made = Job()
     made.heard = []
-    for name in ("progressed", "done", "failed", "warned"):
+    for name in ("progressed", "done", "failed"):
         getattr(made, name).connect(lambda value, name=name: made.heard.append((name, value)))
     yield made
     made.abandon()
@@ -115,15 +116,45 @@ def test_the_last_record_comes_before_the_result(qtbot, job):
     assert job.heard == [("progressed", "first"), ("progressed", "last"), ("done", "result")]
 
 
-def test_a_storm_of_warnings_is_told_once_each(qtbot, job):
-    def steps(_stop):
-        for _ in range(500):
-            warnings.warn("the same again", stacklevel=1)
-        warnings.warn("another", stacklevel=1)
+def test_jobs_that_overlap_leave_the_warnings_as_they_were(qtbot):
+    before = warnings.showwarning, list(warnings.filters)
+    jobs, gates = [Job(), Job()], [threading.Event(), threading.Event()]
+
+    def steps(gate, _stop):
+        gate.wait(20)
         yield 1
 
-    _run(qtbot, job, steps)
-    assert [v for name, v in job.heard if name == "warned"] == ["the same again", "another"]
+    for job, gate in zip(jobs, gates, strict=True):
+        job.start(functools.partial(steps, gate))
+    for job, gate in zip(jobs, gates, strict=True):  # the first to begin is the first to end
+        gate.set()
+        qtbot.waitUntil(lambda job=job: job.state is JobState.IDLE)
+    assert (warnings.showwarning, list(warnings.filters)) == before
+
+
+def test_more_jobs_than_cores_run_at_once(qtbot):
+    jobs = [Job() for _ in range(12)]
+    together = threading.Barrier(len(jobs))
+
+    def steps(_stop):
+        together.wait(20)
+        yield 1
+
+    for job in jobs:
+        job.start(steps)
+    qtbot.waitUntil(lambda: all(job.state is JobState.IDLE for job in jobs), timeout=20_000)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("shapes"), "another device"),
+        (OSError(28, "No space left on device"), "not full"),
+        (IndexError("x"), "report"),
+    ],
+)
+def test_the_remedy_fits_the_error(error, words):
+    assert words in in_words(error).remedy
 
 
 def test_two_jobs_at_once_are_refused(qtbot, job):

@@ -17,14 +17,16 @@ from napari_ae_denoise._cli.terminal import (
     output_paths,
     refuse_existing,
 )
+from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.demo import Demo, demo_figure, make_demo
-from napari_ae_denoise.denoiser import Denoiser, is_dask
+from napari_ae_denoise.denoiser import Denoiser, warned
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.figures import save_figure
 from napari_ae_denoise.image_files import check_writable, find_images, read_image, same_file
 from napari_ae_denoise.image_files import write_image as write
 from napari_ae_denoise.model_file import SUFFIX
 from napari_ae_denoise.noise import add_gaussian_noise
+from napari_ae_denoise.steps import drain
 from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_data import TrainingData
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.image_record import ImageFile
+    from napari_ae_denoise.prediction import TileProgress
     from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.tile_runner import PredictSettings
 
@@ -141,7 +144,7 @@ def denoise_file(
         steps = denoiser.predict_steps(
             image.array, axes=layout.axes, settings=settings, code=targets.latent is not None
         )
-        prediction = _with_bar(steps, path.name)
+        prediction = warned(_with_bar(steps, path.name))
         made, code = prediction.denoised, prediction.code
     _write(targets.denoised, made, image, layout.axes)
     if targets.latent is not None:
@@ -165,7 +168,7 @@ def encode_file(
         steps = denoiser.predict_steps(
             image.array, axes=layout.axes, settings=settings, denoised=False, code=True
         )
-        code = _with_bar(steps, path.name).code
+        code = warned(_with_bar(steps, path.name)).code
     _write(target, code, image.with_stride(denoiser.stride), code_axes)
 
 
@@ -194,16 +197,15 @@ def _code_layout(denoiser: Denoiser, layout: PlaneLayout) -> tuple[tuple[int, ..
     return shape, f"C{stack}YX"
 
 
-def _with_bar(steps: Generator[Any, None, Result], name: str) -> Result:
+def _with_bar(steps: Generator[TileProgress, None, Result], name: str) -> Result:
     """Run a prediction to its end, and show how many tiles are done."""
     with bar(1, "tile", name) as shown:
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+
+        def show(progress: TileProgress) -> None:
             shown.total = progress.total
             shown.update(progress.done - shown.n)
+
+        return drain(steps, show)
 
 
 # ---- train
@@ -255,17 +257,16 @@ def train_from_files(
 
 def _with_training_bar(steps: Generator[Progress, None, Result]) -> Result:
     with bar(1.0, "", "training", bar_format=_BY_TIME) as shown:
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+
+        def show(progress: Progress) -> None:
             shown.set_postfix_str(
                 f"step {progress.step}, loss {progress.loss:.3g}, "
                 f"validation {decibels(progress.validation_psnr)}",
                 refresh=False,
             )
             shown.update(min(progress.fraction, 1.0) - shown.n)
+
+        return drain(steps, show)
 
 
 # ---- demo

@@ -24,6 +24,7 @@ PROGRAM = "napari-ae-denoise"
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C has ended
 # What a fault of ours raises; the parser's own exceptions are none of them.
 _FAULTS = (OSError, RuntimeError, ImportError, ValueError, TypeError, LookupError, AttributeError)
+_NO_MEMORY = "Memory ran out. Choose smaller tiles or a smaller image, or close other programs."
 _SLOW = 10.0  # seconds between lines of progress where no one watches
 
 
@@ -45,7 +46,7 @@ class Commands(TyperGroup):
         except DenoisingError as error:
             say(str(error))
         except MemoryError:
-            say("Memory ran out. Choose smaller tiles or a smaller image, or close other programs.")
+            say(_NO_MEMORY)
         except KeyboardInterrupt:
             say("Interrupted.")
             raise typer.Exit(INTERRUPTED) from None
@@ -152,12 +153,24 @@ class Batch:
 
     @contextlib.contextmanager
     def one(self, path: Path) -> Iterator[None]:
-        """Work on one image; a `DenoisingError` inside is reported here."""
+        """Work on one image; what cannot be done with it is reported here."""
         try:
             yield
         except DenoisingError as error:
-            self.failed += 1
-            say(str(error) if str(path) in str(error) else f"{path}: {error}")
+            self._report(path, str(error))
+        except MemoryError:
+            self._report(path, _NO_MEMORY)
+        except BrokenPipeError:  # whoever reads our output has enough
+            raise
+        except OSError as error:
+            what = f"{error.strerror or error}".rstrip(".")
+            self._report(
+                path, f"{what}. Check that the file can be read and that its result has room."
+            )
+
+    def _report(self, path: Path, problem: str) -> None:
+        self.failed += 1
+        say(problem if str(path) in problem else f"{path}: {problem}")
 
     def end(self) -> None:
         """End the command with exit code 1 if an image failed."""

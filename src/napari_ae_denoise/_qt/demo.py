@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QTimer
 
+from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
 from napari_ae_denoise._qt.layers import add_image, take
 from napari_ae_denoise._qt.shelf import shelf_of

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from magicgui.widgets import ComboBox, LineEdit
 
+from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.forms import (
     device_field,
     duration,
@@ -56,7 +57,8 @@ class DenoiseWidget(Panel):
             choices=lambda _: self.shelf.names(),
         )
         self.card_note = note()
-        self.files = ModelFiles(self.chosen_model, self.shelf)
+        self._proposed = self.model.value  # what is chosen while nobody has chosen
+        self.files = ModelFiles(lambda: (self.chosen_model(), self.model.value), self.shelf)
         self.files.said.connect(self.bar.status.setText)
         self.files.failed.connect(self.show_problem)
         self.denoised = field("denoised", True, "Denoised image", "Add the denoised image.")
@@ -139,8 +141,11 @@ class DenoiseWidget(Panel):
         return self.shelf.get(self.model.value)
 
     def _follow_shelf(self, newest: str) -> None:
+        """Offer the newest model; choose it where nobody has chosen another one."""
+        untouched = self.model.value in (None, self._proposed)
         self.model.reset_choices()
-        self.model.value = newest
+        if untouched:
+            self.model.value = self._proposed = newest
 
     def _show_card(self) -> None:
         """Say in a line what the chosen model is."""
@@ -172,6 +177,7 @@ class DenoiseWidget(Panel):
     def show_result(self, result: Made) -> None:
         """Add the layers."""
         added = [add_image(self.viewer, **kwargs).name for kwargs in result.layers]
-        self.bar.status.setText(
-            f"Added {', '.join(added)}. {result.summary}" if added else result.summary
-        )
+        said = [f"Added {', '.join(added)}."] if added else []
+        self.bar.status.setText(" ".join([*said, result.summary, result.warning]).strip())
+        if result.warning:
+            self.show_warning(result.warning)

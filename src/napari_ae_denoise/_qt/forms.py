@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import ViewerModel
 
+_GREY, _PERCENT = "grey values", "% of the data range"
+
 
 def field(name: str, value: Any, label: str, tooltip: str, **options: Any) -> Any:
     """Return a widget for a value: a number, a text, a flag, or one of ``choices``.
@@ -55,6 +57,19 @@ def layer_field(
 
     kind = Select if several else ComboBox
     return kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
+
+
+def unit_field(tooltip: str) -> ComboBox:
+    """Return a choice between grey values and percent of the data range."""
+    return field("unit", _GREY, "Unit", tooltip, choices=[_GREY, _PERCENT])
+
+
+def read_unit(unit: ComboBox) -> tuple[bool, float]:
+    """Return whether numbers in a chosen unit are relative to the data range, and their factor.
+
+    The factor makes fractions of percent and leaves grey values as they are.
+    """
+    return (True, 0.01) if unit.value == _PERCENT else (False, 1.0)
 
 
 def form(*fields: Any) -> Container:
@@ -166,7 +181,10 @@ def device_field() -> ComboBox:
     """Return a choice among the devices that there are, with their free memory."""
     from napari_ae_denoise.devices import available_devices
 
-    choices = [("automatic", "auto"), *((str(d), d.name) for d in available_devices())]
+    choices = [
+        ("automatic", "auto"),
+        *((str(d), d.name) for d in available_devices(measured=False)),
+    ]
     return ComboBox(
         name="device",
         label="Device",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import AXIS_LETTERS, guess_axes, is_rgb
+from napari_ae_denoise.axes import AXIS_LETTERS, check_axes, guess_axes, is_rgb
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def take(layer: Layer | None, axes: str | None = None) -> Source:
     Raises
     ------
     DenoisingError
-        If there is no layer, or it is no image.
+        If there is no layer, it is no image, or the axes do not fit it.
     """
     if layer is None:
         raise DenoisingError(
@@ -169,7 +169,19 @@ def take(layer: Layer | None, axes: str | None = None) -> Source:
             "Choose an image layer.",
         )
     data = full_resolution(layer)
-    letters = (axes or "").strip().upper() or layer_axes(layer)
+    letters = (axes or "").strip() or layer_axes(layer)
+    if not letters:
+        raise DenoisingError(
+            f'The {data.ndim} axes of "{layer.name}" (shape {tuple(data.shape)}) have no names.',
+            "Name them in the field Axes, one letter each, such as NTZCYX.",
+        )
+    letters = check_axes(letters, data.shape)
+    if layer.rgb and not letters.endswith("C"):
+        raise DenoisingError(
+            f'The axes "{letters}" do not end in C, but "{layer.name}" shows its last axis as '
+            "colours.",
+            f'Name the last axis C, as in "{layer_axes(layer)}".',
+        )
     scale, rotate = np.array(layer.scale), np.array(layer.rotate)
     shear = _shear_matrix(layer.shear, layer.ndim)
     return Source(

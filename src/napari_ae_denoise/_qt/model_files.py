@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.model_file import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,7 @@ class ModelFiles(QWidget):
     Parameters
     ----------
     chosen : callable
-        Returns the denoiser to save, or raises a `DenoisingError`.
+        Returns the denoiser to save and a name for its file, or raises a `DenoisingError`.
     shelf : Shelf, optional
         Where opened models go; without one there is only the button that saves.
     """
@@ -33,13 +35,14 @@ class ModelFiles(QWidget):
     said = Signal(str)
     failed = Signal(object)  # DenoisingError
 
-    def __init__(self, chosen: Callable[[], Denoiser], shelf: Shelf | None = None) -> None:
+    def __init__(
+        self, chosen: Callable[[], tuple[Denoiser, str]], shelf: Shelf | None = None
+    ) -> None:
         super().__init__()
         self._chosen, self._shelf = chosen, shelf
         self.open_button = QPushButton("Open model …")
         self.open_button.setToolTip("Open a .safetensors model file. Nothing in it is run.")
         self.open_button.clicked.connect(self.ask_for_model)
-        self.open_button.setVisible(shelf is not None)
         self.save_button = QPushButton("Save model …")
         self.save_button.setToolTip("Save the model as a .safetensors file.")
         self.save_button.clicked.connect(self.ask_where_to_save)
@@ -47,6 +50,8 @@ class ModelFiles(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.open_button)
         row.addWidget(self.save_button)
+        if shelf is None:
+            self.open_button.hide()
 
     def ask_for_model(self) -> None:
         """Ask for a model file and open it."""
@@ -68,19 +73,27 @@ class ModelFiles(QWidget):
     def ask_where_to_save(self) -> None:
         """Ask for a file and save the model."""
         try:
-            name = self._chosen().card.name
+            _, name = self._chosen()
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        path, _ = QFileDialog.getSaveFileName(self, "Save model", f"{name}.safetensors", _MODELS)
-        if path:
-            self.save(path)
+        dialog = QFileDialog(self, "Save model", file_name(name), _MODELS)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(SUFFIX)  # so that it asks before it replaces the real file
+        if dialog.exec():
+            self.save(dialog.selectedFiles()[0])
+        dialog.deleteLater()
 
     def save(self, path: str | Path) -> None:
         """Save the model."""
         try:
-            self._chosen().save(path)
+            written = self._chosen()[0].save(path)
         except DenoisingError as error:
             self.failed.emit(error)
         else:
-            self.said.emit(f"Saved {path}.")
+            self.said.emit(f"Saved {written}.")
+
+
+def file_name(name: str) -> str:
+    """Return a model's name as one that every system takes for a file."""
+    return (re.sub(r"[^\w.+ -]+", "_", name).strip(" .") or "model") + SUFFIX

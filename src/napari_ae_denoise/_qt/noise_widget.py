@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from magicgui.widgets import LineEdit
 
-from napari_ae_denoise._qt.forms import field, form, layer_field
+from napari_ae_denoise._qt.forms import field, form, layer_field, read_unit, unit_field
 from napari_ae_denoise._qt.layers import Source, add_image, take
-from napari_ae_denoise._qt.panel import Panel
-from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.noise import add_gaussian_noise
+from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise.noise import noise_steps
 
 if TYPE_CHECKING:
     import threading
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     import napari
 
     from napari_ae_denoise._qt.worker import MakeSteps
-
-_GREY, _PERCENT = "grey values", "% of the data range"
-_BLOCK = 1024  # pixels along Y and X that are made noisy at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +44,7 @@ class NoiseWidget(Panel):
             tooltips=("Make a noisy copy as a new layer.", "Stop; no layer is made."),
         )
         self.layer = layer_field(viewer, "layer", "Image", "The image layer to add noise to.")
+        self.axes = LineEdit(name="axes", label="Axes")
         self.sigma = field(
             "sigma",
             25.0,
@@ -58,13 +54,9 @@ class NoiseWidget(Panel):
             max=1e9,
             step=1.0,
         )
-        self.unit = field(
-            "unit",
-            _GREY,
-            "Unit",
+        self.unit = unit_field(
             "Whether sigma and mean are grey values, or percent of the largest minus the smallest "
-            "grey value of the image.",
-            choices=[_GREY, _PERCENT],
+            "grey value of the image."
         )
         self.mean = field(
             "mean", 0.0, "Mean", "Mean of the noise, in the same unit.", min=-1e9, max=1e9
@@ -79,19 +71,17 @@ class NoiseWidget(Panel):
             "Clip the result to the smallest and largest grey value of the image. Clipped noise "
             "is no longer Gaussian. Integer images are always clipped to what they can hold.",
         )
-        self.form = form(self.layer, self.sigma, self.unit, self.mean, self.seed, self.clip)
+        self.form = form(
+            self.layer, self.axes, self.sigma, self.unit, self.mean, self.seed, self.clip
+        )
         self.lay_out(self.form, layer_fields=(self.layer,))
+        follow_axes(self.layer, self.axes)
 
     def read(self) -> NoiseChoices:
         """Return what the form says."""
-        relative = self.unit.value == _PERCENT
-        unit = 0.01 if relative else 1.0
-        if self.sigma.value == 0 and self.mean.value == 0:
-            raise DenoisingError(
-                "Noise of sigma 0 and mean 0 changes nothing.", "Give sigma above 0."
-            )
+        relative, unit = read_unit(self.unit)
         return NoiseChoices(
-            take(self.chosen_layer(self.layer)),
+            take(self.chosen_layer(self.layer), self.axes.value),
             sigma=self.sigma.value * unit,
             mean=self.mean.value * unit,
             relative=relative,
@@ -102,7 +92,7 @@ class NoiseWidget(Panel):
     def prepare(self) -> MakeSteps:
         """Return the job of adding noise."""
         choices = self.read()
-        return lambda stop: noise_steps(choices, stop)
+        return lambda stop: layer_steps(choices, stop)
 
     def show_progress(self, progress: float) -> None:
         """Show the finished part."""
@@ -117,10 +107,10 @@ class NoiseWidget(Panel):
         self.bar.status.setText(f'Added the layer "{layer.name}".')
 
 
-def noise_steps(
+def layer_steps(
     choices: NoiseChoices, stop: threading.Event
 ) -> Generator[float, None, dict[str, Any] | None]:
-    """Make an image noisy, block by block; a dask image stays lazy.
+    """Make an image noisy; a dask or zarr image stays lazy.
 
     Yields
     ------
@@ -132,45 +122,18 @@ def noise_steps(
     dict or None
         What `Image` takes; None if stopped.
     """
-    import dask.array as da
-
-    source, image = choices.source, choices.source.image
-    lazy = isinstance(image, da.Array)
-    chunks = tuple(
-        min(n, _BLOCK) if a in "YX" else n if a == "C" else 1
-        for n, a in zip(image.shape, source.axes or "N" * image.ndim, strict=False)
-    )
-    noisy = add_gaussian_noise(
-        # without a name dask would hash the whole image
-        image if lazy else da.from_array(image, chunks=chunks, name=False),
-        choices.sigma,
-        mean=choices.mean,
-        relative=choices.relative,
-        clip=choices.clip,
-        seed=choices.seed,
-        axes=source.axes or None,
-    )
-    if not lazy:
-        made = np.empty(image.shape, image.dtype)
-        ends = [np.cumsum((0, *sizes)) for sizes in noisy.chunks]
-        blocks = list(itertools.product(*(range(n) for n in noisy.numblocks)))
-        for number, block in enumerate(blocks):
-            if stop.is_set():
-                return None
-            place = tuple(slice(e[i], e[i + 1]) for e, i in zip(ends, block, strict=True))
-            made[place] = noisy.blocks[block].compute(scheduler="synchronous")
-            yield (number + 1) / len(blocks)
-        noisy = made
-    else:
-        yield 1.0
-    share = f"{100 * choices.sigma:g} %" if choices.relative else f"{choices.sigma:g}"
-    settings = {
+    source = choices.source
+    settings: dict[str, Any] = {
         "sigma": choices.sigma,
         "mean": choices.mean,
         "relative": choices.relative,
         "clip": choices.clip,
         "seed": choices.seed,
     }
+    noisy = yield from noise_steps(source.image, **settings, axes=source.axes, stop=stop)
+    if noisy is None:
+        return None
+    share = f"{100 * choices.sigma:g} %" if choices.relative else f"{choices.sigma:g}"
     return source.denoised_layer(
         noisy, f"{source.name} + noise {share}", {"napari-ae-denoise": {"noise": settings}}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,6 @@ class Panel(QWidget):
         self.job.progressed.connect(self.show_progress)
         self.job.done.connect(self.show_result)
         self.job.failed.connect(self.show_problem)
-        self.job.warned.connect(self.show_warning)
         # Qt's connections keep what they call alive, so nothing here holds the panel or the viewer
         listener = partial(_refresh, weakref.ref(self))
         for name in _LAYER_EVENTS:
@@ -116,7 +116,8 @@ class Panel(QWidget):
 
     def show_problem(self, error: DenoisingError) -> None:
         """Say what is wrong and what to do."""
-        self.bar.status.setText(f"<b>{error.cause}</b> {error.remedy}")
+        cause, remedy = html.escape(error.cause), html.escape(error.remedy)
+        self.bar.status.setText(f"<b>{cause}</b> {remedy}")
         show_error(str(error))
 
     def show_warning(self, text: str) -> None:
@@ -159,7 +160,7 @@ def follow_axes(layer_field: Any, axes_field: Any) -> Callable[[], None]:
             shape = " x ".join(map(str, full_resolution(layer).shape))
             axes_field.tooltip = (
                 f"One letter per axis of the image ({shape}): Y and X are the plane, C are "
-                "colours or channels, and Z, T, N are stacks, denoised plane by plane."
+                "colours or channels, and Z, T, N are stacks of planes."
             )
 
     layer_field.changed.connect(fill)

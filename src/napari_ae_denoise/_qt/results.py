@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
 
 from napari_ae_denoise import __version__
 from napari_ae_denoise._qt.forms import duration
@@ -35,10 +32,11 @@ class DenoiseChoices:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """What came out: the arguments of `Image` for each layer, and a sentence."""
+    """What came out: the arguments of `Image` for each layer, a sentence, and a warning."""
 
     layers: tuple[dict[str, Any], ...]
     summary: str
+    warning: str = ""
 
 
 def denoise_steps(
@@ -49,8 +47,8 @@ def denoise_steps(
     prediction = yield from denoiser.predict_steps(
         source.image,
         axes=source.axes or None,
-        settings=choices.settings,
-        denoised=choices.denoised or choices.noise,
+        settings=replace(choices.settings, removed=choices.noise),
+        denoised=choices.denoised,
         code=choices.code,
         stop=stop,
     )
@@ -71,13 +69,13 @@ def denoise_steps(
     # the denoised image is what people want to see first
     aside = {"visible": not choices.denoised}
     layers = []
-    if prediction.denoised is not None and choices.denoised:
+    if prediction.denoised is not None:
         name = f"{source.name} denoised{mark}"
         layers.append(source.denoised_layer(prediction.denoised, name, metadata))
-    if prediction.denoised is not None and choices.noise:
-        noise = _removed(source.image, prediction.denoised)
+    if prediction.removed is not None:
         name = f"{source.name} removed noise{mark}"
-        layers.append({**source.noise_layer(noise, name, metadata), **aside})
+        noise = source.noise_layer(prediction.removed, name, metadata)
+        layers.append({**noise, **aside})
     if prediction.code is not None:
         name = f"{source.name} latent{mark}"
         code = source.latent_layer(prediction.code, denoiser.stride, name, metadata)
@@ -87,11 +85,4 @@ def denoise_steps(
         if part == 1
         else f"Cancelled: {part:.0%} of the tiles are denoised, the rest is as it was"
     )
-    return Made(tuple(layers), f"{done}, {duration(prediction.seconds)}.")
-
-
-def _removed(image: Any, denoised: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return image minus denoised as float32, without a copy of both in float64."""
-    removed = np.asarray(image).astype(np.float32)
-    removed -= denoised
-    return removed
+    return Made(tuple(layers), f"{done}, {duration(prediction.seconds)}.", prediction.note)

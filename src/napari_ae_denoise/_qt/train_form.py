@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from magicgui.widgets import LineEdit
 
-from napari_ae_denoise._qt.forms import device_field, field, row
+from napari_ae_denoise._qt.forms import device_field, field, read_unit, row, unit_field
 from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.objectives import RECONSTRUCTION, Objective
 from napari_ae_denoise.settings import CHOICES, TrainSettings
@@ -15,7 +16,6 @@ from napari_ae_denoise.settings import CHOICES, TrainSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GREY, PERCENT = "grey values", "% of the data range"
 _LARGEST = 1e9  # grey values
 _DEFAULTS = TrainSettings()
 
@@ -74,13 +74,9 @@ class TrainFields:
         self.sigma_high = field(
             "sigma_high", 50.0, "to", f"Strongest noise to train for: {unit}.", min=0, max=_LARGEST
         )
-        self.unit = field(
-            "unit",
-            GREY,
-            "Unit",
+        self.unit = unit_field(
             "Whether sigma is in grey values, or in percent of each image's largest minus "
-            "smallest grey value.",
-            choices=[GREY, PERCENT],
+            "smallest grey value."
         )
         self.length = field(
             "length", 2.0, "Train for", "How long, in the unit beside.", min=0.01, max=1e7
@@ -159,10 +155,18 @@ class TrainFields:
             self.device,
         )
 
+    def suggest_unit(self, dtype: Any) -> None:
+        """Take the usual noise range of a dtype, if nobody has changed that of the other kind."""
+        grey, percent = self.unit.choices
+        usual = {True: (grey, 0.0, 50.0), False: (percent, 0.0, 20.0)}
+        now = (self.unit.value, self.sigma_low.value, self.sigma_high.value)
+        eight_bit = np.dtype(dtype) == np.uint8
+        if now == usual[not eight_bit]:
+            self.unit.value, self.sigma_low.value, self.sigma_high.value = usual[eight_bit]
+
     def settings(self, name: str) -> TrainSettings:
         """Return what the fields say, for a model of this name."""
-        relative = self.unit.value == PERCENT
-        unit = 0.01 if relative else 1.0
+        relative, unit = read_unit(self.unit)
         return TrainSettings(
             preset=self.preset.value,
             objective=Objective(self.loss.value),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.forms import (
     duration,
     field,
@@ -17,7 +18,7 @@ from napari_ae_denoise._qt.forms import (
     note,
     on_change,
 )
-from napari_ae_denoise._qt.layers import take
+from napari_ae_denoise._qt.layers import full_resolution, take
 from napari_ae_denoise._qt.loss_plot import LossPlot
 from napari_ae_denoise._qt.model_files import ModelFiles
 from napari_ae_denoise._qt.panel import Panel, follow_axes
@@ -83,7 +84,7 @@ class TrainWidget(Panel):
         self.network_note = note()
         self.fold = fold("More settings", form(*fields.advanced, self.start_from))
         self.plot = LossPlot()
-        self.files = ModelFiles(self.trained_model)
+        self.files = ModelFiles(self._to_save)
         self.files.said.connect(self.bar.status.setText)
         self.files.failed.connect(self.show_problem)
         self.files.setEnabled(False)
@@ -97,10 +98,12 @@ class TrainWidget(Panel):
             layer_fields=(self.first, self.second),
         )
         follow_axes(self.first, fields.axes)
+        on_change([self.first], self._suggest_unit)
         on_change([fields.kind], self._show_kind)
         on_change([fields.preset, self.start_from, self.first], self._show_network)
         self.shelf.changed.connect(self._follow_shelf)
         self._show_kind()
+        self._suggest_unit()
         self._show_network()
 
     # ---- the form
@@ -151,6 +154,11 @@ class TrainWidget(Panel):
             f"{network.parameter_count / 1e6:.2f} million weights; {network.code_in_words}"
         )
 
+    def _suggest_unit(self) -> None:
+        """Start in grey values of 255 for 8-bit images, in percent for all others."""
+        if self.first.value is not None:
+            self.fields.suggest_unit(full_resolution(self.first.value).dtype)
+
     def _follow_shelf(self, _name: str) -> None:
         self.start_from.reset_choices()
 
@@ -172,33 +180,41 @@ class TrainWidget(Panel):
         if progress.note:
             self.show_warning(progress.note)
 
-    def show_result(self, result: Denoiser) -> None:
+    def show_result(self, result: Denoiser | None) -> None:
         """Say how good the trained denoiser is; it is on the shelf already."""
+        if result is None:
+            self.bar.status.setText("Stopped before the first step; there is no model.")
+            return
         self.trained = result
         self.files.setEnabled(True)
         name = self.shelf.name_of(result)
-        before, after = (
-            result.card.metrics.get(key, math.nan) for key in ("noisy_psnr", "validation_psnr")
-        )
+        metrics, facts = result.card.metrics, result.card.training
         against = "noisy" if "noisy" in result.card.data_kind else "clean"
-        self.bar.status.setText(
-            f'Trained "{name}": {before:.2f} dB before, {after:.2f} dB after denoising, against '
-            f"{against} parts that were held out. Choose it in the Denoise panel, or save it."
-        )
+        parts = [f'Trained "{name}".']
+        if {"noisy_psnr", "validation_psnr"} <= set(metrics):
+            parts.append(
+                f"{metrics['noisy_psnr']:.2f} dB before, {metrics['validation_psnr']:.2f} dB after "
+                f"denoising, against {against} parts that were held out."
+            )
+        if facts.get("invalid_pixels"):
+            parts.append(f"{facts['invalid_pixels']} pixels are NaN or infinite: they were masked.")
+        parts.append(facts.get("note") or "Choose it in the Denoise panel, or save it.")
+        self.bar.status.setText(" ".join(parts))
 
-    def trained_model(self) -> Denoiser:
-        """Return what was trained last."""
+    def _to_save(self) -> tuple[Denoiser, str]:
         if self.trained is None:
             raise DenoisingError("There is no trained model yet.", "Train one first.")
-        return self.trained
+        return self.trained, self.shelf.name_of(self.trained)
 
 
 def train_steps(
     choices: TrainChoices, shelf: Shelf, stop: threading.Event
-) -> Generator[Progress, None, Denoiser]:
+) -> Generator[Progress, None, Denoiser | None]:
     """Train; what comes out goes to the shelf even if the panel is closed by then."""
     steps = training_steps(choices.data, choices.settings, start=choices.start, stop=stop)
     denoiser = yield from steps
+    if not denoiser.card.training["steps_done"]:
+        return None
     with contextlib.suppress(RuntimeError):  # the viewer is closed, and its shelf gone with it
         shelf.offered.emit(denoiser)
     return denoiser

@@ -1,29 +1,32 @@
-"""One long job in a worker thread, told to the window in few and safe signals.
+"""One long job in a thread of its own, told to the window in few and safe signals.
 
-What superqt's workers do, and what is done about it here:
+Why not superqt's workers, which napari offers:
 
 - A generator worker takes any ``RuntimeError`` for its own deletion: neither ``errored`` nor
-  ``finished`` is emitted. torch raises ``RuntimeError`` for shapes, devices and memory. So no
-  exception leaves the generator as what it was: it leaves as a `DenoisingError`.
-- ``quit()`` withholds the result. So a job is stopped by an event of our own.
-- Each yield is a signal to the window. So at most ten records a second are yielded, and the last.
+  ``finished`` is emitted. torch raises ``RuntimeError`` for shapes, devices and memory.
+- ``quit()`` withholds the result.
+- Each runs under ``warnings.catch_warnings``, which belongs to the whole process: when two workers
+  overlap, the filters of the first stay for good, and napari shows no warning any more.
+- They share a pool of as many threads as cores: on two cores a third job would wait in silence.
 """
 
 from __future__ import annotations
 
+import atexit
 import enum
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
-from superqt.utils import create_worker
 
 from napari_ae_denoise.errors import DenoisingError
 
-_SECONDS_BETWEEN_RECORDS = 0.1
+_SECONDS_BETWEEN_RECORDS = 0.1  # each is an event of the window; more would flood it
+_SECONDS_AT_EXIT = 3.0
 _log = logging.getLogger(__name__)
 
 Steps = Generator[Any, None, Any]
@@ -38,8 +41,16 @@ class JobState(enum.Enum):
     CANCELLING = "cancelling"
 
 
+class _Messages(QObject):
+    """What the thread says; Qt brings it to the thread of the window."""
+
+    record = Signal(object)
+    result = Signal(object)
+    error = Signal(object)
+
+
 class Job(QObject):
-    """Runs one generator at a time in a worker thread.
+    """Runs one generator at a time in a thread.
 
     All signals arrive in the thread of the window. Each start ends in exactly one of ``done`` and
     ``failed``, and the job is idle before either is emitted.
@@ -49,14 +60,12 @@ class Job(QObject):
     progressed = Signal(object)  # what the generator yields
     done = Signal(object)  # what it returns, also after a stop
     failed = Signal(object)  # DenoisingError
-    warned = Signal(str)  # each text once a run
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.state = JobState.IDLE
         self._stop = threading.Event()
-        self._worker: Any = None
-        self._warnings: set[str] = set()
+        self._messages: _Messages | None = None
 
     def start(self, make_steps: MakeSteps) -> None:
         """Run the generator that ``make_steps`` makes of a stop event.
@@ -71,15 +80,16 @@ class Job(QObject):
                 "This panel is still at work.", "Wait for it to end, or press Stop first."
             )
         self._stop = threading.Event()
-        self._warnings = set()
-        worker = create_worker(_driven, make_steps, self._stop, _ignore_errors=True)
-        worker.yielded.connect(self._on_record)
-        worker.returned.connect(self._on_result)
-        worker.errored.connect(self._on_error)
-        worker.warned.connect(self._on_warning)
-        self._worker = worker
+        self._messages = messages = _Messages()
+        messages.record.connect(self._on_record)
+        messages.result.connect(self._on_result)
+        messages.error.connect(self._on_error)
         self._become(JobState.RUNNING)
-        worker.start()
+        thread = threading.Thread(
+            target=_drive, args=(make_steps, self._stop, messages), name=THREAD_NAME, daemon=True
+        )
+        _running[thread] = self._stop
+        thread.start()
 
     def cancel(self) -> None:
         """Ask the job to stop after the running step or tile; it still returns its result."""
@@ -90,37 +100,35 @@ class Job(QObject):
     def abandon(self) -> None:
         """Stop, and let go of the result: nobody will be there to show it."""
         self._stop.set()
-        self._worker = None
+        self._messages = None
 
     def _become(self, state: JobState) -> None:
         self.state = state
         self.state_changed.emit(state)
 
     def _on_record(self, record: object) -> None:
-        if self._worker is not None:
+        if self._messages is not None:
             self.progressed.emit(record)
 
     def _on_result(self, result: object) -> None:
-        if self._worker is not None:
-            self._worker = None
+        if self._messages is not None:
+            self._messages = None
             self._become(JobState.IDLE)
             self.done.emit(result)
 
-    def _on_error(self, error: Exception) -> None:
-        if self._worker is not None:
-            self._worker = None
+    def _on_error(self, error: DenoisingError) -> None:
+        if self._messages is not None:
+            self._messages = None
             self._become(JobState.IDLE)
             self.failed.emit(error)
 
-    def _on_warning(self, details: tuple[Any, ...]) -> None:
-        text = str(details[0])
-        if self._worker is not None and text not in self._warnings:
-            self._warnings.add(text)
-            self.warned.emit(text)
+
+THREAD_NAME = "napari-ae-denoise job"
+_running: weakref.WeakKeyDictionary[threading.Thread, threading.Event] = weakref.WeakKeyDictionary()
 
 
-def _driven(make_steps: MakeSteps, stop: threading.Event) -> Steps:
-    """Drive a job: fewer records, and only exceptions that arrive."""
+def _drive(make_steps: MakeSteps, stop: threading.Event, messages: _Messages) -> None:
+    """Drive a generator to its end; say few records, always the last, and every error."""
     try:
         steps = make_steps(stop)
         held, told = None, 0.0
@@ -129,17 +137,38 @@ def _driven(make_steps: MakeSteps, stop: threading.Event) -> Steps:
                 held = next(steps)
             except StopIteration as end:
                 if held is not None:
-                    yield held
-                return end.value
+                    messages.record.emit(held)
+                messages.result.emit(end.value)
+                return
             if time.monotonic() - told >= _SECONDS_BETWEEN_RECORDS:
-                yield held
+                messages.record.emit(held)
                 held, told = None, time.monotonic()
-    except DenoisingError:
-        raise
-    except Exception as error:
+    except DenoisingError as error:
+        messages.error.emit(error)
+    except Exception as error:  # noqa: BLE001 (logged, and said in the window)
         _log.exception("a job failed")
-        raise DenoisingError(
-            f"Something went wrong that was not foreseen ({type(error).__name__}: {error}).",
-            "Try smaller patches or tiles or another device; if it happens again, please report "
-            "it with the text in the terminal.",
-        ) from error
+        messages.error.emit(in_words(error))
+
+
+def in_words(error: Exception) -> DenoisingError:
+    """Return an error that was not foreseen as one for people."""
+    remedy = "If it happens again, please report it with the text in the terminal."
+    if isinstance(error, OSError):
+        what = f"A file or disk could not be read or written ({error})."
+        return DenoisingError(what, "Check that it is there, readable and not full.")
+    if isinstance(error, RuntimeError):
+        remedy = f"Try smaller patches or tiles, or another device. {remedy}"
+    return DenoisingError(
+        f"Something went wrong that was not foreseen ({type(error).__name__}: {error}).", remedy
+    )
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Let running threads end before Python takes torch away from under them."""
+    threads = list(_running.items())
+    for _, stop in threads:
+        stop.set()
+    end = time.monotonic() + _SECONDS_AT_EXIT
+    for thread, _ in threads:
+        thread.join(max(0.0, end - time.monotonic()))

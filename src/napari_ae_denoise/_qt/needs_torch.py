@@ -1,0 +1,20 @@
+"""Imports PyTorch, or says in words why it cannot be loaded. To be imported before what needs it.
+
+On Windows, torch 2.9 and later can fail with WinError 1114 when it is loaded after Qt.
+"""
+
+from __future__ import annotations
+
+try:
+    import torch  # noqa: F401
+except OSError as error:
+    raise ImportError(
+        f"PyTorch could not be loaded after Qt ({error}). Start napari by "
+        "\"python -c 'import torch, napari; napari.Viewer(); napari.run()'\", which loads PyTorch "
+        "first, or install the newest Visual C++ Redistributable."
+    ) from error
+except ImportError as error:
+    raise ImportError(
+        f"PyTorch is not installed, or not for this Python ({error}). Install it into napari's "
+        'environment: "pip install torch", or see pytorch.org for the kind with CUDA.'
+    ) from error

@@ -1,0 +1,197 @@
+"""Gaussian noise drawn cell by cell, so that any block of an image can draw its part alone."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.normalization import check_real, to_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_CELL = 128  # pixels along Y and X of the cells that noise is drawn in
+
+
+def check_noise(sigma: float, mean: float) -> None:
+    """Refuse noise that cannot be, or that would change nothing.
+
+    Raises
+    ------
+    DenoisingError
+        If sigma or mean is no usable number, or both are 0.
+    """
+    if not (math.isfinite(sigma) and sigma >= 0):
+        raise DenoisingError(
+            f"Noise cannot have the standard deviation {sigma}.",
+            "Give sigma as a finite number of at least 0.",
+        )
+    if not math.isfinite(mean):
+        raise DenoisingError(f"Noise cannot have the mean {mean}.", "Give a finite number.")
+    if sigma == 0 and mean == 0:
+        raise DenoisingError("Noise of sigma 0 and mean 0 changes nothing.", "Give sigma above 0.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Noise:
+    """The noise of one image, settled before any of it is drawn.
+
+    The seed is settled too (``entropy``), or a lazy image would be another one each time it is
+    computed.
+    """
+
+    sigma: float
+    mean: float
+    relative: bool
+    clip: bool
+    entropy: npt.NDArray[Any]
+    shape: tuple[int, ...]
+    has_alpha: bool
+
+    @property
+    def needs_limits(self) -> bool:
+        """Whether the noise depends on the smallest and the largest grey value of the image."""
+        return self.relative or self.clip
+
+    def limits(self, image: Any) -> tuple[Any, Any]:
+        """Return the smallest and largest finite grey value, if needed; lazily for dask arrays."""
+        if not self.needs_limits:
+            return -math.inf, math.inf
+        colours = image[..., :-1] if self.has_alpha else image
+        if not np.issubdtype(image.dtype, np.floating):
+            return colours.min(), colours.max()
+        if isinstance(image, np.ndarray):
+            finite = np.isfinite(colours)
+            return (
+                colours.min(where=finite, initial=np.inf),
+                colours.max(where=finite, initial=-np.inf),
+            )
+        import dask.array as da
+
+        finite = da.isfinite(colours)
+        return da.where(finite, colours, np.inf).min(), da.where(finite, colours, -np.inf).max()
+
+    def fill(
+        self,
+        out: npt.NDArray[Any],
+        block: npt.NDArray[Any],
+        origin: Sequence[int],
+        low: Any,
+        high: Any,
+    ) -> Iterator[float]:
+        """Write a block of the image into ``out``, noisy, cell by cell; yield the finished part."""
+        low, high = float(low), float(high)
+        unit = checked_range(low, high) if self.relative else 1.0
+        work = np.result_type(block.dtype, np.float32)
+        done = 0
+        for inside, noise in _cells(block.shape, origin, self.shape, self.entropy):
+            values = block[inside].astype(work)
+            values += (noise * (self.sigma * unit) + self.mean * unit).astype(work)
+            if self.clip:
+                np.clip(values, low, high, out=values, where=np.isfinite(values))
+            out[inside] = to_dtype(values, out.dtype)
+            if self.has_alpha:
+                out[inside][..., -1] = block[inside][..., -1]
+            done += values.size
+            yield done / block.size
+
+    def on_block(
+        self, block: npt.NDArray[Any], origin: Sequence[int], low: Any, high: Any
+    ) -> npt.NDArray[Any]:
+        """Return a noisy block of the image."""
+        out = np.empty(block.shape, block.dtype)
+        for _ in self.fill(out, block, origin, low, high):
+            pass
+        return out
+
+
+def settle(
+    image: npt.ArrayLike,
+    sigma: float,
+    mean: float,
+    relative: bool,
+    clip: bool,
+    seed: int | None,
+    axes: str | None,
+) -> tuple[Any, Noise]:
+    """Check what was asked for; return the image as a numpy or dask array, and its noise."""
+    check_noise(sigma, mean)
+    array: Any = image if hasattr(image, "dtype") else np.asarray(image)
+    check_real(array)
+    has_alpha = plane_layout(array.shape, axes).has_alpha if array.ndim >= 2 else False
+    entropy = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+    if not isinstance(array, np.ndarray):
+        import dask.array as da
+
+        if not isinstance(array, da.Array):  # without a name dask would hash the whole image
+            array = da.from_array(array, chunks=getattr(array, "chunks", "auto"), name=False)
+        if has_alpha and array.chunks[-1] != (4,):
+            array = array.rechunk({array.ndim - 1: -1})
+    return array, Noise(sigma, mean, relative, clip, entropy, array.shape, has_alpha)
+
+
+def lazily(array: Any, noise: Noise, low: Any, high: Any) -> Any:
+    """Return a dask array with its noise, drawn when it is computed."""
+    import dask.array as da
+
+    block = functools.partial(_block, noise)
+    return da.map_blocks(block, array, low, high, dtype=array.dtype, meta=array._meta)
+
+
+def _block(
+    noise: Noise, block: npt.NDArray[Any], low: Any, high: Any, block_info: Any = None
+) -> npt.NDArray[Any]:
+    origin = [start for start, _ in block_info[0]["array-location"]]
+    return noise.on_block(block, origin, low, high)
+
+
+def checked_range(low: float, high: float) -> float:
+    """Return the data range between two limits, or say that there is none."""
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        what = f"every pixel is {low:g}" if low == high else "no pixel is finite"
+        raise DenoisingError(
+            f"The image has no data range that noise could be a fraction of: {what}.",
+            "Give sigma in grey values (relative=False).",
+        )
+    return high - low
+
+
+def _cells(
+    shape: Sequence[int],
+    origin: Sequence[int],
+    whole: Sequence[int],
+    entropy: npt.NDArray[Any],
+) -> Iterator[tuple[tuple[slice, ...], npt.NDArray[np.float32]]]:
+    """Cut a block into the cells of the whole image; yield where each lies, and its noise.
+
+    The last axis is part of a cell whole if it is short (colours).
+    """
+    colours = len(whole) > 2 and whole[-1] <= 4
+    plane_axes = range(len(whole) - (3 if colours else 2), len(whole))
+    sides = [
+        (min(n, _CELL) if not (colours and a == len(whole) - 1) else n) if a in plane_axes else 1
+        for a, n in enumerate(whole)
+    ]
+    grid = [-(-n // side) for n, side in zip(whole, sides, strict=True)]
+    touched = [
+        range(start // side, -(-(start + n) // side))
+        for start, n, side in zip(origin, shape, sides, strict=True)
+    ]
+    for cell in itertools.product(*touched):
+        number = int(np.ravel_multi_index(cell, grid))
+        generator = np.random.Generator(np.random.Philox(key=entropy, counter=[0, 0, 0, number]))
+        noise = generator.standard_normal(sides, dtype=np.float32)
+        inside, part = [], []
+        for index, start, n, side in zip(cell, origin, shape, sides, strict=True):
+            first = index * side - start  # of the cell, counted from the block's own origin
+            inside.append(slice(max(first, 0), min(first + side, n)))
+            part.append(slice(max(-first, 0), min(side, n - first)))
+        yield tuple(inside), noise[tuple(part)]

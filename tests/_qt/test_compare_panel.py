@@ -1,0 +1,137 @@
+"""The panel *Compare*: large and lazy layers, Stop, axes, and figures that are missing."""
+
+import time
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_ae_denoise import psnr, ssim
+from napari_ae_denoise.axes import PlaneLayout
+
+from .conftest import wait_idle
+
+
+@pytest.fixture
+def planes_read(monkeypatch):
+    """Count the planes that are read, each of which takes a while."""
+    read = []
+    read_plane = PlaneLayout.read
+
+    def slowly(self, image, plane, *window):
+        read.append(plane)
+        time.sleep(0.01)
+        return read_plane(self, image, plane, *window)
+
+    monkeypatch.setattr(PlaneLayout, "read", slowly)
+    return read
+
+
+def noisy_like(image):
+    return np.clip(image + np.random.default_rng(0).normal(0, 9, image.shape), 0, 255)
+
+
+def choose(panel, reference, *images):
+    layers = {layer.name: layer for layer in panel.viewer.layers}
+    panel.reference.value = layers[reference]
+    panel.images.value = [layers[name] for name in images]
+
+
+def test_stop_ends_within_a_layer_and_finished_lines_stay(
+    qtbot, viewer, open_panel, press, planes_read
+):
+    small, large = np.zeros((2, 16, 16), np.uint8), np.zeros((2000, 16, 16), np.uint8)
+    for name, data in {"large": large, "other": large + 1, "small": small}.items():
+        viewer.add_image(data, name=name)
+    panel = open_panel("Compare")
+    choose(panel, "large", "small", "other")
+    press(panel.bar.start_button)
+    qtbot.waitUntil(lambda: len(planes_read) > 20, timeout=30_000)
+    press(panel.bar.stop_button)
+    wait_idle(qtbot, panel)
+    assert len(planes_read) < 2000
+    assert [row[0] for row in panel.rows()] == ["small"]
+    assert "Stopped" in panel.bar.status.text()
+
+
+def test_stop_ends_the_search_for_the_data_range(qtbot, viewer, open_panel, press, planes_read):
+    for name in ("a", "b"):
+        viewer.add_image(np.zeros((2000, 16, 16), np.uint16), name=name)
+    panel = open_panel("Compare")
+    choose(panel, "a", "b")
+    press(panel.bar.start_button)
+    qtbot.waitUntil(lambda: len(planes_read) > 5, timeout=30_000)
+    press(panel.bar.stop_button)
+    wait_idle(qtbot, panel)
+    assert len(planes_read) < 2000
+    assert panel.rows() == []
+
+
+@pytest.mark.parametrize("kind", ["dask", "multiscale", "numpy"])
+def test_layers_are_read_plane_by_plane(viewer, open_panel, run, small_image, kind):
+    clean = np.stack([small_image, small_image[::-1], small_image.T.reshape(96, 80)])
+    noisy = noisy_like(clean).astype(np.uint16)
+    sizes = []
+
+    def note(block):
+        sizes.append(block.size)
+        return block
+
+    for name, data in {"clean": clean, "noisy": noisy}.items():
+        options = {"name": name, "contrast_limits": (0, 255)}
+        lazy = da.from_array(data, chunks=(1, 96, 80))
+        lazy = lazy.map_blocks(note, dtype=data.dtype, meta=np.empty((0, 0, 0), data.dtype))
+        match kind:
+            case "dask":
+                viewer.add_image(lazy, **options)
+            case "multiscale":
+                viewer.add_image([lazy, lazy[:, ::2, ::2]], multiscale=True, **options)
+            case "numpy":
+                viewer.add_image(data, **options)
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy")
+    sizes.clear()
+    run(panel)
+    ((name, near, alike),) = panel.rows()
+    assert name == "noisy"
+    assert near == f"{psnr(clean, noisy, data_range=255):.2f}"
+    assert alike == f"{ssim(clean, noisy, data_range=255):.4f}"
+    assert len(sizes) == (0 if kind == "numpy" else 6)  # each plane of each layer, once
+
+
+def test_planes_too_small_for_ssim_have_a_psnr_and_a_reason(viewer, open_panel, run, notes):
+    image = np.arange(54, dtype=np.uint8).reshape(6, 9)
+    viewer.add_image(image, name="clean")
+    viewer.add_image(image + 1, name="brighter")
+    panel = open_panel("Compare")
+    choose(panel, "clean", "brighter")
+    run(panel)
+    ((_, near, alike),) = panel.rows()
+    assert float(near) == pytest.approx(48.13)
+    assert alike == ""
+    assert any("6 x 9" in note for note in notes())
+
+
+def test_layers_of_six_axes_are_compared_once_they_are_named(
+    viewer, open_panel, run, notes, small_image
+):
+    image = np.broadcast_to(small_image[:32, :40], (2, 1, 2, 2, 32, 40))
+    viewer.add_image(image, name="clean")
+    viewer.add_image(noisy_like(image).astype(np.uint8), name="noisy")
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy")
+    assert panel.axes.value == ""
+    run(panel)
+    assert any("per axis" in note for note in notes())
+    panel.axes.value = "NTZCYX"
+    run(panel)
+    assert float(panel.rows()[0][1]) == pytest.approx(29, abs=1)
+
+
+def test_the_axes_follow_the_reference(viewer, open_panel, small_image):
+    plane = viewer.add_image(small_image)
+    stack = viewer.add_image(np.stack([small_image] * 3))
+    panel = open_panel("Compare")
+    for layer, axes in ((plane, "YX"), (stack, "ZYX")):
+        panel.reference.value = layer
+        assert panel.axes.value == axes
