@@ -8,12 +8,21 @@ import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
+from napari_ae_denoise import bundled
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 
 PLUGIN = "napari-ae-denoise"
 _PATIENCE = 120_000  # milliseconds; the machine may be busy
+
+
+@pytest.fixture(autouse=True)
+def no_bundled_models(monkeypatch):
+    """Begin without models; tests of those that ship ask for them."""
+    shipped = bundled.bundled_files
+    monkeypatch.setattr(bundled, "bundled_files", dict)
+    return shipped
 
 
 @pytest.fixture

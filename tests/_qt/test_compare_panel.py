@@ -122,7 +122,7 @@ def test_layers_of_six_axes_are_compared_once_they_are_named(
     choose(panel, "clean", "noisy")
     assert panel.axes.value == ""
     run(panel)
-    assert any("per axis" in note for note in notes())
+    assert any("one letter each" in note for note in notes())
     panel.axes.value = "NTZCYX"
     run(panel)
     assert float(panel.rows()[0][1]) == pytest.approx(29, abs=1)

@@ -5,7 +5,7 @@ import pytest
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QApplication
 
-from napari_ae_denoise import Denoiser
+from napari_ae_denoise import Denoiser, add_gaussian_noise, psnr
 from napari_ae_denoise._qt.model_files import ModelFiles, file_name
 
 
@@ -160,3 +160,18 @@ def test_axes_that_deny_the_colours_are_refused_before_anything_runs(
     press(panel.bar.start_button)
     assert any("photo" in note and axes in note and '"YXC"' in note for note in notes())
     assert panel.job.state.value == "idle"
+
+
+def test_bundled_models_are_ready_at_once(
+    viewer, open_panel, run, small_image, no_bundled_models, monkeypatch
+):
+    monkeypatch.setattr("napari_ae_denoise.bundled.bundled_files", no_bundled_models)
+    names = list(no_bundled_models())
+    assert names
+    noisy = add_gaussian_noise(small_image, 20, seed=0)
+    viewer.add_image(noisy, name="waves")
+    panel = open_panel("Denoise")
+    assert panel.model.value == names[0]
+    run(panel)
+    made = viewer.layers["waves denoised"].data
+    assert psnr(small_image, made, data_range=255) > psnr(small_image, noisy, data_range=255) + 5

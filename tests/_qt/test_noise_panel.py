@@ -100,7 +100,7 @@ def test_a_layer_of_six_axes_gets_noise_once_they_are_named(
     panel = open_panel("Add Gaussian noise")
     assert panel.axes.value == ""
     run(panel)
-    assert "per axis" in notes()[-1]
+    assert "one letter each" in notes()[-1]
     panel.axes.value = "NTZCYX"
     run(panel)
     np.testing.assert_array_equal(

@@ -436,9 +436,8 @@ def test_axes_that_do_not_fit_are_refused(viewer, open_panel, run, notes, small_
 
 
 def test_without_a_model_a_press_says_where_to_get_one(
-    viewer, open_panel, press, notes, small_image, monkeypatch
+    viewer, open_panel, press, notes, small_image
 ):
-    monkeypatch.setattr("napari_ae_denoise.bundled.bundled_files", dict)
     viewer.add_image(small_image)
     panel = open_panel("Denoise")
     press(panel.bar.start_button)

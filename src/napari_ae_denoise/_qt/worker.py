@@ -17,7 +17,6 @@ import enum
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -88,7 +87,8 @@ class Job(QObject):
         thread = threading.Thread(
             target=_drive, args=(make_steps, self._stop, messages), name=THREAD_NAME, daemon=True
         )
-        _running[thread] = self._stop
+        _forget_the_dead()
+        _running[thread] = self._stop, messages
         thread.start()
 
     def cancel(self) -> None:
@@ -124,7 +124,14 @@ class Job(QObject):
 
 
 THREAD_NAME = "napari-ae-denoise job"
-_running: weakref.WeakKeyDictionary[threading.Thread, threading.Event] = weakref.WeakKeyDictionary()
+# Holds what threads speak through, and lets go of it in the thread of the window only: a QObject
+# that dies in another thread, with messages on their way, takes the program with it.
+_running: dict[threading.Thread, tuple[threading.Event, _Messages]] = {}
+
+
+def _forget_the_dead() -> None:
+    for thread in [thread for thread in _running if not thread.is_alive()]:
+        del _running[thread]
 
 
 def _drive(make_steps: MakeSteps, stop: threading.Event, messages: _Messages) -> None:
@@ -166,9 +173,8 @@ def in_words(error: Exception) -> DenoisingError:
 @atexit.register
 def _stop_all() -> None:
     """Let running threads end before Python takes torch away from under them."""
-    threads = list(_running.items())
-    for _, stop in threads:
+    for stop, _ in _running.values():
         stop.set()
     end = time.monotonic() + _SECONDS_AT_EXIT
-    for thread, _ in threads:
+    for thread in _running:
         thread.join(max(0.0, end - time.monotonic()))
