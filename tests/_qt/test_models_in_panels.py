@@ -65,15 +65,15 @@ def test_a_model_that_was_chosen_stays_chosen(viewer, open_panel, untrained_clas
 
 
 def test_stop_before_the_first_step_gives_no_model(viewer, open_panel, run, monkeypatch):
-    from napari_ae_denoise._qt import train_widget
+    from napari_ae_denoise._qt import train_job
 
-    steps = train_widget.training_steps
+    steps = train_job.training_steps
 
     def at_once(data, settings, *, start, stop):
         stop.set()
         return steps(data, settings, start=start, stop=stop)
 
-    monkeypatch.setattr(train_widget, "training_steps", at_once)
+    monkeypatch.setattr(train_job, "training_steps", at_once)
     viewer.add_image(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8))
     panel = open_panel("Train autoencoder")
     before = panel.shelf.names()

@@ -28,7 +28,8 @@ _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 class Panel(QWidget):
     """A panel of the plugin.
 
-    A subclass makes its fields, calls `lay_out`, and says in `prepare` what to do with them.
+    A subclass makes its fields, calls `lay_out`, and says in ``prepare`` what to do with them: it
+    reads the form into a record and returns what makes the job of a stop event.
 
     Parameters
     ----------
@@ -62,9 +63,7 @@ class Panel(QWidget):
 
     # ---- what a subclass says
 
-    def prepare(self) -> MakeSteps:
-        """Read the form into a record; return what makes the job of a stop event."""
-        raise NotImplementedError
+    prepare: Callable[[], MakeSteps]
 
     def show_progress(self, progress: Any) -> None:
         """Show a record that the job yielded."""

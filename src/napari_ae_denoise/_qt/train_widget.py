@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,33 +23,20 @@ from napari_ae_denoise._qt.model_files import ModelFiles
 from napari_ae_denoise._qt.panel import Panel, follow_axes
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.train_form import CLEAN, KINDS, TrainFields
+from napari_ae_denoise._qt.train_job import TrainChoices, in_words, train_steps
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import PRESETS, build_empty
-from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Generator
-
     import napari
 
-    from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise._qt.worker import MakeSteps
     from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.settings import TrainSettings
+    from napari_ae_denoise.training import Progress
 
 
 FROM_NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainChoices:
-    """What the form says."""
-
-    data: TrainingData
-    settings: TrainSettings
-    start: Denoiser | None
 
 
 class TrainWidget(Panel):
@@ -188,33 +174,9 @@ class TrainWidget(Panel):
         self.trained = result
         self.files.setEnabled(True)
         name = self.shelf.name_of(result)
-        metrics, facts = result.card.metrics, result.card.training
-        against = "noisy" if "noisy" in result.card.data_kind else "clean"
-        parts = [f'Trained "{name}".']
-        if {"noisy_psnr", "validation_psnr"} <= set(metrics):
-            parts.append(
-                f"{metrics['noisy_psnr']:.2f} dB before, {metrics['validation_psnr']:.2f} dB after "
-                f"denoising, against {against} parts that were held out."
-            )
-        if facts.get("invalid_pixels"):
-            parts.append(f"{facts['invalid_pixels']} pixels are NaN or infinite: they were masked.")
-        parts.append(facts.get("note") or "Choose it in the Denoise panel, or save it.")
-        self.bar.status.setText(" ".join(parts))
+        self.bar.status.setText(in_words(name, result.card))
 
     def _to_save(self) -> tuple[Denoiser, str]:
         if self.trained is None:
             raise DenoisingError("There is no trained model yet.", "Train one first.")
         return self.trained, self.shelf.name_of(self.trained)
-
-
-def train_steps(
-    choices: TrainChoices, shelf: Shelf, stop: threading.Event
-) -> Generator[Progress, None, Denoiser | None]:
-    """Train; what comes out goes to the shelf even if the panel is closed by then."""
-    steps = training_steps(choices.data, choices.settings, start=choices.start, stop=stop)
-    denoiser = yield from steps
-    if not denoiser.card.training["steps_done"]:
-        return None
-    with contextlib.suppress(RuntimeError):  # the viewer is closed, and its shelf gone with it
-        shelf.offered.emit(denoiser)
-    return denoiser
