@@ -4,6 +4,7 @@ import pytest
 from napari_ae_denoise import TrainingData, add_gaussian_noise, psnr
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.samples import mitochondria
 from napari_ae_denoise.sampling import PatchSampler
 from napari_ae_denoise.self_supervision import blind_spot, recorrupted
 from napari_ae_denoise.settings import TrainSettings
@@ -105,7 +106,7 @@ def test_blind_spot_batches_say_which_pixels_count(noisy_camera):
 def test_an_image_without_noise_is_refused(refused):
     ramp = np.add.outer(np.arange(64.0), np.arange(64.0))
     with refused("estimated noise", "0", remedy="blind-spot"):
-        sampler(ramp).batch(0)
+        sampler(ramp, scheme="recorrupted").batch(0)
 
 
 @pytest.mark.parametrize("scheme", ["recorrupted", "blind-spot"])
@@ -113,6 +114,27 @@ def test_the_same_seed_gives_the_same_batches(noisy_camera, scheme):
     first, second = (sampler(noisy_camera, scheme=scheme, seed=3).batch(5) for _ in range(2))
     np.testing.assert_array_equal(first.noisy, second.noisy)
     np.testing.assert_array_equal(first.target, second.target)
+
+
+def test_the_scheme_is_chosen_by_the_noise(camera):
+    rng = np.random.default_rng(0)
+    gaussian = add_gaussian_noise(camera.astype(np.float32), 20, seed=0)
+    counted = rng.poisson(camera / 4.0).astype(np.float32)
+    assert sampler(gaussian).scheme == "recorrupted"
+    assert sampler(counted).scheme == "blind-spot"
+    assert sampler([gaussian, counted]).scheme == "blind-spot"
+    assert sampler(counted, scheme="recorrupted").scheme == "recorrupted"
+    assert sampler(counted, noise_sigma=3.0).scheme == "recorrupted"  # somebody knows better
+    flat = np.full((64, 64), 7.0)
+    flat[0, 0] = 8
+    assert sampler(flat).scheme == "recorrupted"  # nothing to tell from
+
+
+def test_real_micrographs_are_learned_from_by_the_blind_spot():
+    noisy = mitochondria().noisy
+    assert sampler(noisy).scheme == "blind-spot"
+    channels = np.stack([add_gaussian_noise(np.full((1024, 1024), 9.0), 5, seed=0), noisy])
+    assert sampler(channels, axes="CYX").scheme == "blind-spot"
 
 
 # ---- trainings

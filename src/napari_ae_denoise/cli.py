@@ -140,7 +140,7 @@ def train(
     patch_size: options.PatchSize = 64,
     learning_rate: options.LearningRate = 2e-3,
     loss: options.Loss = "mse",
-    scheme: options.Scheme = "recorrupted",
+    scheme: options.Scheme = "auto",
     noise_sigma: options.NoiseSigma = None,
     seed: options.TrainingSeed = 0,
     device: options.Device = "auto",

@@ -203,16 +203,47 @@ def sigma_of(image: Any, layout: PlaneLayout, channel: int | None = None) -> flo
     return float(np.median(estimates))
 
 
+def brightness_ratio(image: Any, layout: PlaneLayout, channel: int | None = None) -> float:
+    """Return the noise of the brighter half of an image's pixels over that of the darker half.
+
+    About 1 for Gaussian noise; cameras and detectors, whose noise grows with the signal, give
+    more. The parameters are those of `sample_windows`.
+
+    Returns
+    -------
+    float
+        1 where it cannot be told.
+    """
+    noise, grey = [], []
+    for plane, y, x in sample_windows(image, layout, channel):
+        for colour in layout.read(image, plane, y, x):
+            if min(colour.shape) >= _HIGH_PASS.size:
+                detail = np.abs(_filtered(colour, _HIGH_PASS)).ravel()
+                mean = _filtered(colour, np.full(_HIGH_PASS.size, 1 / _HIGH_PASS.size)).ravel()
+                told = np.isfinite(detail) & (detail > 1e-9 * np.abs(mean))
+                noise.append(detail[told])
+                grey.append(mean[told])
+    details, greys = (np.concatenate(a) if a else np.zeros(0) for a in (noise, grey))
+    bright = greys > np.median(greys) if greys.size else np.zeros(0, bool)
+    if not bright.any() or bright.all():
+        return 1.0
+    return float(np.median(details[bright]) / np.median(details[~bright]))
+
+
+def _filtered(window: npt.NDArray[Any], taps: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return a window (Y, X) filtered along both axes, where the filter fits into it."""
+    along_y = np.apply_along_axis(np.convolve, 0, window.astype(np.float64), taps, "valid")
+    return np.asarray(np.apply_along_axis(np.convolve, 1, along_y, taps, "valid"), np.float64)
+
+
 def _window_sigma(window: npt.NDArray[Any]) -> float | None:
     """Return the noise of one window (Y, X); None where nothing of it is finite."""
     if min(window.shape) < _HIGH_PASS.size:
         return 0.0 if np.isfinite(window).all() else None
-    grey = window.astype(np.float64)
-    detail = np.apply_along_axis(np.convolve, 0, grey, _HIGH_PASS, "valid")
-    detail = np.apply_along_axis(np.convolve, 1, detail, _HIGH_PASS, "valid")
+    detail = _filtered(window, _HIGH_PASS)
     detail = np.abs(detail[np.isfinite(detail)])
     if not detail.size:
         return None
-    rounding = 1e-9 * float(np.abs(grey[np.isfinite(grey)]).max())
+    rounding = 1e-9 * float(np.abs(window[np.isfinite(window)].astype(np.float64)).max())
     informative = detail[detail > rounding]
     return float(np.median(informative)) / _MAD_OF_NORMAL if informative.size else 0.0

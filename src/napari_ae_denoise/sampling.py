@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.self_supervision import Scheme, blind_spot, recorrupted
-from napari_ae_denoise.sources import Source
+from napari_ae_denoise.sources import Source, choose_scheme
 from napari_ae_denoise.training_data import TrainingData, as_list
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class PatchSampler:
     validation : float
         Fraction of the data that is held out: planes where there are at least ten, else the last
         rows of each plane. Images too small for that are validated on themselves.
-    scheme : {"recorrupted", "blind-spot"}
-        How pairs are made of noisy images alone (kind ``noisy`` only); see `self_supervision`.
+    scheme : {"auto", "recorrupted", "blind-spot"}
+        How pairs are made of noisy images alone (kind ``noisy`` only); see `TrainSettings`.
     noise_sigma : float, optional
         Of noisy images, in grey values; estimated by default (scheme ``recorrupted`` only).
     """
@@ -108,11 +108,10 @@ class PatchSampler:
         batch_size: int = 16,
         seed: int = 0,
         validation: float = 0.1,
-        scheme: Scheme = "recorrupted",
+        scheme: Scheme = "auto",
         noise_sigma: float | None = None,
     ) -> None:
         self._synthetic = data.kind == "clean"
-        self._scheme = scheme if data.kind == "noisy" else None
         self._noise_sigma = noise_sigma
         self._sigma = sigma
         self._seed = seed
@@ -137,6 +136,10 @@ class PatchSampler:
                 which = f"Image {number + 1} of {len(images)} (shape {tuple(image.shape)}): "
                 raise DenoisingError(which + error.cause, error.remedy) from error
             self._sources.append(source)
+        known = noise_sigma is not None
+        self.scheme = (
+            choose_scheme(scheme, self._sources, known=known) if data.kind == "noisy" else None
+        )
         self.axes = self._sources[0].layout.axes
         self.invalid_pixels = sum(source.invalid_pixels() for source in self._sources)
         self._largest = tuple(
@@ -262,7 +265,7 @@ class PatchSampler:
         if turn:
             pair = _turned(pair, int(rng.integers(8)))
         unit = grey_map.scale / greys.psnr_range
-        if self._scheme is None:
+        if self.scheme is None:
             return _Patch(pair[0], pair[1], unit)
         return self._self_supervised(pair[0], unit, grey_map.scale, area, rng)
 
@@ -275,7 +278,7 @@ class PatchSampler:
         rng: np.random.Generator,
     ) -> _Patch:
         """Make a pair of a noisy patch alone."""
-        if self._scheme == "blind-spot":
+        if self.scheme == "blind-spot":
             seen, hidden = blind_spot(noisy, rng)
             return _Patch(seen, noisy, unit, hidden)
         sigma = self._noise_sigma or self._sources[area.source].noise_sigma(area.plane)

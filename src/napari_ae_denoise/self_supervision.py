@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Scheme = Literal["recorrupted", "blind-spot"]
+Scheme = Literal["auto", "recorrupted", "blind-spot"]
 
 _ALPHA = 0.5  # of recorruption: how much noise is added, in standard deviations of the image's own
 _HIDDEN = 0.02  # part of the pixels that are hidden at once

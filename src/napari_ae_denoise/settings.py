@@ -70,10 +70,11 @@ class TrainSettings:
         none.
     validation : float
         Fraction of the data that is held out.
-    scheme : {"recorrupted", "blind-spot"}
+    scheme : {"auto", "recorrupted", "blind-spot"}
         How to train on noisy images alone. ``recorrupted`` (Recorrupted-to-Recorrupted) is for
-        Gaussian noise and the better one by far; it needs to know the noise level.
+        Gaussian noise of a known or estimated level, where it is the better one by far.
         ``blind-spot`` (Noise2Void) is for any noise that is independent from pixel to pixel.
+        ``auto`` is recorruption, unless the images are noisier where they are brighter.
     noise_sigma : float, optional
         Standard deviation of the noise in noisy images, in grey values, for ``recorrupted``;
         estimated from each image by default.
@@ -104,7 +105,7 @@ class TrainSettings:
     clip_norm: float = 1.0
     average: float = 0.999
     validation: float = 0.1
-    scheme: Scheme = "recorrupted"
+    scheme: Scheme = "auto"
     noise_sigma: float | None = None
     normalization: Normalization | None = None
     seed: int = 0

@@ -240,6 +240,7 @@ class TrainingRun:
                 **_plain(settings),
                 "steps_done": state.step,
                 "invalid_pixels": self.sampler.invalid_pixels,
+                "scheme": self.sampler.scheme or "",
                 "seconds": round(state.elapsed, 1),
                 "started_from": self.start.card.name if self.start else "",
                 "note": note,

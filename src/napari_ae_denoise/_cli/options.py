@@ -108,8 +108,8 @@ Scheme = Annotated[
     str,
     Option(
         "--scheme",
-        help='With --noisy alone: "recorrupted" (Gaussian noise) or "blind-spot" (any noise that '
-        "is independent from pixel to pixel).",
+        help='With --noisy alone: "recorrupted" (Gaussian noise), "blind-spot" (any noise that is '
+        'independent from pixel to pixel), or "auto".',
     ),
 ]
 NoiseSigma = Annotated[

@@ -122,8 +122,8 @@ class TrainFields:
             _DEFAULTS.scheme,
             "Noisy only",
             "How to learn from noisy images alone. recorrupted: for Gaussian noise, whose level is "
-            "estimated; the better one. blind-spot: for any noise that is independent from pixel "
-            "to pixel.",
+            "estimated; the better one there. blind-spot: for any noise that is independent from "
+            "pixel to pixel. auto: chooses by whether the noise grows with the brightness.",
             choices=list(CHOICES["scheme"]),
         )
         self.optimizer = field(
