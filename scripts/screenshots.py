@@ -19,6 +19,7 @@ from napari_ae_denoise._qt.noise_widget import NoiseWidget
 from napari_ae_denoise._qt.train_widget import TrainWidget
 from napari_ae_denoise.demo import demo_figure, make_demo
 from napari_ae_denoise.figures import save_figure
+from napari_ae_denoise.steps import drain
 
 WINDOW = (1280, 800)  # pixels; the smallest that everything must fit
 
@@ -109,15 +110,9 @@ def main() -> None:
     photo.take("compare")
     viewer.close()
 
-    steps = make_demo(args.seconds)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            path = args.folder / "before-after.png"
-            save_figure(demo_figure(end.value), path)
-            shrink(path)
-            break
+    path = args.folder / "before-after.png"
+    save_figure(demo_figure(drain(make_demo(args.seconds))), path)
+    shrink(path)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from arrays import Lazy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -9,24 +10,6 @@ from napari_ae_denoise.normalization import GreyMap, Normalization, sample_value
 
 INTEGERS = ["u1", "i1", "<u2", ">u2", "<i2", ">i2", "u4", "i4", ">u4", "u8", "i8", ">i8"]
 FLOATS = ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"]
-
-
-class Lazy:
-    """An array that counts the pixels read of it, as a zarr array might."""
-
-    def __init__(self, values):
-        self.values, self.shape, self.dtype, self.ndim = (
-            values,
-            values.shape,
-            values.dtype,
-            values.ndim,
-        )
-        self.pixels_read = 0
-
-    def __getitem__(self, index):
-        window = self.values[index]
-        self.pixels_read += window.size
-        return window
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)

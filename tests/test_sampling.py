@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from arrays import Lazy
 
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.normalization import Normalization
@@ -7,24 +8,6 @@ from napari_ae_denoise.sampling import PatchSampler
 from napari_ae_denoise.training_data import TrainingData, as_list
 
 FIXED = Normalization("fixed")
-
-
-class Lazy:
-    """An array that only gives windows, as a zarr array does, and counts their pixels."""
-
-    def __init__(self, values):
-        self.values, self.shape, self.dtype, self.ndim = (
-            values,
-            values.shape,
-            values.dtype,
-            values.ndim,
-        )
-        self.pixels_read = 0
-
-    def __getitem__(self, index):
-        window = self.values[index]
-        self.pixels_read += window.size
-        return window
 
 
 def ramp(height=64, width=64, start=0):

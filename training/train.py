@@ -16,8 +16,16 @@ import torch
 from skimage.io import imread
 from skimage.transform import downscale_local_mean
 
-from napari_ae_denoise import NetworkSpec, Objective, TrainingData, TrainSettings, training_steps
+from napari_ae_denoise import (
+    NetworkSpec,
+    Objective,
+    Progress,
+    TrainingData,
+    TrainSettings,
+    training_steps,
+)
 from napari_ae_denoise.model_file import write_model
+from napari_ae_denoise.steps import drain
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as the gray test sets were made
@@ -98,12 +106,9 @@ def main() -> None:
     trunk = args.out.with_suffix(".trunk.state")  # before the rate falls: what a longer run needs
     steps = training_steps(data, settings, checkpoint=state, checkpoint_minutes=5)
     said = 0.0
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            denoiser = end.value
-            break
+
+    def follow(progress: Progress) -> None:
+        nonlocal said
         if progress.fraction < 0.75 and state.exists() and _newer(state, trunk):
             shutil.copy2(state, trunk)
         if time.monotonic() - said > 60:
@@ -114,6 +119,8 @@ def main() -> None:
                 f"(noisy {progress.noisy_psnr:.3f})",
                 flush=True,
             )
+
+    denoiser = drain(steps, follow)
     card = dataclasses.replace(denoiser.card, description=args.description, licence=args.licence)
     # half the size; the PSNR of the model that ships changes by less than 0.01 dB
     weights = {name: value.half() for name, value in denoiser.network.state_dict().items()}

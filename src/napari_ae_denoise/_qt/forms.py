@@ -132,7 +132,6 @@ class JobBar(QWidget):
 
     def __init__(self, start: str, stop: str, tooltips: Sequence[str]) -> None:
         super().__init__()
-        self._start_text = start
         self.start_button, self.stop_button = QPushButton(start), QPushButton(stop)
         for button, tooltip in zip((self.start_button, self.stop_button), tooltips, strict=True):
             button.setToolTip(tooltip)
