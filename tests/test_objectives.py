@@ -44,6 +44,15 @@ def test_objective_scores_what_the_network_makes(pair):
     assert Objective("mse")(zeros, noisy, target).item() == pytest.approx((target**2).mean().item())
 
 
+@pytest.mark.parametrize(("name", "power"), [("l1", 1), ("mse", 2)])
+def test_errors_are_measured_in_what_is_usual_for_each_image(name, power):
+    target = torch.zeros(2, 1, 2, 2)
+    made = torch.tensor([2.0, 3.0]).view(2, 1, 1, 1).expand_as(target)
+    usual = torch.tensor([2.0, 0.5])
+    loss = Objective(name)(lambda _: made, target, target, usual_error=usual)
+    assert loss.item() == pytest.approx((1**power + 6**power) / 2)
+
+
 def test_objective_is_float32_for_a_network_of_half_precision(pair):
     loss = Objective()(lambda x: x.bfloat16(), *pair)
     assert loss.dtype == torch.float32

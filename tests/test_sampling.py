@@ -131,6 +131,22 @@ def test_noise_covers_its_range_and_relative_noise_that_of_the_image():
         assert 0.4 < levels.max() < 0.57
 
 
+def test_weak_noise_comes_more_often_and_its_errors_count_more():
+    made = sampler(TrainingData(clean=ramp()), sigma=(0.0, 100.0), batch_size=64)
+    batches = [made.batch(step) for step in range(8)]
+    sigmas = np.concatenate([(b.noisy - b.target).std(axis=(1, 2, 3)) for b in batches])
+    assert np.median(sigmas) == pytest.approx(100 * 0.5**1.5, abs=8)
+    usual = np.concatenate([b.usual_error for b in batches])
+    strong = sigmas > 10
+    np.testing.assert_allclose(usual[strong], np.sqrt(sigmas[strong] / 100), rtol=0.1)
+    assert usual.min() > 0.1  # an image without noise must not count for everything
+
+
+def test_errors_count_alike_where_the_noise_is_alike():
+    assert sampler(TrainingData(clean=ramp()), sigma=(5.0, 5.0)).batch(0).usual_error is None
+    assert sampler(TrainingData(clean=ramp(), noisy=ramp())).batch(0).usual_error is None
+
+
 def test_targets_are_windows_of_the_image_turned_or_mirrored():
     image = ramp()
     ways = set()

@@ -50,8 +50,8 @@ class Falling(Objective):
         object.__setattr__(self, "_rest", [after])
         object.__setattr__(self, "_bad", (bad, how))
 
-    def __call__(self, network, noisy, target, scored=None):
-        loss = super().__call__(network, noisy, target, scored)
+    def __call__(self, network, noisy, target, scored=None, usual_error=None):
+        loss = super().__call__(network, noisy, target, scored, usual_error)
         self._rest[0] -= 1
         if self._rest[0] >= 0:
             return loss
@@ -290,9 +290,9 @@ def test_patches_grow_on_the_way(data, quick_settings, monkeypatch):
     sizes = []
 
     class Noted(Objective):
-        def __call__(self, network, noisy, target, scored=None):
+        def __call__(self, network, noisy, target, scored=None, usual_error=None):
             sizes.append(tuple(noisy.shape[-2:]))
-            return super().__call__(network, noisy, target, scored)
+            return super().__call__(network, noisy, target, scored, usual_error)
 
     train(data, quick_settings(steps=6, patch_size=(8, 16, 32), objective=Noted()))
     assert sizes == [(8, 8)] * 2 + [(16, 16)] * 2 + [(32, 32)] * 2

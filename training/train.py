@@ -17,6 +17,7 @@ from skimage.io import imread
 from skimage.transform import downscale_local_mean
 
 from napari_ae_denoise import (
+    Denoiser,
     NetworkSpec,
     Objective,
     Progress,
@@ -25,14 +26,16 @@ from napari_ae_denoise import (
     training_steps,
 )
 from napari_ae_denoise.model_file import write_model
+from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.steps import drain
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
+SMALLEST = 160  # pixels: images are not made smaller than that
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as the gray test sets were made
 
 
-def clean_images(folders: list[Path], *, rgb: bool, halves: bool) -> list[np.ndarray]:
-    """Return all images as uint8, (Y, X) or (Y, X, 3), each also at half size where wanted."""
+def clean_images(folders: list[Path], *, rgb: bool, scales: list[int]) -> list[np.ndarray]:
+    """Return all images as uint8, (Y, X) or (Y, X, 3), at 1/scale of their size for each scale."""
     images = []
     for path in sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in ENDINGS):
         image = np.asarray(imread(path))
@@ -42,13 +45,27 @@ def clean_images(folders: list[Path], *, rgb: bool, halves: bool) -> list[np.nda
             image = image[..., :3]
             if not rgb:
                 image = np.rint(image @ LUMINANCE).astype(np.uint8)
-        images.append(image)
-        if halves and min(image.shape[:2]) >= 400:
-            half = downscale_local_mean(image, (2, 2, 1)[: image.ndim])
-            images.append(np.rint(half).astype(np.uint8))
+        for scale in scales:
+            if scale == 1 or min(image.shape[:2]) >= SMALLEST * scale:
+                smaller = downscale_local_mean(image, (scale, scale, 1)[: image.ndim])
+                images.append(np.rint(smaller).astype(np.uint8))
     if not images:
         raise SystemExit(f"There are no images in {', '.join(map(str, folders))}.")
     return images
+
+
+def in_colour(gray: Denoiser) -> Denoiser:
+    """Return an RGB denoiser that starts as a gray one does: the colours' mean in, thrice out."""
+    spec = dataclasses.replace(gray.card.network, channels=3)
+    weights = gray.network.state_dict()
+    stem, head = weights["stem.1.weight"], weights["head.0.weight"]
+    weights |= {
+        "stem.1.weight": stem.repeat(1, 3, 1, 1) / 3,
+        "head.0.weight": head.repeat(3, 1, 1, 1),
+    }
+    network = ConvAutoencoder(spec)
+    network.load_state_dict(weights)
+    return Denoiser(network, dataclasses.replace(gray.card, network=spec, axes="YXC"))
 
 
 def _newer(path: Path, than: Path) -> bool:
@@ -64,7 +81,9 @@ def main() -> None:
     parser.add_argument("--licence", default="")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rgb", action="store_true")
-    parser.add_argument("--halves", action="store_true", help="also each large image at half size")
+    parser.add_argument(
+        "--scales", type=int, nargs="+", default=[1], help="1 2: also each image at half its size"
+    )
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--sigma", type=float, default=75.0, help="largest, in 255ths of the range")
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
@@ -75,10 +94,15 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--optimizer", default="muon")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--start",
+        type=Path,
+        help="model to go on from: its network is taken, or a gray one's widened to colours",
+    )
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
-    images = clean_images(args.folders, rgb=args.rgb, halves=args.halves)
+    images = clean_images(args.folders, rgb=args.rgb, scales=args.scales)
     megapixels = sum(i.shape[0] * i.shape[1] for i in images) / 1e6
     print(f"{len(images)} images, {megapixels:.1f} megapixels", flush=True)
     settings = TrainSettings(
@@ -101,10 +125,13 @@ def main() -> None:
         validation=0.02,
         name=args.name,
     )
+    start = Denoiser.load(args.start) if args.start else None
+    if start and settings.preset.channels == 3 and start.card.network.channels == 1:
+        start = in_colour(start)
     data = TrainingData(clean=images, axes="YXC" if args.rgb else "YX")
     state = args.out.with_suffix(".state")
     trunk = args.out.with_suffix(".trunk.state")  # before the rate falls: what a longer run needs
-    steps = training_steps(data, settings, checkpoint=state, checkpoint_minutes=5)
+    steps = training_steps(data, settings, start=start, checkpoint=state, checkpoint_minutes=5)
     said = 0.0
 
     def follow(progress: Progress) -> None:

@@ -58,12 +58,17 @@ class Objective:
         noisy: Tensor,
         target: Tensor,
         scored: Tensor | None = None,
+        usual_error: Tensor | None = None,
     ) -> Tensor:
         """Return the loss of a batch, (N, C, Y, X) each, as a scalar float32 tensor.
 
-        ``scored``, bool, says which pixels count; by default all.
+        ``scored``, bool, says which pixels count; by default all. ``usual_error``, (N,), is the
+        unit that the errors of each image are measured in.
         """
         made = network(noisy).float()
+        if usual_error is not None:
+            unit = usual_error.view(-1, 1, 1, 1)
+            made, target = made / unit, target / unit
         if scored is not None:
             made, target = made[scored], target[scored]  # (pixels,)
         return RECONSTRUCTION[self.reconstruction](made, target)

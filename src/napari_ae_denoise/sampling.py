@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.batches import Batch, Patch, draw_sigmas, stacked, turned, usual_errors
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.self_supervision import Scheme, blind_spot, recorrupted
 from napari_ae_denoise.sources import Source, choose_scheme
@@ -20,36 +21,6 @@ if TYPE_CHECKING:
 _SMALLEST_EPOCH = 50  # batches
 _VALIDATION_PATCHES = 64
 _VALIDATION_SEED = 0x5EED
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Patches that one step sees.
-
-    Parameters
-    ----------
-    noisy, target : ndarray
-        (N, channels, Y, X) float32, normalized.
-    unit : ndarray
-        (N,) float32: one normalized unit in units of the image's data range, for the PSNR.
-    scored : ndarray or None
-        (N, channels, Y, X) bool: the pixels that the network is scored by; None for all.
-    """
-
-    noisy: npt.NDArray[np.float32]
-    target: npt.NDArray[np.float32]
-    unit: npt.NDArray[np.float32]
-    scored: npt.NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Patch:
-    """One of a batch."""
-
-    noisy: npt.NDArray[np.float32]
-    target: npt.NDArray[np.float32]
-    unit: float
-    scored: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +48,7 @@ class PatchSampler:
     normalization : Normalization
         How grey values are mapped.
     sigma : tuple of float
-        Range of synthetic noise (kind ``clean`` only), drawn evenly per patch.
+        Range of synthetic noise (kind ``clean`` only), drawn per patch, weak noise more often.
     relative : bool
         Whether sigma is a fraction of each image's data range.
     patch_size : int
@@ -205,8 +176,9 @@ class PatchSampler:
         slots = [self._slot(first + i, total) for i in range(count)]
         areas = [self._areas[int(np.searchsorted(self._ends, s, side="right"))] for s in slots]
         shape = self.patch_shape(size)
-        sigmas = rng.uniform(*self._sigma, size=count)
-        return _stacked([self._pair(a, shape, s, rng) for a, s in zip(areas, sigmas, strict=True)])
+        sigmas = draw_sigmas(self._sigma, count, rng)
+        patches = [self._pair(a, shape, s, rng) for a, s in zip(areas, sigmas, strict=True)]
+        return stacked(patches, usual_errors(sigmas, self._sigma))
 
     def _slot(self, number: int, total: int) -> int:
         """Return the number-th slot of endless shuffled passes over all slots."""
@@ -229,7 +201,7 @@ class PatchSampler:
             self._pair(a, shape, s, rng, turn=False) for a, s in zip(areas, sigmas, strict=True)
         ]
         size = self._batch_size
-        return [_stacked(pairs[i : i + size]) for i in range(0, count, size)]
+        return [stacked(pairs[i : i + size]) for i in range(0, count, size)]
 
     def _pair(
         self,
@@ -239,7 +211,7 @@ class PatchSampler:
         rng: np.random.Generator,
         *,
         turn: bool = True,
-    ) -> _Patch:
+    ) -> Patch:
         """Cut one patch."""
         source = self._sources[area.source]
         layout = source.layout
@@ -263,10 +235,10 @@ class PatchSampler:
         if missing != [(0, 0), (0, 0)]:
             pair = np.pad(pair, [(0, 0), (0, 0), *missing], mode="reflect")
         if turn:
-            pair = _turned(pair, int(rng.integers(8)))
+            pair = turned(pair, int(rng.integers(8)))
         unit = grey_map.scale / greys.psnr_range
         if self.scheme is None:
-            return _Patch(pair[0], pair[1], unit)
+            return Patch(pair[0], pair[1], unit)
         return self._self_supervised(pair[0], unit, grey_map.scale, area, rng)
 
     def _self_supervised(
@@ -276,18 +248,18 @@ class PatchSampler:
         scale: float,
         area: _Area,
         rng: np.random.Generator,
-    ) -> _Patch:
+    ) -> Patch:
         """Make a pair of a noisy patch alone."""
         if self.scheme == "blind-spot":
             seen, hidden = blind_spot(noisy, rng)
-            return _Patch(seen, noisy, unit, hidden)
+            return Patch(seen, noisy, unit, hidden)
         sigma = self._noise_sigma or self._sources[area.source].noise_sigma(area.plane)
         if sigma == 0:
             raise DenoisingError(
                 "The estimated noise of a noisy image is 0: there is nothing to learn from.",
                 "Give noise_sigma, choose the scheme blind-spot, or choose another image.",
             )
-        return _Patch(*recorrupted(noisy, sigma / scale, rng), unit)
+        return Patch(*recorrupted(noisy, sigma / scale, rng), unit)
 
 
 def _place(rng: np.random.Generator, span: slice, length: int) -> slice:
@@ -295,24 +267,3 @@ def _place(rng: np.random.Generator, span: slice, length: int) -> slice:
     room = span.stop - span.start - length
     start = span.start + (int(rng.integers(room + 1)) if room > 0 else 0)
     return slice(start, min(start + length, span.stop))
-
-
-def _turned(pair: npt.NDArray[np.float32], way: int) -> npt.NDArray[np.float32]:
-    """Return one of the eight mirrorings and quarter turns; of four for patches not square."""
-    if way & 1:
-        pair = pair[..., ::-1]
-    if way & 2:
-        pair = pair[..., ::-1, :]
-    if way & 4 and pair.shape[-1] == pair.shape[-2]:
-        pair = pair.swapaxes(-1, -2)
-    return pair
-
-
-def _stacked(patches: list[_Patch]) -> Batch:
-    scored = [p.scored for p in patches if p.scored is not None]
-    return Batch(
-        np.stack([p.noisy for p in patches]),
-        np.stack([p.target for p in patches]),
-        np.array([p.unit for p in patches], np.float32),
-        np.stack(scored) if scored else None,
-    )

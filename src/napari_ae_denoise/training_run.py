@@ -26,11 +26,12 @@ from napari_ae_denoise.devices import (
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.optimizers import OPTIMIZERS
-from napari_ae_denoise.sampling import Batch, PatchSampler
+from napari_ae_denoise.sampling import PatchSampler
 
 if TYPE_CHECKING:
     import contextlib
 
+    from napari_ae_denoise.batches import Batch
     from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.training_data import TrainingData
 
@@ -165,9 +166,12 @@ class TrainingRun:
     def _step(self, number: int, rate: float) -> float:
         batch = self.sampler.batch(number, self.settings.patch_size_at(self.fraction))
         noisy, target = (_tensor(side, self.device) for side in (batch.noisy, batch.target))
-        scored = None if batch.scored is None else torch.from_numpy(batch.scored).to(self.device)
+        scored, usual = (
+            None if side is None else torch.from_numpy(side).to(self.device)
+            for side in (batch.scored, batch.usual_error)
+        )
         with computing_in(self.precision, self.device):
-            loss = self.settings.objective(self.network, noisy, target, scored)
+            loss = self.settings.objective(self.network, noisy, target, scored, usual)
         if not torch.isfinite(loss):
             return loss.item()
         self.optimizer.zero_grad(set_to_none=True)

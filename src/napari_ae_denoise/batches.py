@@ -1,0 +1,89 @@
+"""Patches of images, and batches of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+_SMALL_SIGMAS = 1.5  # exponent: weak noise is drawn more often, for its details are learned last
+_WEAKEST = 0.02  # of the strongest noise: below, errors are not taken for smaller still
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Patches that one step sees.
+
+    Parameters
+    ----------
+    noisy, target : ndarray
+        (N, channels, Y, X) float32, normalized.
+    unit : ndarray
+        (N,) float32: one normalized unit in units of the image's data range, for the PSNR.
+    scored : ndarray or None
+        (N, channels, Y, X) bool: the pixels that the network is scored by; None for all.
+    usual_error : ndarray or None
+        (N,) float32: how large errors usually are in a patch, relative to the others; None where
+        they are alike.
+    """
+
+    noisy: npt.NDArray[np.float32]
+    target: npt.NDArray[np.float32]
+    unit: npt.NDArray[np.float32]
+    scored: npt.NDArray[np.bool_] | None = None
+    usual_error: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One of a batch."""
+
+    noisy: npt.NDArray[np.float32]
+    target: npt.NDArray[np.float32]
+    unit: float
+    scored: npt.NDArray[np.bool_] | None = None
+
+
+def turned(pair: npt.NDArray[np.float32], way: int) -> npt.NDArray[np.float32]:
+    """Return one of the eight mirrorings and quarter turns; of four for patches not square."""
+    if way & 1:
+        pair = pair[..., ::-1]
+    if way & 2:
+        pair = pair[..., ::-1, :]
+    if way & 4 and pair.shape[-1] == pair.shape[-2]:
+        pair = pair.swapaxes(-1, -2)
+    return pair
+
+
+def draw_sigmas(
+    limits: tuple[float, float], count: int, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Draw noise levels within limits, weak ones more often."""
+    low, high = limits
+    return np.asarray(low + (high - low) * rng.random(count) ** _SMALL_SIGMAS)
+
+
+def usual_errors(
+    sigmas: npt.NDArray[np.float64], limits: tuple[float, float]
+) -> npt.NDArray[np.float32] | None:
+    """Return how large errors usually are at noise levels, relative to the strongest one.
+
+    None where all levels are the same. The errors of denoisers grow about with the root of sigma.
+    Scored by their plain size, a blind network would learn strong noise and neglect weak noise.
+    """
+    low, high = limits
+    if low == high:
+        return None
+    return np.sqrt(np.maximum(sigmas / high, _WEAKEST)).astype(np.float32)
+
+
+def stacked(patches: list[Patch], usual: npt.NDArray[np.float32] | None = None) -> Batch:
+    scored = [p.scored for p in patches if p.scored is not None]
+    return Batch(
+        np.stack([p.noisy for p in patches]),
+        np.stack([p.target for p in patches]),
+        np.array([p.unit for p in patches], np.float32),
+        np.stack(scored) if scored else None,
+        usual,
+    )
