@@ -79,6 +79,7 @@ def usual_errors(
 
 
 def stacked(patches: list[Patch], usual: npt.NDArray[np.float32] | None = None) -> Batch:
+    """Put patches together; ``usual`` is `Batch.usual_error`."""
     scored = [p.scored for p in patches if p.scored is not None]
     return Batch(
         np.stack([p.noisy for p in patches]),
