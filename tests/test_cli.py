@@ -13,7 +13,7 @@ import tifffile
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from napari_ae_denoise import Denoiser, __version__, add_gaussian_noise
+from napari_ae_denoise import Denoiser, __version__, add_camera_noise, add_gaussian_noise
 from napari_ae_denoise._cli import display, jobs
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import read_image, write_image
@@ -203,6 +203,28 @@ def test_noise_is_added_to_zarr_lazily(run):
     assert run("noise", "a.zarr", "-o", "b.zarr", "--sigma", 5, "--seed", 2).exit_code == 0
     np.testing.assert_array_equal(read("b.zarr"), add_gaussian_noise(image, 5, seed=2))
     assert read_image("b.zarr").axes == "ZYX"
+
+
+def test_noise_of_a_camera_is_that_of_the_function(run, picture):
+    done = run("noise", picture, "-o", "noisy.tif", "--gain", 4, "--read-noise", 2, "--offset", 9)
+    assert done.exit_code == 0
+    expected = add_camera_noise(read(picture), 4, read_noise=2, offset=9, seed=0)
+    np.testing.assert_array_equal(read("noisy.tif"), expected)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--sigma", 3, "--gain", 2],
+        ["--sigma", 3, "--read-noise", 2],
+        ["--gain", 2, "--mean", 1],
+    ],
+)
+def test_noise_is_of_one_kind(run, picture, options):
+    done = run("noise", picture, "-o", "noisy.tif", *options)
+    assert done.exit_code == 2
+    assert "--sigma" in done.stderr
 
 
 @pytest.mark.parametrize("sigma", ["-1", "nan", "inf"])

@@ -401,8 +401,8 @@ def test_images_that_cannot_be_denoised_are_refused(plain, refused, image, axes,
 
 
 def test_channels_that_do_not_fit_are_refused(untrained, refused):
-    with refused("3 channels", "has 1", remedy="one channel"):
-        untrained("plain", channels=3).denoise(image_of("u1"))
+    with refused("2 channels", "has 1", remedy="one channel"):
+        untrained("plain", channels=2).denoise(image_of("u1"))
 
 
 @pytest.mark.parametrize(

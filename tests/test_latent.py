@@ -6,9 +6,9 @@ RNG = np.random.default_rng(0)
 
 
 def normalized(denoiser, image, axes):
-    layout, maps = denoiser.resolve(image, axes)
-    assert len(maps) == 1
-    return layout, maps[0]
+    seen = denoiser.resolve(image, axes)
+    assert len(seen.maps) == 1
+    return seen.layout, seen.maps[0]
 
 
 @pytest.mark.parametrize("spec", ["classic", "bottleneck"])

@@ -27,6 +27,7 @@ from napari_ae_denoise import (
 )
 from napari_ae_denoise.model_file import write_model
 from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.settings import CHOICES
 from napari_ae_denoise.steps import drain
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
@@ -92,6 +93,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--loss", default="l1")
     parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--schedule", default="cosine", choices=CHOICES["schedule"])
     parser.add_argument("--optimizer", default="muon")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
@@ -120,7 +122,7 @@ def main() -> None:
         batch_size=args.batch,
         patch_size=tuple(args.patches),
         learning_rate=args.rate,
-        schedule="trapezoid",
+        schedule=args.schedule,
         optimizer=args.optimizer,
         validation=0.02,
         name=args.name,

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_ae_denoise.bundled import bundled_models
+    from napari_ae_denoise.camera_noise import CameraNoise, estimate_camera_noise
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.errors import DenoisingError
     from napari_ae_denoise.metrics import psnr, ssim
     from napari_ae_denoise.network_spec import NetworkSpec
     from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
-    from napari_ae_denoise.noise import add_gaussian_noise, estimate_sigma
+    from napari_ae_denoise.noise import add_camera_noise, add_gaussian_noise
+    from napari_ae_denoise.noise_level import estimate_sigma
     from napari_ae_denoise.objectives import Objective
     from napari_ae_denoise.training import Progress, TrainSettings, train, training_steps
     from napari_ae_denoise.training_data import TrainingData
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "CameraNoise": "camera_noise",
     "ConvAutoencoder": "networks",
     "Denoiser": "denoiser",
     "DenoisingError": "errors",
@@ -33,9 +36,11 @@ _HOME = {
     "Progress": "training",
     "TrainSettings": "training",
     "TrainingData": "training_data",
+    "add_camera_noise": "noise",
     "add_gaussian_noise": "noise",
     "bundled_models": "bundled",
-    "estimate_sigma": "noise",
+    "estimate_camera_noise": "camera_noise",
+    "estimate_sigma": "noise_level",
     "psnr": "metrics",
     "ssim": "metrics",
     "train": "training",
@@ -44,6 +49,7 @@ _HOME = {
 
 __all__ = [
     "PRESETS",
+    "CameraNoise",
     "ConvAutoencoder",
     "Denoiser",
     "DenoisingError",
@@ -52,8 +58,10 @@ __all__ = [
     "Progress",
     "TrainSettings",
     "TrainingData",
+    "add_camera_noise",
     "add_gaussian_noise",
     "bundled_models",
+    "estimate_camera_noise",
     "estimate_sigma",
     "psnr",
     "ssim",

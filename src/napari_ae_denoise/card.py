@@ -42,6 +42,8 @@ class Card:
         range if ``sigma_relative``.
     sigma_relative : bool
         See ``sigma``.
+    noise : str
+        Which synthetic noise it was trained for: ``"gaussian"`` or ``"camera"``.
     axes : str
         Axes of the training images.
     metrics : mapping of str to float
@@ -66,6 +68,7 @@ class Card:
     data_kind: str = ""
     sigma: tuple[float, float] | None = None
     sigma_relative: bool = False
+    noise: str = "gaussian"
     axes: str = "YX"
     metrics: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     training: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
@@ -107,7 +110,15 @@ class Card:
             if values.get("sigma") is not None:
                 low, high = (float(v) for v in values["sigma"])
                 values["sigma"] = (low, high)
-            for name in ("name", "description", "objective", "data_kind", "axes", "licence"):
+            for name in (
+                "name",
+                "description",
+                "objective",
+                "data_kind",
+                "noise",
+                "axes",
+                "licence",
+            ):
                 if not isinstance(values.get(name, ""), str):
                     raise TypeError(f"{name} is no text")
             for name in ("metrics", "training", "versions"):

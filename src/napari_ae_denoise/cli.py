@@ -26,6 +26,7 @@ from napari_ae_denoise._cli.terminal import (
 from napari_ae_denoise.image_files import check_exists, find_images
 
 if TYPE_CHECKING:
+    from napari_ae_denoise.resolving import NoiseModel
     from napari_ae_denoise.self_supervision import Scheme
 
 app = typer.Typer(
@@ -99,28 +100,29 @@ def demo(
 def noise(
     images: options.Images,
     output: options.Output,
-    sigma: options.Sigma,
+    sigma: options.Sigma = None,
     relative: options.RelativeNoise = False,
     mean: options.Mean = 0.0,
+    gain: options.Gain = None,
+    offset: options.Offset = 0.0,
+    read_noise: options.ReadNoise = 0.0,
     clip: options.Clip = False,
     seed: options.NoiseSeed = 0,
     axes: options.Axes = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Add Gaussian noise to images.
+    """Add Gaussian noise (--sigma) or camera noise (--gain) to images.
 
     Integers are rounded and clipped to what their type holds.
     """
-    from napari_ae_denoise._cli.jobs import add_noise_to
-    from napari_ae_denoise.noise_cells import check_noise
+    from napari_ae_denoise._cli.jobs import add_noise_to, noise_law
 
-    check_noise(sigma, mean)
+    law = noise_law(sigma, mean, relative, gain, offset, read_noise)
     batch = Batch(find_images(images))
     targets = output_paths(batch.paths, output, overwrite=overwrite)
     for number, (path, target) in enumerate(zip(batch, targets, strict=True)):
-        how = {"mean": mean, "relative": relative, "clip": clip, "seed": seed + number}
         with batch.one(path):
-            add_noise_to(path, target, sigma, axes, **how)
+            add_noise_to(path, target, law, axes, clip=clip, seed=seed + number)
     batch.end()
 
 
@@ -160,8 +162,8 @@ def train(
         raise typer.BadParameter(
             "Give --clean, --noisy, --clean and --noisy, or --noisy and --noisy-again."
         )
-    from napari_ae_denoise._cli.jobs import TrainingFiles, model_path, train_from_files
     from napari_ae_denoise._cli.reports import training_report
+    from napari_ae_denoise._cli.train_jobs import TrainingFiles, model_path, train_from_files
     from napari_ae_denoise.objectives import Objective
     from napari_ae_denoise.settings import TrainSettings
 
@@ -206,6 +208,7 @@ def denoise(
     precision: options.Precision = "auto",
     strength: options.Strength = 1.0,
     dtype: options.NumberType = None,
+    noise_model: options.NoiseModelName = "auto",
     latent: options.Latent = None,
     removed: options.Removed = None,
     overwrite: options.Overwrite = False,
@@ -219,7 +222,12 @@ def denoise(
     from napari_ae_denoise.tile_runner import PredictSettings
 
     settings = PredictSettings(
-        "auto" if tile is None else tile, device, precision, strength, number_type(dtype)
+        "auto" if tile is None else tile,
+        device,
+        precision,
+        strength,
+        number_type(dtype),
+        noise_model=cast("NoiseModel", noise_model),
     )
     batch = Batch(find_images(images))
     denoiser = Denoiser.load(model)

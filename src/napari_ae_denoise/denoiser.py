@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 
 from napari_ae_denoise import bundled
-from napari_ae_denoise.axes import PlaneLayout, is_dask, plane_layout
+from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
-from napari_ae_denoise.normalization import GreyMap, check_real
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
+from napari_ae_denoise.resolving import NoiseModel, Resolved, resolve
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_runner import PredictSettings
 
@@ -151,6 +151,7 @@ class Denoiser:
         precision: str = "auto",
         strength: float = 1.0,
         dtype: npt.DTypeLike | None = None,
+        noise_model: NoiseModel = "auto",
         on_progress: Callable[[TileProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Any:
@@ -170,6 +171,10 @@ class Denoiser:
             From 0 (the image itself) to 1 (all of the denoising).
         dtype : dtype, optional
             Of the result; by default that of the image. Integers are rounded and clipped.
+        noise_model : {"auto", "gaussian", "camera"}
+            ``camera`` (Poisson-Gaussian): the noise is estimated from the image, levelled before
+            the network, and the levelling is undone without bias. ``auto``: where the model was
+            trained for Gaussian noise, and that of the image grows with its grey values.
         on_progress : callable, optional
             Called after each tile with a `TileProgress`. Not for dask arrays.
         stop : threading.Event, optional
@@ -186,7 +191,9 @@ class Denoiser:
         DenoisingError
             If image, axes, settings and model do not fit.
         """
-        settings = PredictSettings(tile, device, precision, strength, dtype)
+        settings = PredictSettings(
+            tile, device, precision, strength, dtype, noise_model=noise_model
+        )
         if is_dask(image):
             return self._lazily(image, axes, settings, code=False)
         steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
@@ -223,8 +230,10 @@ class Denoiser:
     ) -> Any:
         from napari_ae_denoise.lazy import predict_lazily
 
-        layout, maps = self.resolve(image, axes)
-        return predict_lazily(self.network, image, layout, maps, settings, code=code)
+        seen = self.resolve(image, axes, settings.noise_model)
+        for warning in seen.warnings:
+            warnings.warn(warning, stacklevel=3)
+        return predict_lazily(self.network, image, seen.layout, seen.maps, settings, code=code)
 
     def predict_steps(
         self,
@@ -238,13 +247,19 @@ class Denoiser:
     ) -> Generator[TileProgress, None, Prediction]:
         """Denoise and encode in one pass, tile by tile; the core of `denoise` and `encode`."""
         array = image if hasattr(image, "dtype") else np.asarray(image)
-        layout, maps = self.resolve(array, axes)
         settings = settings or PredictSettings()
-        return (
-            yield from predict(
-                self.network, array, layout, maps, settings, denoised=denoised, code=code, stop=stop
-            )
+        seen = self.resolve(array, axes, settings.noise_model)
+        prediction = yield from predict(
+            self.network,
+            array,
+            seen.layout,
+            seen.maps,
+            settings,
+            denoised=denoised,
+            code=code,
+            stop=stop,
         )
+        return replace(prediction, remarks=seen.remarks, warnings=seen.warnings)
 
     def decode(
         self,
@@ -286,22 +301,13 @@ class Denoiser:
         """
         from napari_ae_denoise.latent import decode
 
-        layout, maps = (None, []) if like is None else self.resolve(like, axes)
+        seen = None if like is None else self.resolve(like, axes)
         values = np.asarray(code, np.float32)
-        return decode(self.network, values, device=device, like=like, layout=layout, maps=maps)
+        return decode(self.network, values, device=device, like=like, seen=seen)
 
-    def resolve(self, image: Any, axes: str | None) -> tuple[PlaneLayout, list[GreyMap]]:
-        """Return how this denoiser sees an image: its planes and its grey maps.
-
-        Raises
-        ------
-        DenoisingError
-            If the image is complex, empty, constant or all NaN, or its axes or channels do not
-            fit.
-        """
-        check_real(image)
-        layout = plane_layout(image.shape, axes, network_channels=self.card.network.channels)
-        return layout, self.card.normalization.of_image(image, layout)
+    def resolve(self, image: Any, axes: str | None, noise_model: NoiseModel = "auto") -> Resolved:
+        """Return how this denoiser sees an image; see `resolve`."""
+        return resolve(self.card, image, axes, noise_model)
 
 
 def warned(prediction: Prediction) -> Prediction:

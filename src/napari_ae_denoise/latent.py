@@ -15,11 +15,8 @@ from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.tiling import Tile, tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.networks import ConvAutoencoder
-    from napari_ae_denoise.normalization import GreyMap
+    from napari_ae_denoise.resolving import Resolved
 
 _TILE = 512  # image pixels
 
@@ -30,8 +27,7 @@ def decode(
     *,
     device: str = "auto",
     like: Any = None,
-    layout: PlaneLayout | None = None,
-    maps: Sequence[GreyMap] = (),
+    seen: Resolved | None = None,
 ) -> npt.NDArray[Any]:
     """Make an image from a code; see `Denoiser.decode`.
 
@@ -45,7 +41,7 @@ def decode(
         See `choose_device`.
     like : array, optional
         The image that the code came from.
-    layout, maps : PlaneLayout and sequence of GreyMap
+    seen : Resolved, optional
         How the denoiser sees ``like``.
 
     Returns
@@ -61,6 +57,7 @@ def decode(
             f"Give what encode returns: ({width}, ..., Y/{stride}, X/{stride}).",
         )
     stack, (rows, columns) = code.shape[1:-2], code.shape[-2:]
+    layout = None if seen is None else seen.layout
     if layout is not None:
         expected = (*layout.stack_shape, *(-(-n // stride) for n in layout.plane_shape))
         if expected != code.shape[1:]:
@@ -82,14 +79,16 @@ def decode(
                 made[plane, :, _pixels(tile.y.write, stride), _pixels(tile.x.write, stride)] = (
                     _decode_tile(twin, codes[:, plane], tile)
                 )
-    if like is None or layout is None:
+    if like is None or seen is None or layout is None:
         channels = () if network.spec.channels == 1 else (network.spec.channels,)
         return made.reshape(*stack, *channels, *made.shape[-2:])
     out = np.array(like)
     height, width = layout.plane_shape
     for plane in range(layout.planes):
         image = made[plane, :, :height, :width]
-        grey = of_plane(maps, layout, plane).invert(image, out.dtype)
+        if image.shape[0] > layout.plane_channels:  # a gray image, seen by a model for colours
+            image = image.mean(axis=0, keepdims=True)
+        grey = of_plane(seen.maps, layout, plane).invert(image, out.dtype)
         layout.write(out, plane, every, every, grey)
     return out
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.camera_noise import StabilizedMap
     from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.normalization import GreyMap
 
@@ -29,7 +30,7 @@ def predict_lazily(
     network: ConvAutoencoder,
     image: Any,
     layout: PlaneLayout,
-    maps: Sequence[GreyMap],
+    maps: Sequence[GreyMap | StabilizedMap],
     settings: PredictSettings,
     *,
     code: bool,
@@ -128,7 +129,7 @@ def _stack_chunks(chunks: Sequence[tuple[int, ...]], planes: int) -> tuple[tuple
 def _block(
     runner: TileRunner,
     layout: PlaneLayout,
-    maps: Sequence[GreyMap],
+    maps: Sequence[GreyMap | StabilizedMap],
     dtype: np.dtype[Any],
     chunks: tuple[tuple[int, ...], ...],
     margin: int,

@@ -1,4 +1,4 @@
-"""Gaussian noise drawn cell by cell, so that any block of an image can draw its part alone."""
+"""Noise drawn cell by cell, so that any block of an image can draw its part alone."""
 
 from __future__ import annotations
 
@@ -18,26 +18,43 @@ from napari_ae_denoise.normalization import check_real, to_dtype
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from napari_ae_denoise.camera_noise import CameraNoise
+
+_MANY = 1e5  # photons: from here on Poisson numbers are drawn as normal ones
 _CELL = 128  # pixels along Y and X of the cells that noise is drawn in
 
 
-def check_noise(sigma: float, mean: float) -> None:
-    """Refuse noise that cannot be, or that would change nothing.
+@dataclass(frozen=True, slots=True)
+class GaussianNoise:
+    """Noise that is the same everywhere.
 
-    Raises
-    ------
-    DenoisingError
-        If sigma or mean is no usable number, or both are 0.
+    Parameters
+    ----------
+    sigma, mean : float
+        In grey values, or as fractions of the image's data range if ``relative``.
+    relative : bool
+        See ``sigma``.
     """
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise DenoisingError(
-            f"Noise cannot have the standard deviation {sigma}.",
-            "Give sigma as a finite number of at least 0.",
-        )
-    if not math.isfinite(mean):
-        raise DenoisingError(f"Noise cannot have the mean {mean}.", "Give a finite number.")
-    if sigma == 0 and mean == 0:
-        raise DenoisingError("Noise of sigma 0 and mean 0 changes nothing.", "Give sigma above 0.")
+
+    sigma: float
+    mean: float = 0.0
+    relative: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse noise that cannot be, or that would change nothing."""
+        if not (math.isfinite(self.sigma) and self.sigma >= 0):
+            raise DenoisingError(
+                f"Noise cannot have the standard deviation {self.sigma}.",
+                "Give sigma as a finite number of at least 0.",
+            )
+        if not math.isfinite(self.mean):
+            raise DenoisingError(
+                f"Noise cannot have the mean {self.mean}.", "Give a finite number."
+            )
+        if self.sigma == 0 and self.mean == 0:
+            raise DenoisingError(
+                "Noise of sigma 0 and mean 0 changes nothing.", "Give sigma above 0."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,13 +65,16 @@ class Noise:
     computed.
     """
 
-    sigma: float
-    mean: float
-    relative: bool
+    law: GaussianNoise | CameraNoise
     clip: bool
     entropy: npt.NDArray[Any]
     shape: tuple[int, ...]
     has_alpha: bool
+
+    @property
+    def relative(self) -> bool:
+        """Whether the noise is a fraction of the data range of the image."""
+        return isinstance(self.law, GaussianNoise) and self.law.relative
 
     @property
     def needs_limits(self) -> bool:
@@ -92,9 +112,14 @@ class Noise:
         unit = checked_range(low, high) if self.relative else 1.0
         work = np.result_type(block.dtype, np.float32)
         done = 0
-        for inside, noise in _cells(block.shape, origin, self.shape, self.entropy):
+        for inside, part, draws, sides in _cells(block.shape, origin, self.shape, self.entropy):
             values = block[inside].astype(work)
-            values += (noise * (self.sigma * unit) + self.mean * unit).astype(work)
+            normal = draws.standard_normal(sides, dtype=np.float32)[part]
+            if isinstance(self.law, GaussianNoise):
+                values += (normal * (self.law.sigma * unit) + self.law.mean * unit).astype(work)
+            else:
+                uniform = draws.random(sides)[part]
+                values = _exposed(self.law, values, uniform, normal).astype(work)
             if self.clip:
                 np.clip(values, low, high, out=values, where=np.isfinite(values))
             out[inside] = to_dtype(values, out.dtype)
@@ -115,15 +140,12 @@ class Noise:
 
 def settle(
     image: npt.ArrayLike,
-    sigma: float,
-    mean: float,
-    relative: bool,
+    law: GaussianNoise | CameraNoise,
     clip: bool,
     seed: int | None,
     axes: str | None,
 ) -> tuple[Any, Noise]:
     """Check what was asked for; return the image as a numpy or dask array, and its noise."""
-    check_noise(sigma, mean)
     array: Any = image if hasattr(image, "dtype") else np.asarray(image)
     check_real(array)
     has_alpha = plane_layout(array.shape, axes).has_alpha if array.ndim >= 2 else False
@@ -135,7 +157,7 @@ def settle(
             array = da.from_array(array, chunks=getattr(array, "chunks", "auto"), name=False)
         if has_alpha and array.chunks[-1] != (4,):
             array = array.rechunk({array.ndim - 1: -1})
-    return array, Noise(sigma, mean, relative, clip, entropy, array.shape, has_alpha)
+    return array, Noise(law, clip, entropy, array.shape, has_alpha)
 
 
 def lazily(array: Any, noise: Noise, low: Any, high: Any) -> Any:
@@ -169,8 +191,11 @@ def _cells(
     origin: Sequence[int],
     whole: Sequence[int],
     entropy: npt.NDArray[Any],
-) -> Iterator[tuple[tuple[slice, ...], npt.NDArray[np.float32]]]:
-    """Cut a block into the cells of the whole image; yield where each lies, and its noise.
+) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], np.random.Generator, list[int]]]:
+    """Cut a block into the cells of the whole image.
+
+    Yields where each lies in the block, which part of the cell that is, the cell's own generator,
+    and the cell's shape: what is drawn is drawn for the whole cell.
 
     The last axis is part of a cell whole if it is short (colours).
     """
@@ -188,10 +213,49 @@ def _cells(
     for cell in itertools.product(*touched):
         number = int(np.ravel_multi_index(cell, grid))
         generator = np.random.Generator(np.random.Philox(key=entropy, counter=[0, 0, 0, number]))
-        noise = generator.standard_normal(sides, dtype=np.float32)
         inside, part = [], []
         for index, start, n, side in zip(cell, origin, shape, sides, strict=True):
             first = index * side - start  # of the cell, counted from the block's own origin
             inside.append(slice(max(first, 0), min(first + side, n)))
             part.append(slice(max(-first, 0), min(side, n - first)))
-        yield tuple(inside), noise[tuple(part)]
+        yield tuple(inside), tuple(part), generator, sides
+
+
+def _exposed(
+    camera: CameraNoise,
+    grey: npt.NDArray[Any],
+    uniform: npt.NDArray[np.float64],
+    normal: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float64]:
+    """Return what a camera makes of clean grey values; below its offset there is no light."""
+    light = np.maximum(grey.astype(np.float64) - camera.offset, 0)
+    light = np.where(np.isfinite(light), light, 0)  # invalid pixels stay as they are
+    counted = _poisson(light / camera.gain, uniform) * camera.gain
+    return np.asarray(grey - light + counted + camera.read_noise * normal)
+
+
+def _poisson(
+    expected: npt.NDArray[np.float64], uniform: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return Poisson numbers by the inverse of their distribution, one per uniform number.
+
+    numpy's own generator takes a number of draws that depends on the expected values: a block that
+    knows only its part of a cell could not draw it.
+    """
+    from scipy.special import ndtri, pdtr
+
+    z = ndtri(np.clip(uniform, 1e-15, 1 - 1e-15))
+    with np.errstate(invalid="ignore"):
+        # the expansion of Cornish and Fisher, which is nearly always right
+        counted = np.rint(np.maximum(expected + np.sqrt(expected) * z + (z**2 - 4) / 6, 0))
+        rest = np.flatnonzero((expected > 0) & (expected < _MANY))
+    while rest.size:  # too few
+        rest = rest[pdtr(counted.flat[rest], expected.flat[rest]) < uniform.flat[rest]]
+        counted.flat[rest] += 1
+    with np.errstate(invalid="ignore"):
+        rest = np.flatnonzero((expected > 0) & (expected < _MANY) & (counted > 0))
+    while rest.size:  # too many
+        rest = rest[pdtr(counted.flat[rest] - 1, expected.flat[rest]) >= uniform.flat[rest]]
+        counted.flat[rest] -= 1
+        rest = rest[counted.flat[rest] > 0]
+    return np.where(expected > 0, counted, 0)

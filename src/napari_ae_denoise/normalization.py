@@ -182,10 +182,13 @@ class Normalization:
         list of GreyMap
             One per plane of ``layout``'s axis C where channels are apart, else a single one.
         """
-        return [self._of_group(image, layout, channel) for channel in channel_groups(layout)]
+        return [
+            self.of_group(sample_values(image, layout, channel), image)
+            for channel in channel_groups(layout)
+        ]
 
-    def _of_group(self, image: Any, layout: PlaneLayout, channel: int | None) -> GreyMap:
-        sample = sample_values(image, layout, channel)
+    def of_group(self, sample: npt.NDArray[Any], image: Any) -> GreyMap:
+        """Return the map of the channels of an image that a sample was taken of."""
         finite = sample[np.isfinite(sample)]
         if finite.size and finite.min() == finite.max() and not isinstance(image, np.ndarray):
             # all of a lazy image is too much to read: it may differ outside the sample

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.camera_noise import StabilizedMap
     from napari_ae_denoise.networks import ConvAutoencoder
 
 _READ_BYTES = 64 * 1024**2  # of a lazy image at once: a stop is looked at in between
@@ -62,6 +63,10 @@ class Prediction:
         Fraction of the tiles that were made; 1 unless stopped.
     seconds : float
         What it took.
+    remarks : tuple of str
+        What was found in the image and is assumed of it, in sentences.
+    warnings : tuple of str
+        What people should know before they trust the result.
     """
 
     denoised: npt.NDArray[Any] | None
@@ -70,23 +75,26 @@ class Prediction:
     invalid_pixels: int
     finished: float
     seconds: float
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
-        """What people should know about the image; empty if nothing."""
-        if not self.invalid_pixels:
-            return ""
-        return (
-            f"{self.invalid_pixels} pixels are NaN or infinite: they were masked, and are "
-            "unchanged in the result."
-        )
+        """What people should know about the image, in sentences; empty if nothing."""
+        said = [*self.warnings]
+        if self.invalid_pixels:
+            said.append(
+                f"{self.invalid_pixels} pixels are NaN or infinite: they were masked, and are "
+                "unchanged in the result."
+            )
+        return " ".join(said)
 
 
 def predict(
     network: ConvAutoencoder,
     image: Any,
     layout: PlaneLayout,
-    maps: Sequence[GreyMap],
+    maps: Sequence[GreyMap | StabilizedMap],
     settings: PredictSettings,
     *,
     denoised: bool = True,
@@ -103,7 +111,7 @@ def predict(
         numpy, dask or zarr; it is only read, window by window.
     layout : PlaneLayout
         How to read it.
-    maps : sequence of GreyMap
+    maps : sequence of GreyMap or StabilizedMap
         One for all planes, or one for each channel of axis C.
     settings : PredictSettings
         How to run, and whether to make the removed noise.

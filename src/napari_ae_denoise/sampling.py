@@ -17,6 +17,7 @@ from napari_ae_denoise.training_data import TrainingData, as_list
 
 if TYPE_CHECKING:
     from napari_ae_denoise.normalization import Normalization
+    from napari_ae_denoise.training_noise import NoiseKind
 
 _SMALLEST_EPOCH = 50  # batches
 _VALIDATION_PATCHES = 64
@@ -60,6 +61,8 @@ class PatchSampler:
     validation : float
         Fraction of the data that is held out: planes where there are at least ten, else the last
         rows of each plane. Images too small for that are validated on themselves.
+    noise : {"gaussian", "camera"}
+        Kind of synthetic noise; sigma is that of bright areas. See `unit_noise`.
     scheme : {"auto", "recorrupted", "blind-spot"}
         How pairs are made of noisy images alone (kind ``noisy`` only); see `TrainSettings`.
     noise_sigma : float, optional
@@ -79,6 +82,7 @@ class PatchSampler:
         batch_size: int = 16,
         seed: int = 0,
         validation: float = 0.1,
+        noise: NoiseKind = "gaussian",
         scheme: Scheme = "auto",
         noise_sigma: float | None = None,
     ) -> None:
@@ -100,6 +104,7 @@ class PatchSampler:
                     sigma,
                     relative,
                     synthetic=self._synthetic,
+                    noise=noise,
                 )
             except DenoisingError as error:
                 if len(images) == 1:
@@ -178,7 +183,7 @@ class PatchSampler:
         shape = self.patch_shape(size)
         sigmas = draw_sigmas(self._sigma, count, rng)
         patches = [self._pair(a, shape, s, rng) for a, s in zip(areas, sigmas, strict=True)]
-        return stacked(patches, usual_errors(sigmas, self._sigma))
+        return stacked(patches, usual_errors(sigmas, self._sigma) if self._synthetic else None)
 
     def _slot(self, number: int, total: int) -> int:
         """Return the number-th slot of endless shuffled passes over all slots."""
@@ -222,10 +227,11 @@ class PatchSampler:
         greys = source.greys(area.plane)
         sigma *= greys.sigma_unit
         grey_map = greys.grey_map(sigma)
-        clean = grey_map.apply(layout.read(source.partner, area.plane, *window))
+        grey = layout.read(source.partner, area.plane, *window)
+        clean = grey_map.apply(grey)
         if self._synthetic:
-            noise = rng.standard_normal(clean.shape, dtype=np.float32)
-            noisy = clean + np.float32(sigma / grey_map.scale) * noise
+            noise = greys.draw(grey, sigma, rng)
+            noisy = clean + np.asarray(noise / grey_map.scale, np.float32)
         else:
             noisy = grey_map.apply(layout.read(source.image, area.plane, *window))
         middle = np.float32((grey_map.fill - grey_map.offset) / grey_map.scale)

@@ -14,6 +14,7 @@ from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.self_supervision import Scheme
+from napari_ae_denoise.training_noise import NOISE_KINDS, NoiseKind
 
 if TYPE_CHECKING:
     from napari_ae_denoise.training_data import TrainingData
@@ -24,6 +25,7 @@ _LAST_RATE = 0.01  # of the learning rate
 _FALL = 0.25  # of the training, at the end of a trapezoid
 _LENGTHS = ("steps", "epochs", "minutes")
 CHOICES = {
+    "noise": NOISE_KINDS,
     "scheme": get_args(Scheme),
     "optimizer": ("muon", "adam", "adamw"),
     "schedule": ("cosine", "trapezoid", "constant"),
@@ -45,6 +47,10 @@ class TrainSettings:
         a blind denoiser, one number a denoiser for that noise. Not used for pairs.
     relative : bool
         Whether ``sigma`` is a fraction of each image's data range.
+    noise : {"gaussian", "camera"}
+        Kind of the synthetic noise. ``camera`` is Poisson-Gaussian noise of random gain, read
+        noise and sharpness, for a model that knows many cameras; ``sigma`` is then that of bright
+        areas.
     steps, epochs, minutes : number, optional
         How long to train; at most one of them. By default 1,000 steps. An epoch is one pass over
         the data, but at least 50 batches.
@@ -93,6 +99,7 @@ class TrainSettings:
     objective: Objective = field(default_factory=Objective)
     sigma: tuple[float, float] | float = (0.0, 50.0)
     relative: bool = False
+    noise: NoiseKind = "gaussian"
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None

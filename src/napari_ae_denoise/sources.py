@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.noise import brightness_ratio, sigma_of
+from napari_ae_denoise.noise_level import brightness_ratio, sigma_of
 from napari_ae_denoise.normalization import (
     GreyMap,
     Normalization,
@@ -16,6 +16,7 @@ from napari_ae_denoise.normalization import (
     of_plane,
     sample_values,
 )
+from napari_ae_denoise.training_noise import NoiseKind, unit_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _SIGMA_LEVELS = 17  # noise levels at which an image's grey map is measured; between, interpolated
 _SEED = 0x5EED
+_DARK_AND_BRIGHT = (0.5, 99.5)  # percentiles between which noise of cameras grows
 # Bright to dark: photographs with Gaussian noise measured 0.8 to 1.2, micrographs of confocal and
 # two-photon microscopes 1.5 to 5.
 _GROWING = 1.3
@@ -43,12 +45,16 @@ class Greys:
         normalization: Normalization,
         sigma: tuple[float, float],
         relative: bool,
+        noise: NoiseKind,
     ) -> None:
         finite = clean[np.isfinite(clean)].astype(np.float64)
         normalization.of_values(finite)  # says what is wrong with constant and all-NaN images
         span = float(finite.max() - finite.min())
         self.psnr_range = 255.0 if clean.dtype == np.uint8 else span
         self.sigma_unit = span if relative else 1.0  # grey values
+        self._noise = noise
+        self._dark, bright = (float(v) for v in np.percentile(finite, _DARK_AND_BRIGHT))
+        self._contrast = bright - self._dark or span
         if noisy is None and sigma[1] * self.sigma_unit > _MOST_NOISE * span:
             raise DenoisingError(
                 f"Noise of sigma {sigma[1] * self.sigma_unit:g} hides an image whose grey values "
@@ -62,14 +68,22 @@ class Greys:
             few = rng.choice(finite, 4096)
             if few.min() == few.max():  # the few bright points of a dark image were missed
                 few[:2] = finite.min(), finite.max()
-            noise = rng.standard_normal(few.size)
-            maps = [normalization.of_values(few + s * noise) for s in levels]
+            maps = [normalization.of_values(few + self.draw(few, s, rng)) for s in levels]
         else:
             maps = [normalization.of_values(noisy)]
         self._levels = levels[: len(maps)]
         self._offsets = np.array([m.offset for m in maps])
         self._scales = np.array([m.scale for m in maps])
         self._fill = maps[0].fill
+
+    def draw(
+        self, grey: npt.NDArray[Any], sigma: float, rng: np.random.Generator
+    ) -> npt.NDArray[Any]:
+        """Draw noise for clean grey values, (..., Y, X) or a list; sigma is in grey values."""
+        brightness = np.zeros(grey.shape, np.float32)
+        if self._noise == "camera":
+            brightness = ((grey - self._dark) / self._contrast).astype(np.float32)
+        return sigma * unit_noise(self._noise, brightness, sigma / self._contrast, rng)
 
     def grey_map(self, sigma: float) -> GreyMap:
         """Return the map at a noise level, in grey values."""
@@ -91,6 +105,7 @@ class Source:
         relative: bool,
         *,
         synthetic: bool,
+        noise: NoiseKind = "gaussian",
     ) -> None:
         self.image, self.partner, self.layout = image, partner, layout
         self._sigmas: list[float] = []
@@ -101,6 +116,7 @@ class Source:
                 normalization,
                 sigma,
                 relative,
+                noise,
             )
             for channel in channel_groups(layout)
         ]

@@ -23,7 +23,9 @@ from napari_ae_denoise.normalization import GreyMap, to_dtype
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_ae_denoise.camera_noise import StabilizedMap
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.resolving import NoiseModel
     from napari_ae_denoise.tiling import Tile
 
 FILL_RADIUS = 2  # pixels: invalid ones are replaced by the mean of the finite ones this near
@@ -49,6 +51,8 @@ class PredictSettings:
         Of the denoised image; by default the input's.
     removed : bool
         Whether `predict` also gives what the network takes out of the image.
+    noise_model : {"auto", "gaussian", "camera"}
+        See `resolve`.
     """
 
     tile: int | str = "auto"
@@ -57,6 +61,7 @@ class PredictSettings:
     strength: float = 1.0
     dtype: npt.DTypeLike | None = None
     removed: bool = False
+    noise_model: NoiseModel = "auto"
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
@@ -98,7 +103,7 @@ class TileRunner:
         self,
         windows: Sequence[Window],
         tile: Tile,
-        maps: Sequence[GreyMap],
+        maps: Sequence[GreyMap | StabilizedMap],
         dtype: npt.DTypeLike,
         *,
         image: bool = True,
@@ -112,7 +117,7 @@ class TileRunner:
             What the tile reads of each plane, (channels, Y, X), in grey values.
         tile : Tile
             Where it lies.
-        maps : sequence of GreyMap
+        maps : sequence of GreyMap or StabilizedMap
             Of each plane.
         dtype : dtype
             Of the denoised windows.
@@ -138,12 +143,17 @@ class TileRunner:
             for w, m in zip(filled, maps, strict=True)
         ]
         batch = torch.from_numpy(np.stack(seen))  # (planes, channels, Y, X)
+        as_gray = batch.shape[1] < self._network.spec.channels
+        if as_gray:
+            batch = batch.repeat(1, self._network.spec.channels, 1, 1)
         with memory_errors(
             f"Memory ran out on {self.device} at a tile of {self.tile} pixels (with its "
             f"surroundings {tuple(batch.shape[-2:])}).",
             "Choose smaller tiles, another device, or close other programs.",
         ):
             made, features = self._run(batch, image)
+        if as_gray and made is not None:
+            made = made.mean(axis=1, keepdims=True)
         denoised = []
         invalid = 0
         for number, (window, mask, grey_map) in enumerate(zip(windows, masks, maps, strict=True)):
@@ -151,12 +161,31 @@ class TileRunner:
             invalid += 0 if mask is None else int(mask[inner].sum())
             if made is None:
                 continue
-            result = grey_map.invert(made[number, :, tile.y.keep, tile.x.keep], np.dtype(dtype))
+            values = made[number, :, tile.y.keep, tile.x.keep]
+            if self._strength == 1:
+                result = grey_map.invert(values, np.dtype(dtype))
+            else:
+                result = self._mixed(filled[number][inner], grey_map, values, np.dtype(dtype))
             if mask is not None:
                 result[mask[inner]] = to_dtype(window[inner][mask[inner]], dtype)
             denoised.append(result)
         kept = features[:, :, tile.y.keep_code, tile.x.keep_code] if code else None
         return denoised, kept, invalid
+
+    def _mixed(
+        self,
+        grey: Window,
+        grey_map: GreyMap | StabilizedMap,
+        values: npt.NDArray[np.float32],
+        dtype: np.dtype[Any],
+    ) -> Window:
+        """Return the denoised image mixed with the image itself, by the strength.
+
+        In grey values: the inverse of a stabilizing map is for denoised values only.
+        """
+        work = np.result_type(grey.dtype, np.float32)
+        own = grey.astype(work)
+        return to_dtype(own + self._strength * (grey_map.invert(values, work) - own), dtype)
 
     def _run(
         self, batch: torch.Tensor, image: bool
@@ -177,8 +206,6 @@ class TileRunner:
             if not image:
                 return None, self._network.encode(batch).float()
             made, features = self._network.image_and_code(batch)
-            if self._strength < 1:
-                made = torch.lerp(batch, made.float(), self._strength)
             return made.float(), features.float()
 
 

@@ -117,6 +117,7 @@ class TrainingRun:
             batch_size=settings.batch_size,
             seed=settings.seed,
             validation=settings.validation,
+            noise=settings.noise,
             scheme=settings.scheme,
             noise_sigma=settings.noise_sigma,
         )
@@ -238,6 +239,7 @@ class TrainingRun:
             data_kind=self.data.kind,
             sigma=settings.sigma_range if synthetic else None,
             sigma_relative=settings.relative and synthetic,
+            noise=settings.noise if synthetic else "",
             axes=self.sampler.axes,
             metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
             training={

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_ae_denoise import add_gaussian_noise
+from napari_ae_denoise import add_camera_noise, add_gaussian_noise
 from napari_ae_denoise._qt import noise_widget
 from napari_ae_denoise.noise_cells import Noise
 
@@ -125,6 +125,26 @@ def test_both_panels_offer_the_same_units(viewer, open_panel, small_image):
     noise.sigma.value, noise.mean.value = 10, 20
     train.fields.sigma_low.value, train.fields.sigma_high.value = 10, 20
     made, settings = noise.read(), train.fields.settings("model")
-    assert made.relative
+    assert made.law.relative
     assert settings.relative
-    assert (made.sigma, made.mean) == settings.sigma == pytest.approx((0.1, 0.2))
+    assert (made.law.sigma, made.law.mean) == settings.sigma == pytest.approx((0.1, 0.2))
+
+
+def test_noise_of_a_camera_is_that_of_the_function(viewer, open_panel, run, small_image):
+    viewer.add_image(small_image, name="cells")
+    panel = open_panel("Add Gaussian noise")
+    assert not panel.sigma.native.isHidden()
+    assert panel.gain.native.isHidden()
+    panel.kind.value = "Poisson-Gaussian (camera)"
+    assert panel.sigma.native.isHidden()
+    panel.gain.value, panel.offset.value, panel.read_noise.value = 5, 10, 3
+    run(panel)
+    made = viewer.layers["cells + noise gain 5"]
+    expected = add_camera_noise(small_image, 5, offset=10, read_noise=3, seed=0)
+    np.testing.assert_array_equal(made.data, expected)
+    assert made.metadata["napari-ae-denoise"]["noise"]["read_noise"] == 3
+    panel.kind.value = "Poisson"
+    assert panel.read_noise.native.isHidden()
+    run(panel)
+    expected = add_camera_noise(small_image, 5, offset=10, seed=0)
+    np.testing.assert_array_equal(viewer.layers[-1].data, expected)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -12,47 +11,65 @@ import typer
 from napari_ae_denoise._cli.terminal import (
     bar,
     dask_bar,
-    decibels,
     make_folder,
     output_paths,
-    refuse_existing,
+    say,
 )
+from napari_ae_denoise._cli.train_jobs import with_training_bar
 from napari_ae_denoise.axes import is_dask
+from napari_ae_denoise.camera_noise import CameraNoise
 from napari_ae_denoise.demo import Demo, demo_figure, make_demo
 from napari_ae_denoise.denoiser import Denoiser, warned
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.figures import save_figure
-from napari_ae_denoise.image_files import check_writable, find_images, read_image, same_file
+from napari_ae_denoise.image_files import check_writable, read_image
 from napari_ae_denoise.image_files import write_image as write
-from napari_ae_denoise.model_file import SUFFIX
-from napari_ae_denoise.noise import add_gaussian_noise
+from napari_ae_denoise.noise import add_noise
+from napari_ae_denoise.noise_cells import GaussianNoise
 from napari_ae_denoise.steps import drain
-from napari_ae_denoise.training import Progress, training_steps
-from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Generator, Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.image_record import ImageFile
     from napari_ae_denoise.prediction import TileProgress
-    from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.tile_runner import PredictSettings
 
 DEMO_PICTURE = Path("demo-output") / "denoised.png"
-_BY_TIME = "{l_bar}{bar}| {elapsed}, {remaining} left{postfix}"
 Result = TypeVar("Result")
 
 
 # ---- noise
 
 
-def add_noise_to(path: Path, target: Path, sigma: float, axes: str | None, **how: Any) -> None:
+def noise_law(
+    sigma: float | None,
+    mean: float,
+    relative: bool,
+    gain: float | None,
+    offset: float,
+    read_noise: float,
+) -> GaussianNoise | CameraNoise:
+    """Return the noise that options ask for: either kind, but one."""
+    if (sigma is None) == (gain is None):
+        raise typer.BadParameter("Give --sigma (Gaussian noise) or --gain (camera noise).")
+    if sigma is not None and (offset or read_noise):
+        raise typer.BadParameter("--offset and --read-noise go with --gain, not with --sigma.")
+    if gain is not None and (mean or relative):
+        raise typer.BadParameter("--mean and --relative go with --sigma, not with --gain.")
+    if gain is not None:
+        return CameraNoise(gain, offset, read_noise)
+    return GaussianNoise(sigma or 0.0, mean, relative)
+
+
+def add_noise_to(
+    path: Path, target: Path, law: GaussianNoise | CameraNoise, axes: str | None, **how: Any
+) -> None:
     """Write a noisy copy of an image."""
     image = read_image(path)
     axes = axes or image.axes
-    noisy = add_gaussian_noise(image.array, sigma, axes=axes, **how)
+    noisy = add_noise(image.array, law, axes=axes, **how)
     _write(target, noisy, image, axes)
 
 
@@ -126,7 +143,10 @@ def denoise_file(
 ) -> None:
     """Denoise an image, and write what is asked for."""
     image = read_image(path)
-    layout, _ = denoiser.resolve(image.array, axes or image.axes)
+    seen = denoiser.resolve(image.array, axes or image.axes, settings.noise_model)
+    for remark in seen.remarks:
+        say(f"{path.name}: {remark}")
+    layout = seen.layout
     dtype = settings.dtype or image.array.dtype
     check_writable(targets.denoised, layout.shape, dtype, layout.axes)
     code_shape, code_axes = _code_layout(denoiser, layout)
@@ -137,7 +157,11 @@ def denoise_file(
     if is_dask(image.array):
         wanted = _options(settings, layout)
         made = denoiser.denoise(
-            image.array, strength=settings.strength, dtype=settings.dtype, **wanted
+            image.array,
+            strength=settings.strength,
+            dtype=settings.dtype,
+            noise_model=settings.noise_model,
+            **wanted,
         )
         code = None if targets.latent is None else denoiser.encode(image.array, **wanted)
     else:
@@ -159,7 +183,7 @@ def encode_file(
 ) -> None:
     """Write the latent code of an image."""
     image = read_image(path)
-    layout, _ = denoiser.resolve(image.array, axes or image.axes)
+    layout = denoiser.resolve(image.array, axes or image.axes).layout
     shape, code_axes = _code_layout(denoiser, layout)
     check_writable(target, shape, np.float32, code_axes)
     if is_dask(image.array):
@@ -208,73 +232,12 @@ def _with_bar(steps: Generator[TileProgress, None, Result], name: str) -> Result
         return drain(steps, show)
 
 
-# ---- train
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingFiles:
-    """What to train on, as the command line has it."""
-
-    clean: Sequence[Path] | None
-    noisy: Sequence[Path] | None
-    noisy_again: Sequence[Path] | None
-    axes: str | None
-    start: str | None
-    checkpoint: Path | None
-
-
-def model_path(output: Path, files: TrainingFiles, *, overwrite: bool) -> Path:
-    """Return the model file to write, with its ending; refuse one that would lose a file."""
-    if output.suffix != SUFFIX:
-        output = output.with_name(output.name + SUFFIX)
-    for other in (files.checkpoint, Path(files.start) if files.start else None):
-        if other is not None and same_file(output, other):
-            raise DenoisingError(
-                f"{output} is an input, which would be lost.", "Give another output."
-            )
-    refuse_existing(output, overwrite=overwrite)
-    make_folder(output.parent)
-    return output
-
-
-def train_from_files(
-    files: TrainingFiles, settings: TrainSettings, stop: threading.Event
-) -> Denoiser | None:
-    """Train on files with a progress bar; None if it was stopped before its first step."""
-    sides = [
-        None if side is None else [read_image(path) for path in find_images(side)]
-        for side in (files.clean, files.noisy, files.noisy_again)
-    ]
-    told = {image.axes for side in sides if side is not None for image in side}
-    axes = files.axes or (told.pop() if len(told) == 1 else None)
-    clean, noisy, again = (None if s is None else [image.array for image in s] for s in sides)
-    data = TrainingData(clean, noisy, again, axes)
-    start = Denoiser.load(files.start) if files.start else None
-    steps = training_steps(data, settings, start=start, stop=stop, checkpoint=files.checkpoint)
-    denoiser = _with_training_bar(steps)
-    return denoiser if denoiser.card.training.get("steps_done") else None
-
-
-def _with_training_bar(steps: Generator[Progress, None, Result]) -> Result:
-    with bar(1.0, "", "training", bar_format=_BY_TIME) as shown:
-
-        def show(progress: Progress) -> None:
-            shown.set_postfix_str(
-                f"step {progress.step}, loss {progress.loss:.3g}, "
-                f"validation {decibels(progress.validation_psnr)}",
-                refresh=False,
-            )
-            shown.update(min(progress.fraction, 1.0) - shown.n)
-
-        return drain(steps, show)
-
-
 # ---- demo
 
 
 def run_demo(seconds: float, device: str) -> Demo:
     """Make what the demo shows, with a progress bar."""
-    return _with_training_bar(make_demo(seconds, device=device))
+    return with_training_bar(make_demo(seconds, device=device))
 
 
 def save_picture(shown: Demo, path: Path) -> None:

@@ -45,11 +45,29 @@ Picture = Annotated[
 # ---- noise
 
 Sigma = Annotated[
-    float,
+    float | None,
     Option(
         "--sigma",
-        help="Standard deviation, in grey values; with --relative, a fraction of the image's data "
-        "range.",
+        help="Gaussian noise: standard deviation, in grey values; with --relative, a fraction of "
+        "the image's data range.",
+    ),
+]
+Gain = Annotated[
+    float | None,
+    Option(
+        "--gain",
+        help="Camera noise (Poisson-Gaussian), instead of --sigma: grey values per photoelectron.",
+    ),
+]
+Offset = Annotated[
+    float, Option("--offset", help="Of the camera: grey value where there is no light.")
+]
+ReadNoise = Annotated[
+    float,
+    Option(
+        "--read-noise",
+        help="Of the camera: standard deviation of its Gaussian part, in grey values. 0 is pure "
+        "Poisson noise.",
     ),
 ]
 RelativeNoise = Annotated[
@@ -131,6 +149,14 @@ Strength = Annotated[float, Option("--strength", help="From 0 (unchanged) to 1 (
 NumberType = Annotated[
     str | None,
     Option("--dtype", help="Type of the result, such as float32. Default: the image's own."),
+]
+NoiseModelName = Annotated[
+    str,
+    Option(
+        "--noise-model",
+        help='"gaussian", "camera" (Poisson-Gaussian: estimated, levelled before the network, and '
+        'undone), or "auto": by what the image shows.',
+    ),
 ]
 Latent = Annotated[
     Path | None,

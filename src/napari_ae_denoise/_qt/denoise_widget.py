@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.prediction import TileProgress
 
+_NOISE_MODELS = [
+    ("automatic", "auto"),
+    ("Gaussian", "gaussian"),
+    ("camera (Poisson-Gaussian)", "camera"),
+]
+
 
 class DenoiseWidget(Panel):
     """Denoises an image layer with a model, tile by tile."""
@@ -81,6 +87,14 @@ class DenoiseWidget(Panel):
             max=100.0,
             widget_type="FloatSlider",
         )
+        self.noise_model = ComboBox(
+            name="noise_model",
+            label="Noise model",
+            tooltip="Gaussian: the same everywhere. Camera: it grows with the light; it is "
+            "estimated from the image, levelled before the model, and that is undone. Automatic: "
+            "camera, if the image shows it and the model does not know it.",
+            choices=_NOISE_MODELS,
+        )
         self.device = device_field()
         self.tile = field(
             "tile",
@@ -96,7 +110,7 @@ class DenoiseWidget(Panel):
             self.card_note,
             self.files,
             form(self.denoised, self.latent, self.noise, self.strength),
-            fold("More settings", form(self.device, self.tile)),
+            fold("More settings", form(self.noise_model, self.device, self.tile)),
             layer_fields=(self.layer,),
         )
         follow_axes(self.layer, self.axes)
@@ -121,6 +135,7 @@ class DenoiseWidget(Panel):
                 tile=self.tile.value or "auto",
                 device=self.device.value,
                 strength=self.strength.value / 100,
+                noise_model=self.noise_model.value,
             ),
             denoised=self.denoised.value,
             code=self.latent.value,

@@ -1,16 +1,18 @@
-"""The panel *Add Gaussian noise*."""
+"""The panel *Add Gaussian noise*, which also adds the noise of cameras."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import LineEdit
 
-from napari_ae_denoise._qt.forms import field, form, layer_field, read_unit, unit_field
+from napari_ae_denoise._qt.forms import field, form, layer_field, on_change, read_unit, unit_field
 from napari_ae_denoise._qt.layers import Source, add_image, take
 from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise.camera_noise import CameraNoise
 from napari_ae_denoise.noise import noise_steps
+from napari_ae_denoise.noise_cells import GaussianNoise
 
 if TYPE_CHECKING:
     import threading
@@ -20,21 +22,21 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise._qt.worker import MakeSteps
 
+_GAUSSIAN, _POISSON, _CAMERA = "Gaussian", "Poisson", "Poisson-Gaussian (camera)"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NoiseChoices:
-    """What the form says; the parameters are those of `add_gaussian_noise`."""
+    """What the form says; the parameters are those of `noise_steps`."""
 
     source: Source
-    sigma: float
-    mean: float
-    relative: bool
+    law: GaussianNoise | CameraNoise
     clip: bool
     seed: int
 
 
 class NoiseWidget(Panel):
-    """Adds synthetic Gaussian noise to an image layer."""
+    """Adds synthetic noise to an image layer."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
@@ -45,6 +47,14 @@ class NoiseWidget(Panel):
         )
         self.layer = layer_field(viewer, "layer", "Image", "The image layer to add noise to.")
         self.axes = LineEdit(name="axes", label="Axes")
+        self.kind = field(
+            "kind",
+            _GAUSSIAN,
+            "Kind",
+            "Gaussian noise is the same everywhere. Poisson noise is that of counted photons: it "
+            "grows with the light. Cameras have both.",
+            choices=[_GAUSSIAN, _POISSON, _CAMERA],
+        )
         self.sigma = field(
             "sigma",
             25.0,
@@ -61,6 +71,25 @@ class NoiseWidget(Panel):
         self.mean = field(
             "mean", 0.0, "Mean", "Mean of the noise, in the same unit.", min=-1e9, max=1e9
         )
+        self.gain = field(
+            "gain",
+            1.0,
+            "Gain",
+            "Grey values per photoelectron: the higher, the fewer photons and the more noise.",
+            min=1e-9,
+            max=1e9,
+        )
+        self.offset = field(
+            "offset", 0.0, "Offset", "Grey value where there is no light.", min=-1e9, max=1e9
+        )
+        self.read_noise = field(
+            "read_noise",
+            2.0,
+            "Read noise",
+            "Standard deviation of the Gaussian part, in grey values.",
+            min=0.0,
+            max=1e9,
+        )
         self.seed = field(
             "seed", 0, "Seed", "The same seed gives the same noise.", min=0, max=2**31 - 1
         )
@@ -72,22 +101,39 @@ class NoiseWidget(Panel):
             "is no longer Gaussian. Integer images are always clipped to what they can hold.",
         )
         self.form = form(
-            self.layer, self.axes, self.sigma, self.unit, self.mean, self.seed, self.clip
+            self.layer,
+            self.axes,
+            self.kind,
+            *(self.sigma, self.unit, self.mean),
+            *(self.gain, self.offset, self.read_noise),
+            self.seed,
+            self.clip,
         )
         self.lay_out(self.form, layer_fields=(self.layer,))
         follow_axes(self.layer, self.axes)
+        on_change([self.kind], self._show_fields)
+        self._show_fields()
+
+    def _show_fields(self) -> None:
+        """Show what the kind of noise needs."""
+        gaussian = self.kind.value == _GAUSSIAN
+        for widget in (self.sigma, self.unit, self.mean):
+            widget.visible = gaussian
+        for widget in (self.gain, self.offset):
+            widget.visible = not gaussian
+        self.read_noise.visible = self.kind.value == _CAMERA
 
     def read(self) -> NoiseChoices:
         """Return what the form says."""
-        relative, unit = read_unit(self.unit)
-        return NoiseChoices(
-            take(self.chosen_layer(self.layer), self.axes.value),
-            sigma=self.sigma.value * unit,
-            mean=self.mean.value * unit,
-            relative=relative,
-            clip=self.clip.value,
-            seed=self.seed.value,
-        )
+        source = take(self.chosen_layer(self.layer), self.axes.value)
+        return NoiseChoices(source, self._law(), self.clip.value, self.seed.value)
+
+    def _law(self) -> GaussianNoise | CameraNoise:
+        if self.kind.value == _GAUSSIAN:
+            relative, unit = read_unit(self.unit)
+            return GaussianNoise(self.sigma.value * unit, self.mean.value * unit, relative)
+        read_noise = self.read_noise.value if self.kind.value == _CAMERA else 0.0
+        return CameraNoise(self.gain.value, self.offset.value, read_noise)
 
     def prepare(self) -> MakeSteps:
         """Return the job of adding noise."""
@@ -122,18 +168,18 @@ def layer_steps(
     dict or None
         What `Image` takes; None if stopped.
     """
-    source = choices.source
-    settings: dict[str, Any] = {
-        "sigma": choices.sigma,
-        "mean": choices.mean,
-        "relative": choices.relative,
-        "clip": choices.clip,
-        "seed": choices.seed,
-    }
-    noisy = yield from noise_steps(source.image, **settings, axes=source.axes, stop=stop)
+    source, law = choices.source, choices.law
+    noisy = yield from noise_steps(
+        source.image, law, clip=choices.clip, seed=choices.seed, axes=source.axes, stop=stop
+    )
     if noisy is None:
         return None
-    share = f"{100 * choices.sigma:g} %" if choices.relative else f"{choices.sigma:g}"
-    return source.denoised_layer(
-        noisy, f"{source.name} + noise {share}", {"napari-ae-denoise": {"noise": settings}}
-    )
+    settings = {"kind": type(law).__name__, **asdict(law), "clip": choices.clip}
+    metadata = {"napari-ae-denoise": {"noise": {**settings, "seed": choices.seed}}}
+    return source.denoised_layer(noisy, f"{source.name} + noise {_in_short(law)}", metadata)
+
+
+def _in_short(law: GaussianNoise | CameraNoise) -> str:
+    if isinstance(law, CameraNoise):
+        return f"gain {law.gain:g}"
+    return f"{100 * law.sigma:g} %" if law.relative else f"{law.sigma:g}"

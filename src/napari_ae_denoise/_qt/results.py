@@ -62,6 +62,8 @@ def denoise_steps(
             "image": source.name,
             "axes": source.axes,
             "strength": choices.settings.strength,
+            "noise_model": choices.settings.noise_model,
+            "remarks": list(prediction.remarks),
             "finished": part,
             "version": __version__,
         }
@@ -85,4 +87,5 @@ def denoise_steps(
         if part == 1
         else f"Cancelled: {part:.0%} of the tiles are denoised, the rest is as it was"
     )
-    return Made(tuple(layers), f"{done}, {duration(prediction.seconds)}.", prediction.note)
+    said = " ".join([f"{done}, {duration(prediction.seconds)}.", *prediction.remarks])
+    return Made(tuple(layers), said, prediction.note)

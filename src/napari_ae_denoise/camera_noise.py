@@ -1,0 +1,252 @@
+"""The noise of cameras and detectors, which grows with the light: estimated, levelled, undone.
+
+A pixel counts photoelectrons, whose number is a Poisson variable, and adds the noise of its
+electronics. So the variance of the noise is a straight line over the grey value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.noise_level import MAD_OF_NORMAL, details_and_means
+from napari_ae_denoise.normalization import GreyMap, Normalization, check_real, to_dtype
+
+_DARKNESS = 2 * (3 / 8) ** 0.5  # the stabilized value of no light and no read noise: the least
+_BINS = 40  # of grey values, with as many pixels each
+_SMALLEST_BIN = 64  # pixels
+_FEWEST_BINS = 4
+_ROUNDS = 20  # of the fit
+_DARKEST = 0.002  # quantile of the local means that is taken for darkness
+
+
+@dataclass(frozen=True, slots=True)
+class CameraNoise:
+    """Poisson-Gaussian noise: ``variance = gain * (grey - offset) + read_noise**2``.
+
+    Parameters
+    ----------
+    gain : float
+        Grey values per photoelectron; above 0.
+    offset : float
+        Grey value of darkness.
+    read_noise : float
+        Standard deviation in darkness, in grey values.
+
+    Notes
+    -----
+    The transforms are the generalized Anscombe transform [1]_ and the closed form of its exact
+    unbiased inverse [2]_, which both depend on the variance at a grey value alone.
+
+    References
+    ----------
+    .. [1] J.-L. Starck, F. Murtagh, A. Bijaoui, "Image Processing and Data Analysis", Cambridge
+       University Press, 1998.
+    .. [2] M. Makitalo, A. Foi, "Optimal inversion of the generalized Anscombe transformation for
+       Poisson-Gaussian noise", IEEE Transactions on Image Processing 22(1), 2013.
+    """
+
+    gain: float
+    offset: float
+    read_noise: float
+
+    def __post_init__(self) -> None:
+        """Refuse noise that cannot be."""
+        numbers = (self.gain, self.offset, self.read_noise)
+        if not (np.isfinite(numbers).all() and self.gain > 0 and self.read_noise >= 0):
+            raise DenoisingError(
+                f"A camera cannot have a gain of {self.gain:g}, an offset of {self.offset:g} and a "
+                f"read noise of {self.read_noise:g}.",
+                "Give finite numbers, a gain above 0 and a read noise that is not negative.",
+            )
+
+    def __str__(self) -> str:
+        """Say what it is, for people."""
+        return (
+            f"camera noise: gain {self.gain:.3g} grey values per photoelectron, offset "
+            f"{self.offset:.3g}, read noise {self.read_noise:.3g}"
+        )
+
+    def variance(self, grey: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the variance of the noise at (noise-free) grey values."""
+        return np.maximum(grey - self.offset, 0) * self.gain + self.read_noise**2
+
+    def stabilize(self, grey: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Map grey values so that their noise is of standard deviation 1 everywhere."""
+        electrons = (grey - self.offset) / self.gain
+        return np.asarray(2 * np.sqrt(np.maximum(electrons + self._shift, 0)))
+
+    def unbiased(self, stabilized: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Map denoised, stabilized values to the grey values whose noisy ones have that mean.
+
+        The mean of a root is less than the root of the mean: plain squaring would make dark areas
+        too dark.
+        """
+        d = np.maximum(stabilized, _DARKNESS)
+        root = np.sqrt(1.5)
+        electrons = d**2 / 4 + root / 4 / d - 11 / 8 / d**2 + 5 / 8 * root / d**3
+        electrons -= 1 / 8 + (self.read_noise / self.gain) ** 2
+        return np.asarray(electrons * self.gain + self.offset)
+
+    @property
+    def _shift(self) -> float:
+        """What is added to the electrons under the root."""
+        return 3 / 8 + (self.read_noise / self.gain) ** 2
+
+    def to_record(self) -> dict[str, float]:
+        """Return it as what json can hold."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StabilizedMap:
+    """A grey map of an image with camera noise: the noise is levelled before the affine map.
+
+    It is used as a `GreyMap` is.
+
+    Parameters
+    ----------
+    camera : CameraNoise
+        Of the image.
+    affine : GreyMap
+        From stabilized to normalized values.
+    fill : float
+        Grey value that stands in for a pixel without finite neighbours.
+    """
+
+    camera: CameraNoise
+    affine: GreyMap
+    fill: float = 0.0
+
+    def apply(self, grey: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return grey values of any real dtype as normalized float32."""
+        return self.affine.apply(self.camera.stabilize(grey.astype(np.float64)))
+
+    def invert(self, normalized: npt.NDArray[np.float32], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Return normalized values as grey values; integers are rounded and clipped."""
+        stabilized = self.affine.invert(normalized, np.dtype(np.float64))
+        return to_dtype(self.camera.unbiased(stabilized), dtype)
+
+
+def stabilized_map(
+    camera: CameraNoise, values: npt.NDArray[Any], normalization: Normalization
+) -> StabilizedMap:
+    """Return the map of an image with camera noise, measured on a sample of its grey values."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    affine = normalization.of_values(camera.stabilize(finite))
+    return StabilizedMap(camera, affine, fill=float(np.median(finite)))
+
+
+def estimate_camera_noise(image: npt.ArrayLike, *, axes: str | None = None) -> CameraNoise:
+    """Estimate the Poisson-Gaussian noise of an image from the image alone.
+
+    Parameters
+    ----------
+    image : array
+        Any real dtype; numpy, dask or zarr. At most about a million pixels are read of it.
+    axes : str, optional
+        One letter per axis; guessed from the shape by default.
+
+    Returns
+    -------
+    CameraNoise
+        In grey values.
+
+    Raises
+    ------
+    DenoisingError
+        If the image is complex or empty, or its noise does not grow with its grey values, or too
+        little of it can be looked at.
+
+    Notes
+    -----
+    Pixels are put into bins by the mean grey value around them; in each, the noise is told from
+    the finest details by their median absolute value, of the places with the least structure; and
+    a line is fitted to variance over grey value, by least squares that forgive outliers [1]_.
+    Gain and read noise follow from that line, once the offset is known. It is taken to be the
+    darkest grey value that is found: where no part of the image is dark it is too high, and so is
+    the read noise, but what is done with them depends on the line alone.
+
+    References
+    ----------
+    .. [1] A. Foi, M. Trimeche, V. Katkovnik, K. Egiazarian, "Practical Poissonian-Gaussian noise
+       modeling and fitting for single-image raw-data", IEEE Transactions on Image Processing
+       17(10), 2008.
+    """
+    array: Any = image if hasattr(image, "dtype") else np.asarray(image)
+    check_real(array)
+    layout = plane_layout(array.shape, axes, network_channels=1)
+    return camera_noise_from(*details_and_means(array, layout))
+
+
+def camera_noise_from(
+    details: npt.NDArray[np.float64], means: npt.NDArray[np.float64], growth: float = 2.0
+) -> CameraNoise:
+    """Return what `estimate_camera_noise` does, of what `details_and_means` gives.
+
+    ``growth`` is how many times the variance must grow from the darkest to the brightest places.
+    """
+    greys, variances, counts = _by_grey_value(details, means)
+    if greys.size < _FEWEST_BINS:
+        raise DenoisingError(
+            "The camera noise cannot be estimated: too little of the image is finite, not "
+            "saturated and of different grey values.",
+            "Choose the Gaussian noise model, or another image.",
+        )
+    slope, level = _line(greys, variances, counts)
+    dark = float(np.quantile(means, _DARKEST))
+    darkest, brightest = slope * greys[0] + level, slope * greys[-1] + level
+    if not slope > 0 or brightest < growth * max(darkest, 0):
+        raise DenoisingError(
+            f"The noise of the image does not grow with its grey values: its variance is about "
+            f"{max(darkest, 0):.3g} at {greys[0]:.3g} and {max(brightest, 0):.3g} at "
+            f"{greys[-1]:.3g}.",
+            "Choose the Gaussian noise model.",
+        )
+    offset = max(dark, -level / slope)  # the variance is not negative
+    return CameraNoise(slope, offset, float(np.sqrt(max(slope * offset + level, 0.0))))
+
+
+def _by_grey_value(
+    details: npt.NDArray[np.float64], means: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return mean grey value, variance of the noise and number of places, for each bin."""
+    if not means.size:
+        return np.zeros(0), np.zeros(0), np.zeros(0, np.int64)
+    order = np.argsort(means)
+    greys, variances, counts = [], [], []
+    for places in np.array_split(order, max(1, min(_BINS, means.size // _SMALLEST_BIN))):
+        sigma = np.median(np.abs(details[places])) / MAD_OF_NORMAL
+        greys.append(means[places].mean())
+        variances.append(sigma**2)
+        counts.append(places.size)
+    return np.array(greys), np.array(variances), np.array(counts)
+
+
+def _line(
+    greys: npt.NDArray[np.float64],
+    variances: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.int64],
+) -> tuple[float, float]:
+    """Return slope and level of the line of variance over grey value.
+
+    A variance that is told from n places is known to about its own size over the root of n: bins
+    count by that, and less where they are far off (structure, saturation).
+    """
+    precision = np.sqrt(counts)
+    weights = precision / variances.mean()
+    line = np.stack([greys, np.ones_like(greys)], axis=1)  # (bins, 2)
+    slope = level = 0.0
+    for _ in range(_ROUNDS):
+        fitted, *_ = np.linalg.lstsq(line * weights[:, None], variances * weights, rcond=None)
+        slope, level = float(fitted[0]), float(fitted[1])
+        expected = np.maximum(line @ fitted, 0.01 * variances.max())
+        off = np.abs(line @ fitted - variances) / expected * precision
+        usual = max(float(np.median(off)), 1.0)
+        weights = precision / expected / np.sqrt(np.maximum(off / usual, 1))
+    return slope, level

@@ -1,0 +1,127 @@
+"""The noise level of an image, estimated from its finest details."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.axes import PlaneLayout, plane_layout
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.normalization import check_real, sample_windows
+
+MAD_OF_NORMAL = 0.6744897501960817  # median absolute value of a standard normal variable
+# High-pass filter of the Daubechies wavelet with two vanishing moments: blind to linear ramps.
+_HIGH_PASS = np.array(
+    [-0.12940952255092145, -0.22414386804185735, 0.836516303737469, -0.48296291314469025]
+)
+
+
+def estimate_sigma(image: npt.ArrayLike, *, axes: str | None = None) -> float:
+    """Estimate the standard deviation of the Gaussian noise in an image.
+
+    Parameters
+    ----------
+    image : array
+        Any real dtype; numpy, dask or zarr. At most about a million pixels are read of it.
+    axes : str, optional
+        One letter per axis; guessed from the shape by default.
+
+    Returns
+    -------
+    float
+        In grey values; of all planes and channels together. 0 for an image without detail.
+
+    Raises
+    ------
+    DenoisingError
+        If the image is complex or empty, or no pixel of it is finite.
+
+    Notes
+    -----
+    The finest diagonal wavelet coefficients of an image are nearly all noise; the median of their
+    absolute values is not moved by the few that are edges [1]_. Areas where the image is exactly
+    flat (saturated or masked) tell nothing and are left out. Texture as fine as a pixel is taken
+    for noise, so that the estimate is an upper one where there is much of it.
+
+    References
+    ----------
+    .. [1] D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage",
+       Biometrika 81(3), 1994.
+    """
+    array: Any = image if hasattr(image, "dtype") else np.asarray(image)
+    check_real(array)
+    layout = plane_layout(array.shape, axes, network_channels=1)
+    return sigma_of(array, layout)
+
+
+def sigma_of(image: Any, layout: PlaneLayout, channel: int | None = None) -> float:
+    """Return what `estimate_sigma` does, of an image seen as planes of one channel.
+
+    The parameters are those of `sample_windows`.
+    """
+    details, _ = details_and_means(image, layout, channel)
+    if not details.size:
+        seen = [layout.read(image, *window) for window in sample_windows(image, layout, channel)]
+        if not any(np.isfinite(values).any() for values in seen):
+            raise DenoisingError(
+                "The noise cannot be estimated: no pixel of the image is finite.",
+                "Choose another image, or give the noise level yourself.",
+            )
+    return sigma_from(details)
+
+
+def sigma_from(details: npt.NDArray[np.float64]) -> float:
+    """Return the noise, of what `details_and_means` gives; 0 where there is none."""
+    return float(np.median(np.abs(details))) / MAD_OF_NORMAL if details.size else 0.0
+
+
+def brightness_ratio(image: Any, layout: PlaneLayout, channel: int | None = None) -> float:
+    """Return the noise of the brighter half of an image's pixels over that of the darker half.
+
+    About 1 for Gaussian noise; cameras and detectors, whose noise grows with the signal, give
+    more. The parameters are those of `sample_windows`.
+
+    Returns
+    -------
+    float
+        1 where it cannot be told.
+    """
+    details, greys = details_and_means(image, layout, channel)
+    bright = greys > np.median(greys) if greys.size else np.zeros(0, bool)
+    if not bright.any() or bright.all():
+        return 1.0
+    details = np.abs(details)
+    return float(np.median(details[bright]) / np.median(details[~bright]))
+
+
+def details_and_means(
+    image: Any, layout: PlaneLayout, channel: int | None = None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the finest detail at many places of an image, and the mean grey value there.
+
+    The parameters are those of `sample_windows`.
+
+    Returns
+    -------
+    details, means : ndarray
+        (places,) The standard deviation of the details is that of noise that is independent from
+        pixel to pixel. Places that are exactly flat or not finite are left out.
+    """
+    details, means = [np.zeros(0)], [np.zeros(0)]
+    for plane, y, x in sample_windows(image, layout, channel):
+        for colour in layout.read(image, plane, y, x):
+            if min(colour.shape) >= _HIGH_PASS.size:
+                detail = _filtered(colour, _HIGH_PASS).ravel()
+                mean = _filtered(colour, np.full(_HIGH_PASS.size, 1 / _HIGH_PASS.size)).ravel()
+                told = np.isfinite(detail) & (np.abs(detail) > 1e-9 * np.abs(mean))
+                details.append(detail[told])
+                means.append(mean[told])
+    return np.concatenate(details), np.concatenate(means)
+
+
+def _filtered(window: npt.NDArray[Any], taps: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return a window (Y, X) filtered along both axes, where the filter fits into it."""
+    along_y = np.apply_along_axis(np.convolve, 0, window.astype(np.float64), taps, "valid")
+    return np.asarray(np.apply_along_axis(np.convolve, 1, along_y, taps, "valid"), np.float64)

@@ -1,0 +1,138 @@
+"""How a denoiser sees an image: its planes, its grey values, and the noise that is assumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from napari_ae_denoise.axes import PlaneLayout, is_rgb, plane_layout
+from napari_ae_denoise.camera_noise import StabilizedMap, camera_noise_from, stabilized_map
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.noise_level import details_and_means, sigma_from
+from napari_ae_denoise.normalization import GreyMap, channel_groups, check_real, sample_values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from napari_ae_denoise.card import Card
+
+NoiseModel = Literal["auto", "gaussian", "camera"]
+NOISE_MODELS: tuple[NoiseModel, ...] = get_args(NoiseModel)
+
+AUTO_GROWTH = (
+    2.0  # of the variance from dark to bright, from which on noise is taken for a camera's
+)
+_ANY_GROWTH = 1.05
+_BEYOND = 1.25  # of a model's noise range: the estimate is no closer than that
+_RANGE_OF_STD = 4.5  # grey values span about so many standard deviations in photographs
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """How a denoiser sees an image.
+
+    Parameters
+    ----------
+    layout : PlaneLayout
+        Its planes.
+    maps : list of GreyMap or StabilizedMap
+        One for all planes, or one for each channel of axis C.
+    remarks : tuple of str
+        What was found and is assumed, in sentences.
+    warnings : tuple of str
+        What people should know before they trust the result.
+    """
+
+    layout: PlaneLayout
+    maps: Sequence[GreyMap | StabilizedMap]
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -> Resolved:
+    """Return how a denoiser sees an image.
+
+    Parameters
+    ----------
+    card : Card
+        Of the denoiser.
+    image : array
+        numpy, dask or zarr. At most about a million pixels are read of it.
+    axes : str or None
+        One letter per axis; None to guess.
+    noise_model : {"auto", "gaussian", "camera"}
+        ``camera``: the noise is levelled before the network, as it was trained for Gaussian noise.
+        ``auto``: where the model was trained for Gaussian noise, and that of the image grows with
+        its grey values.
+
+    Raises
+    ------
+    DenoisingError
+        If the image is complex, empty, constant or all NaN, or its axes or channels do not fit.
+    """
+    if noise_model not in NOISE_MODELS:
+        raise DenoisingError(
+            f'The noise model "{noise_model}" is not known.', f"Use {' or '.join(NOISE_MODELS)}."
+        )
+    check_real(image)
+    channels = card.network.channels
+    if channels == 3 and plane_layout(image.shape, axes).channels == 1:
+        channels = 1  # a gray image is seen as three equal colours
+    layout = plane_layout(image.shape, axes, network_channels=channels)
+    remarks, warnings = _about_channels(card, layout), []
+    for_gaussian = card.data_kind == "clean" and card.noise == "gaussian"
+    if noise_model == "gaussian" or (noise_model == "auto" and not for_gaussian):
+        return Resolved(layout, card.normalization.of_image(image, layout), tuple(remarks))
+    maps: list[GreyMap | StabilizedMap] = []
+    for channel in channel_groups(layout):
+        details, means = details_and_means(image, layout, channel)
+        camera = None
+        try:
+            growth = AUTO_GROWTH if noise_model == "auto" else _ANY_GROWTH
+            camera = camera_noise_from(details, means, growth)
+        except DenoisingError as error:
+            if noise_model == "camera":
+                warnings.append(f"{error.cause} Gaussian noise is assumed.")
+        values = sample_values(image, layout, channel)
+        if camera is None:
+            maps.append(card.normalization.of_group(values, image))
+            sigma = sigma_from(details)
+            remarks.append(f"Estimated Gaussian noise: sigma {sigma:.3g} grey values.")
+            warnings += _about_sigma(card, sigma, values)
+        else:
+            maps.append(stabilized_map(camera, values, card.normalization))
+            remarks.append(f"Estimated {camera}.")
+    return Resolved(layout, maps, tuple(remarks), tuple(dict.fromkeys(warnings)))
+
+
+def _about_channels(card: Card, layout: PlaneLayout) -> list[str]:
+    """Say where colours and model do not match, but work."""
+    colours = is_rgb(layout.axes, layout.shape)
+    if colours and not layout.joint:
+        return ["The model is for gray images: each colour was denoised on its own."]
+    if card.network.channels == 3 and layout.plane_channels == 1:
+        return ["The model is for colours: it saw the gray image as one of three equal channels."]
+    return []
+
+
+def _about_sigma(card: Card, sigma: float, values: npt.NDArray[Any]) -> list[str]:
+    """Say where the noise is outside the range that the model was trained for."""
+    if card.sigma is None or card.data_kind != "clean":
+        return []
+    unit = 1.0
+    if card.sigma_relative:
+        finite = values[np.isfinite(values)].astype(np.float64)
+        low, high = np.percentile(finite, [0.1, 99.9])
+        clean = np.sqrt(max(float(finite.var()) - sigma**2, 0.0))
+        unit = max(_RANGE_OF_STD * clean, float(high - low) - 6 * sigma)
+    least, most = (limit * unit for limit in card.sigma)
+    if least / _BEYOND <= sigma <= most * _BEYOND or unit <= 0:
+        return []
+    return [
+        f"The noise of the image has a sigma of about {sigma:.3g}; the model was trained for "
+        f"{least:.3g} to {most:.3g} grey values."
+    ]

@@ -1,0 +1,71 @@
+"""The noise that clean patches get in training, of random kinds where a model is to know many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+NoiseKind = Literal["gaussian", "camera"]
+NOISE_KINDS: tuple[NoiseKind, ...] = get_args(NoiseKind)
+
+_MOST_PHOTONS = 1e6  # at white: more of them are Gaussian, and would only take time to draw
+_SHARP, _SLIGHT = 0.4, 0.3  # parts of the patches whose noise is white, and nearly so
+_SLIGHT_BLUR = (0.2, 0.4)  # standard deviation of the blur of noise, in pixels
+_BLUR = (0.4, 0.9)
+
+
+def unit_noise(
+    kind: NoiseKind,
+    brightness: npt.NDArray[np.float32],
+    sigma: float,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.float32]:
+    """Draw noise whose standard deviation is 1 where the image is bright.
+
+    Parameters
+    ----------
+    kind : {"gaussian", "camera"}
+        ``gaussian``: the same everywhere. ``camera``: Poisson-Gaussian noise with a random share
+        of each, in part blurred, as the noise of interpolated and of scanned images is.
+    brightness : ndarray
+        (..., Y, X), or a list of grey values: 0 in darkness, 1 where the image is bright.
+    sigma : float
+        What the noise will be multiplied with, as a part of the grey values from dark to bright:
+        it decides how many photons are counted.
+    rng : Generator
+        Draws everything.
+
+    Returns
+    -------
+    ndarray
+        The shape of ``brightness``, float32.
+    """
+    white = rng.standard_normal(brightness.shape, dtype=np.float32)
+    if kind == "gaussian" or sigma == 0:
+        return white
+    share = 1 - rng.random() ** 2  # of the variance that grows with the light; mostly most of it
+    photons = min(1 / (sigma**2 * share), _MOST_PHOTONS) if share else _MOST_PHOTONS
+    expected = np.maximum(brightness, 0) * photons
+    counted = (rng.poisson(expected) - expected) / np.sqrt(photons)
+    noise = np.sqrt(share) * counted + np.sqrt(1 - share) * white
+    return _blurred(noise.astype(np.float32), rng)
+
+
+def _blurred(noise: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return noise as it is, or blurred along Y and X and as strong as before."""
+    from scipy.ndimage import gaussian_filter1d
+
+    which = rng.random()
+    if which < _SHARP or noise.ndim < 2:  # grey values alone have no neighbours
+        return noise
+    blur = float(rng.uniform(*(_SLIGHT_BLUR if which < _SHARP + _SLIGHT else _BLUR)))
+    impulse = np.zeros(33)
+    impulse[16] = 1
+    strength = float((gaussian_filter1d(impulse, blur) ** 2).sum())  # of white noise, per axis
+    for axis in (-2, -1):
+        noise = gaussian_filter1d(noise, blur, axis=axis, mode="reflect")
+    return np.asarray(noise / np.float32(strength))  # variance: strength along each of two axes

@@ -1,0 +1,164 @@
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_ae_denoise import Denoiser, add_camera_noise, add_gaussian_noise
+from napari_ae_denoise.camera_noise import StabilizedMap
+from napari_ae_denoise.card import Card
+from napari_ae_denoise.network_spec import NetworkSpec
+from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.resolving import resolve
+
+GRAY = NetworkSpec("residual", widths=(4,), blocks=1, skips=True, stem=2)
+COLOUR = NetworkSpec("residual", channels=3, widths=(4,), blocks=1, skips=True, stem=2)
+
+
+def card(spec=GRAY, **changes):
+    return Card(network=spec, **({"data_kind": "clean", "sigma": (0.0, 60.0)} | changes))
+
+
+@pytest.fixture
+def gaussian(camera):
+    return add_gaussian_noise(camera.astype(np.float32), 20, seed=0)
+
+
+@pytest.fixture
+def poisson(camera):
+    return add_camera_noise(camera.astype(np.float32), 6.0, read_noise=4, seed=0)
+
+
+def stabilized(seen):
+    return [isinstance(m, StabilizedMap) for m in seen.maps]
+
+
+# ---- which noise is assumed
+
+
+def test_noise_that_grows_is_levelled_for_a_model_of_gaussian_noise(gaussian, poisson):
+    assert stabilized(resolve(card(), poisson, None, "auto")) == [True]
+    assert stabilized(resolve(card(), gaussian, None, "auto")) == [False]
+
+
+def test_what_was_estimated_is_said(gaussian, poisson):
+    (said,) = resolve(card(), poisson, None, "auto").remarks
+    assert "camera noise: gain" in said
+    (said,) = resolve(card(), gaussian, None, "auto").remarks
+    assert "Gaussian noise: sigma" in said
+
+
+@pytest.mark.parametrize(
+    "other", [{"noise": "camera"}, {"data_kind": "pairs", "sigma": None, "noise": ""}]
+)
+def test_a_model_that_knows_its_noise_sees_the_image_as_it_is(poisson, other):
+    assert stabilized(resolve(card(**other), poisson, None, "auto")) == [False]
+    assert stabilized(resolve(card(**other), poisson, None, "camera")) == [True]
+
+
+def test_users_may_choose(gaussian, poisson):
+    assert stabilized(resolve(card(), poisson, None, "gaussian")) == [False]
+    seen = resolve(card(), gaussian, None, "camera")
+    assert stabilized(seen) == [False]
+    assert "does not grow" in seen.warnings[0]
+    assert "Gaussian noise is assumed" in seen.warnings[0]
+
+
+def test_channels_are_estimated_one_by_one(gaussian, poisson):
+    seen = resolve(card(), np.stack([gaussian, poisson]), "CYX", "auto")
+    assert stabilized(seen) == [False, True]
+    assert len(seen.remarks) == 2
+
+
+def test_an_unknown_noise_model_is_refused(refused, gaussian):
+    with refused("poisson", remedy="camera"):
+        resolve(card(), gaussian, None, "poisson")
+
+
+def test_lazy_images_are_seen_as_those_in_memory(poisson):
+    assert resolve(card(), da.from_array(poisson, 50), None, "auto").maps == list(
+        resolve(card(), poisson, None, "auto").maps
+    )
+
+
+# ---- noise beyond the model
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({"sigma": (0.0, 60.0)}, False),
+        ({"sigma": (0.0, 18.0)}, False),  # the estimate is no closer than that
+        ({"sigma": (0.0, 10.0)}, True),
+        ({"sigma": (40.0, 60.0)}, True),
+        ({"sigma": (0.0, 0.1), "sigma_relative": True}, False),
+        ({"sigma": (0.0, 0.03), "sigma_relative": True}, True),
+        ({"sigma": (0.2, 0.3), "sigma_relative": True}, True),
+        ({"sigma": None}, False),
+    ],
+)
+def test_noise_outside_the_range_of_the_model_is_warned_of(gaussian, changes, warned):
+    said = resolve(card(**changes), gaussian, None, "auto").warnings
+    assert bool(said) == warned
+    if warned:
+        assert "sigma of about 2" in said[0]
+        assert "trained for" in said[0]
+
+
+def test_the_warning_reaches_scripts(gaussian):
+    denoiser = Denoiser(ConvAutoencoder(GRAY), card(sigma=(0.0, 5.0)))
+    with pytest.warns(UserWarning, match=r"about 2\d.*0 to 5 grey values"):
+        denoiser.denoise(gaussian)
+    with pytest.warns(UserWarning, match="0 to 5 grey values"):
+        denoiser.denoise(da.from_array(gaussian))
+
+
+# ---- colours
+
+
+def test_colours_in_a_gray_model_are_denoised_one_by_one_and_it_is_said(gaussian):
+    colours = np.stack([gaussian, gaussian + 9, gaussian[::-1]], axis=-1)
+    denoiser = Denoiser(ConvAutoencoder(GRAY), card())
+    assert "each colour" in resolve(denoiser.card, colours, None, "auto").remarks[0]
+    made = denoiser.denoise(colours, noise_model="gaussian")
+    assert made.shape == colours.shape
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_gray_image_in_a_model_for_colours_is_three_equal_ones(gaussian, dtype):
+    gray = np.clip(gaussian, 0, 255).astype(dtype)
+    denoiser = Denoiser(ConvAutoencoder(COLOUR), card(COLOUR))
+    assert "three equal" in resolve(denoiser.card, gray, None, "auto").remarks[0]
+    made = denoiser.denoise(gray, precision="float32")
+    colours = denoiser.denoise(np.stack([gray] * 3, axis=-1), dtype=np.float32, precision="float32")
+    assert (made.shape, made.dtype) == (gray.shape, gray.dtype)
+    expected = colours.mean(axis=-1)
+    if dtype == np.uint8:
+        expected = np.clip(expected, 0, 255)
+    np.testing.assert_allclose(made, expected, atol=0.51 if dtype == np.uint8 else 1e-3)
+    lazy = denoiser.denoise(da.from_array(gray, 40), precision="float32").compute()
+    np.testing.assert_allclose(lazy, made, atol=1e-3)
+    np.testing.assert_allclose(
+        denoiser.encode(gray, precision="float32"),
+        denoiser.encode(np.stack([gray] * 3, axis=-1), precision="float32"),
+        atol=1e-4,
+    )
+
+
+# ---- what levelling does
+
+
+def test_levelled_noise_is_tiled_exactly_and_the_unit_does_not_matter(poisson):
+    denoiser = Denoiser(ConvAutoencoder(GRAY), card())
+    whole = denoiser.denoise(poisson, precision="float32")
+    tiled = denoiser.denoise(poisson, tile=32, precision="float32")
+    np.testing.assert_allclose(tiled, whole, atol=1e-5 * np.ptp(poisson))
+    scaled = denoiser.denoise(5 * poisson, precision="float32")
+    np.testing.assert_allclose(scaled, 5 * whole, rtol=1e-3, atol=0.05)
+
+
+def test_strength_mixes_grey_values(poisson):
+    denoiser = Denoiser(ConvAutoencoder(GRAY), card())
+    none, half, whole = (
+        denoiser.denoise(poisson, strength=s, precision="float32") for s in (0, 0.5, 1)
+    )
+    np.testing.assert_allclose(none, poisson, atol=1e-3)
+    np.testing.assert_allclose(half, (poisson + whole) / 2, atol=1e-3)
