@@ -3,8 +3,9 @@
     python benchmarks/quality.py FOLDER [--model FILE ...] [--picture comparison.png]
 
 All methods see the same noise, which is not clipped, and are told its sigma where they take one;
-the models are not. Results are rounded to 8 bit. Prints the mean PSNR (dB) and SSIM of each method.
-BM3D and wavelets take part where the packages bm3d and PyWavelets are installed.
+the models are not. Results are rounded to 8 bit. Prints the mean PSNR (dB) and SSIM of each method,
+on the luminance of the images and, where they have colours, on these too. BM3D and wavelets take
+part where the packages bm3d and PyWavelets are installed.
 """
 
 from __future__ import annotations
@@ -26,38 +27,43 @@ from napari_ae_denoise.image_files import find_images, read_image
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
-def classical() -> dict:
+def classical(colours: bool) -> dict:
     """Return the methods to compare with: functions of a noisy image (0 to 255) and its sigma."""
     from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
+    axis = {"channel_axis": -1 if colours else None}
+    means = {"patch_size": 5, "patch_distance": 6, "fast_mode": True, **axis}
     methods = {
         "non-local means": lambda image, sigma: denoise_nl_means(
-            image, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, fast_mode=True
+            image, h=0.8 * sigma, sigma=sigma, **means
         ),
         "total variation": lambda image, sigma: (
-            255 * denoise_tv_chambolle(image / 255, weight=1.1 * sigma / 255)
+            255 * denoise_tv_chambolle(image / 255, weight=1.1 * sigma / 255, **axis)
         ),
     }
     if find_spec("pywt"):
         from skimage.restoration import denoise_wavelet
 
         methods["wavelets"] = lambda image, sigma: denoise_wavelet(
-            image, sigma=sigma, rescale_sigma=True
+            image, sigma=sigma, rescale_sigma=True, convert2ycbcr=colours, **axis
         )
     if find_spec("bm3d"):
-        from bm3d import bm3d
+        from bm3d import bm3d, bm3d_rgb
 
-        methods["BM3D"] = lambda image, sigma: bm3d(image, sigma_psd=sigma)
+        method = bm3d_rgb if colours else bm3d
+        methods["BM3D"] = lambda image, sigma: method(image, sigma_psd=sigma)
     return methods
 
 
-def clean_images(folder: Path, limit: int | None) -> dict[str, np.ndarray]:
-    """Return the images of a folder as luminance, (Y, X) float32, 0 to 255."""
-    images = {}
+def clean_images(folder: Path, limit: int | None) -> tuple[dict, dict]:
+    """Return luminance (Y, X) and, where there are any, colours (Y, X, 3); float32, 0 to 255."""
+    gray, colours = {}, {}
     for path in find_images([folder])[:limit]:
         image = np.asarray(read_image(path).array, np.float32)
-        images[path.name] = image[..., :3] @ LUMINANCE if image.ndim == 3 else image
-    return images
+        if image.ndim == 3:
+            colours[path.name] = image[..., :3]
+        gray[path.name] = image[..., :3] @ LUMINANCE if image.ndim == 3 else image
+    return gray, colours
 
 
 def eight_bit(image: np.ndarray) -> np.ndarray:
@@ -77,10 +83,15 @@ def measure(images: dict, methods: dict, sigmas: list[float]) -> tuple[dict, dic
                 begin = time.perf_counter()
                 made = eight_bit(method(noisy, sigma))
                 seconds = 1e6 * (time.perf_counter() - begin) / clean.size
-                near = psnr(clean, made, data_range=255), ssim(clean, made, data_range=255)
+                axes = "YXC" if clean.ndim == 3 else "YX"
+                near = (
+                    psnr(clean, made, data_range=255),
+                    ssim(clean, made, data_range=255, axes=axes),
+                )
                 rows.append((*near, seconds))
                 if number == 0 and sigma == sigmas[len(sigmas) // 2]:
-                    shown |= {f"clean, {file}": clean, f"{name}, {near[0]:.2f} dB": made}
+                    pair = {f"clean, {file}": clean, f"{name}, {near[0]:.2f} dB": made}
+                    shown |= {title: image.astype(np.uint8) for title, image in pair.items()}
             figures[name][sigma] = tuple(np.mean(rows, axis=0))
             print(f"{name}, sigma {sigma:g}: {figures[name][sigma][0]:.2f} dB", file=sys.stderr)
     return figures, shown
@@ -96,25 +107,30 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=Path("comparison.png"))
     args = parser.parse_args()
     try:
-        images = clean_images(args.folder, args.limit)
+        gray, colours = clean_images(args.folder, args.limit)
         models = {name: Denoiser.load(name) for name in bundled_models()}
         models |= {path.stem: Denoiser.load(path) for path in args.model}
     except DenoisingError as error:
         sys.exit(str(error))
-    methods = {"noisy": lambda image, _sigma: image, **classical()}
-    for name, model in models.items():
-        if model.card.network.channels == 1:
-            methods[name] = lambda image, _sigma, model=model: model.denoise(image)
-    with using_threads(1):
-        figures, shown = measure(images, methods, args.sigma)
-    head = " | ".join(f"sigma {sigma:g}" for sigma in args.sigma)
-    print(f"{len(images)} images of {args.folder.name}; PSNR in dB, SSIM, one thread\n")
-    print(f"| method | {head} | s/Mpixel |\n|---|{'---|' * (len(args.sigma) + 1)}")
-    for name, row in figures.items():
-        cells = " | ".join(f"{p:.2f}, {s:.3f}" for p, s, _ in row.values())
-        print(f"| {name} | {cells} | {np.mean([t for *_, t in row.values()]):.2f} |")
-    save_figure(before_after(shown, limits=(0, 255)), args.picture)
-    print(f"\nwrote {args.picture}")
+    for images, channels in ((gray, 1), (colours, 3)):
+        if not images:
+            continue
+        methods = {"noisy": lambda image, _sigma: image, **classical(channels == 3)}
+        for name, model in models.items():
+            if model.card.network.channels == channels:
+                methods[name] = lambda image, _sigma, model=model: model.denoise(image)
+        with using_threads(1):
+            figures, shown = measure(images, methods, args.sigma)
+        kind = "colours" if channels == 3 else "luminance"
+        head = " | ".join(f"sigma {sigma:g}" for sigma in args.sigma)
+        print(f"{len(images)} images of {args.folder.name}, {kind}; PSNR in dB, SSIM, one thread\n")
+        print(f"| method | {head} | s/Mpixel |\n|---|{'---|' * (len(args.sigma) + 1)}")
+        for name, row in figures.items():
+            cells = " | ".join(f"{p:.2f}, {s:.3f}" for p, s, _ in row.values())
+            print(f"| {name} | {cells} | {np.mean([t for *_, t in row.values()]):.2f} |")
+        picture = args.picture.with_stem(f"{args.picture.stem}-{kind}") if colours else args.picture
+        save_figure(before_after(shown, limits=(0, 255)), picture)
+        print(f"\nwrote {picture}\n")
 
 
 if __name__ == "__main__":

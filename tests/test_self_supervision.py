@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_ae_denoise import TrainingData, add_gaussian_noise, psnr
+from napari_ae_denoise import TrainingData, add_camera_noise, add_gaussian_noise, psnr
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.samples import mitochondria
@@ -92,9 +92,9 @@ def test_recorrupted_batches_have_the_estimated_noise(camera):
 
 def test_channels_apart_have_their_own_noise():
     stack = np.stack([add_gaussian_noise(np.full((64, 64), 9.0), s, seed=0) for s in (1, 50)])
-    source = sampler(stack, axes="CYX")._sources[0]
-    assert source.noise_sigma(0) == pytest.approx(1, rel=0.1)
-    assert source.noise_sigma(1) == pytest.approx(50, rel=0.1)
+    source, window = sampler(stack, axes="CYX")._sources[0], np.zeros((1, 8, 8), np.float32)
+    assert source.noise_sigma(0, window) == pytest.approx(1, rel=0.1)
+    assert source.noise_sigma(1, window) == pytest.approx(50, rel=0.1)
 
 
 def test_blind_spot_batches_say_which_pixels_count(noisy_camera):
@@ -117,24 +117,25 @@ def test_the_same_seed_gives_the_same_batches(noisy_camera, scheme):
 
 
 def test_the_scheme_is_chosen_by_the_noise(camera):
-    rng = np.random.default_rng(0)
-    gaussian = add_gaussian_noise(camera.astype(np.float32), 20, seed=0)
-    counted = rng.poisson(camera / 4.0).astype(np.float32)
-    assert sampler(gaussian).scheme == "recorrupted"
-    assert sampler(counted).scheme == "blind-spot"
-    assert sampler([gaussian, counted]).scheme == "blind-spot"
-    assert sampler(counted, scheme="recorrupted").scheme == "recorrupted"
-    assert sampler(counted, noise_sigma=3.0).scheme == "recorrupted"  # somebody knows better
-    flat = np.full((64, 64), 7.0)
-    flat[0, 0] = 8
-    assert sampler(flat).scheme == "recorrupted"  # nothing to tell from
+    assert sampler(add_gaussian_noise(camera, 20, seed=0)).scheme == "recorrupted"
+    assert sampler(mitochondria().noisy).scheme == "recorrupted"
+    assert sampler(camera, scheme="blind-spot").scheme == "blind-spot"
+    ramp = np.add.outer(np.arange(64.0), np.arange(64.0))
+    assert sampler(ramp).scheme == "blind-spot"  # no noise to tell
+    assert sampler(ramp, noise_sigma=3.0).scheme == "recorrupted"  # somebody knows better
 
 
-def test_real_micrographs_are_learned_from_by_the_blind_spot():
-    noisy = mitochondria().noisy
-    assert sampler(noisy).scheme == "blind-spot"
-    channels = np.stack([add_gaussian_noise(np.full((1024, 1024), 9.0), 5, seed=0), noisy])
-    assert sampler(channels, axes="CYX").scheme == "blind-spot"
+def test_noise_of_a_camera_is_recorrupted_as_strong_as_it_is_there(camera):
+    noisy = add_camera_noise(camera.astype(np.float32), 6.0, read_noise=3, seed=0)
+    draw = sampler(noisy, scheme="recorrupted", validation=0, patch_size=128, batch_size=4)
+    scale = Normalization().of_values(noisy).scale
+    made = [draw.batch(step) for step in range(4)]
+    difference = np.concatenate([(b.noisy - b.target) * scale / 2.5 for b in made]).ravel()
+    grey = np.concatenate([(b.noisy * 4 + b.target) / 5 for b in made]).ravel()  # the image itself
+    grey = grey * scale + Normalization().of_values(noisy).offset
+    dark, bright = grey < 40, grey > 180
+    assert difference[dark].std() == pytest.approx(np.sqrt(6 * 20 + 9), rel=0.35)
+    assert difference[bright].std() == pytest.approx(np.sqrt(6 * 200 + 9), rel=0.15)
 
 
 # ---- trainings

@@ -87,6 +87,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--sigma", type=float, default=75.0, help="largest, in 255ths of the range")
+    parser.add_argument("--noise", default="gaussian", choices=CHOICES["noise"])
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--patches", type=int, nargs="+", default=[64, 96, 128])
@@ -117,7 +118,9 @@ def main() -> None:
             stem=2,
         ),
         objective=Objective(args.loss),
-        sigma=(0.0, args.sigma),
+        sigma=(0.0, args.sigma / 255),
+        relative=True,  # the models are for images of any range
+        noise=args.noise,
         minutes=args.minutes,
         batch_size=args.batch,
         patch_size=tuple(args.patches),

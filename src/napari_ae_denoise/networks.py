@@ -258,14 +258,13 @@ PRESETS: MappingProxyType[str, NetworkSpec] = MappingProxyType(
     {
         "classic": NetworkSpec("plain", widths=(32, 32)),
         "residual": NetworkSpec("residual", widths=(32, 64), blocks=2, skips=True, stem=2),
-        "residual-large": NetworkSpec(
-            "residual", widths=(64, 128, 256), blocks=2, skips=True, stem=2
-        ),
+        "residual-large": NetworkSpec("residual", widths=(64, 128), blocks=2, skips=True, stem=2),
     }
 )
 """Named starting points.
 
 ``classic`` is the tutorial's network. ``residual`` is the modern default, small enough to learn an
 image in half a minute on a CPU, where networks ten times its size are more than a decibel behind.
-``residual-large`` is for many images and hours.
+``residual-large`` is for many images and hours; a third level was no better in
+them, and slower (training/README.md).
 """

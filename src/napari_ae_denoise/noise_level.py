@@ -77,25 +77,6 @@ def sigma_from(details: npt.NDArray[np.float64]) -> float:
     return float(np.median(np.abs(details))) / MAD_OF_NORMAL if details.size else 0.0
 
 
-def brightness_ratio(image: Any, layout: PlaneLayout, channel: int | None = None) -> float:
-    """Return the noise of the brighter half of an image's pixels over that of the darker half.
-
-    About 1 for Gaussian noise; cameras and detectors, whose noise grows with the signal, give
-    more. The parameters are those of `sample_windows`.
-
-    Returns
-    -------
-    float
-        1 where it cannot be told.
-    """
-    details, greys = details_and_means(image, layout, channel)
-    bright = greys > np.median(greys) if greys.size else np.zeros(0, bool)
-    if not bright.any() or bright.all():
-        return 1.0
-    details = np.abs(details)
-    return float(np.median(details[bright]) / np.median(details[~bright]))
-
-
 def details_and_means(
     image: Any, layout: PlaneLayout, channel: int | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

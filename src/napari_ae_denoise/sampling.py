@@ -12,11 +12,11 @@ from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.batches import Batch, Patch, draw_sigmas, stacked, turned, usual_errors
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.self_supervision import Scheme, blind_spot, recorrupted
-from napari_ae_denoise.sources import Source, choose_scheme
+from napari_ae_denoise.sources import Source
 from napari_ae_denoise.training_data import TrainingData, as_list
 
 if TYPE_CHECKING:
-    from napari_ae_denoise.normalization import Normalization
+    from napari_ae_denoise.normalization import GreyMap, Normalization
     from napari_ae_denoise.training_noise import NoiseKind
 
 _SMALLEST_EPOCH = 50  # batches
@@ -112,10 +112,12 @@ class PatchSampler:
                 which = f"Image {number + 1} of {len(images)} (shape {tuple(image.shape)}): "
                 raise DenoisingError(which + error.cause, error.remedy) from error
             self._sources.append(source)
-        known = noise_sigma is not None
-        self.scheme = (
-            choose_scheme(scheme, self._sources, known=known) if data.kind == "noisy" else None
-        )
+        self.scheme: Scheme | None = None
+        if data.kind == "noisy":
+            self.scheme = scheme
+            if scheme == "auto":
+                known = noise_sigma is not None or all(s.has_noise() for s in self._sources)
+                self.scheme = "recorrupted" if known else "blind-spot"
         self.axes = self._sources[0].layout.axes
         self.invalid_pixels = sum(source.invalid_pixels() for source in self._sources)
         self._largest = tuple(
@@ -245,13 +247,13 @@ class PatchSampler:
         unit = grey_map.scale / greys.psnr_range
         if self.scheme is None:
             return Patch(pair[0], pair[1], unit)
-        return self._self_supervised(pair[0], unit, grey_map.scale, area, rng)
+        return self._self_supervised(pair[0], unit, grey_map, area, rng)
 
     def _self_supervised(
         self,
         noisy: npt.NDArray[np.float32],
         unit: float,
-        scale: float,
+        grey_map: GreyMap,
         area: _Area,
         rng: np.random.Generator,
     ) -> Patch:
@@ -259,13 +261,16 @@ class PatchSampler:
         if self.scheme == "blind-spot":
             seen, hidden = blind_spot(noisy, rng)
             return Patch(seen, noisy, unit, hidden)
-        sigma = self._noise_sigma or self._sources[area.source].noise_sigma(area.plane)
-        if sigma == 0:
+        source = self._sources[area.source]
+        sigma = self._noise_sigma or source.noise_sigma(
+            area.plane, noisy * grey_map.scale + grey_map.offset
+        )
+        if not np.any(sigma):
             raise DenoisingError(
                 "The estimated noise of a noisy image is 0: there is nothing to learn from.",
                 "Give noise_sigma, choose the scheme blind-spot, or choose another image.",
             )
-        return Patch(*recorrupted(noisy, sigma / scale, rng), unit)
+        return Patch(*recorrupted(noisy, sigma / grey_map.scale, rng), unit)
 
 
 def _place(rng: np.random.Generator, span: slice, length: int) -> slice:

@@ -17,7 +17,9 @@ _REACH = 2  # pixels: how far a hidden pixel's stand-in may come from
 
 
 def recorrupted(
-    noisy: npt.NDArray[np.float32], sigma: float, rng: np.random.Generator
+    noisy: npt.NDArray[np.float32],
+    sigma: float | npt.NDArray[np.float32],
+    rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return two noisier images whose noise is independent (Recorrupted-to-Recorrupted [1]_).
 
@@ -25,8 +27,8 @@ def recorrupted(
     ----------
     noisy : ndarray
         Any shape, float32: ``x`` plus Gaussian noise of standard deviation ``sigma``.
-    sigma : float
-        In the units of ``noisy``.
+    sigma : float or ndarray
+        In the units of ``noisy``; one for each pixel where the noise is that of a camera.
     rng : Generator
         Draws ``n``, Gaussian of the same ``sigma``.
 
@@ -42,7 +44,7 @@ def recorrupted(
     .. [1] T. Pang, H. Zheng, Y. Quan, H. Ji, "Recorrupted-to-Recorrupted: unsupervised deep
        learning for image denoising", CVPR 2021.
     """
-    again = np.float32(sigma) * rng.standard_normal(noisy.shape, dtype=np.float32)
+    again = np.asarray(sigma, np.float32) * rng.standard_normal(noisy.shape, dtype=np.float32)
     return noisy + np.float32(_ALPHA) * again, noisy - again / np.float32(_ALPHA)
 
 

@@ -78,12 +78,12 @@ class TrainSettings:
         Fraction of the data that is held out.
     scheme : {"auto", "recorrupted", "blind-spot"}
         How to train on noisy images alone. ``recorrupted`` (Recorrupted-to-Recorrupted) is for
-        Gaussian noise of a known or estimated level, where it is the better one by far.
+        Gaussian and camera noise of a known or estimated level, where it is the better one by far.
         ``blind-spot`` (Noise2Void) is for any noise that is independent from pixel to pixel.
-        ``auto`` is recorruption, unless the images are noisier where they are brighter.
+        ``auto`` is recorruption, unless no noise is found.
     noise_sigma : float, optional
         Standard deviation of the noise in noisy images, in grey values, for ``recorrupted``;
-        estimated from each image by default.
+        estimated from each image by default, as camera noise where it grows with the grey values.
     normalization : Normalization, optional
         How grey values are mapped. By default by percentiles; for networks of the style ``plain``
         from the smallest to the largest, for their sigmoid can make nothing beyond.

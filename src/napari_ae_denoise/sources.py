@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.noise_level import brightness_ratio, sigma_of
+from napari_ae_denoise.noise_level import details_and_means, sigma_of
 from napari_ae_denoise.normalization import (
     GreyMap,
     Normalization,
@@ -19,19 +20,13 @@ from napari_ae_denoise.normalization import (
 from napari_ae_denoise.training_noise import NoiseKind, unit_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_ae_denoise.axes import PlaneLayout
-    from napari_ae_denoise.self_supervision import Scheme
     from napari_ae_denoise.training_data import Array
 
 _SIGMA_LEVELS = 17  # noise levels at which an image's grey map is measured; between, interpolated
 _SEED = 0x5EED
 _DARK_AND_BRIGHT = (0.5, 99.5)  # percentiles between which noise of cameras grows
-# Bright to dark: photographs with Gaussian noise measured 0.8 to 1.2, micrographs of confocal and
-# two-photon microscopes 1.5 to 5.
-_GROWING = 1.3
-_LOOKED_AT = 8  # images, to choose a scheme
+_AROUND = 1.5  # pixels: standard deviation of the mean that the noise of a pixel is told by
 _MOST_NOISE = 10  # data ranges of an image: beyond, the unit must be a mistake
 
 
@@ -108,7 +103,7 @@ class Source:
         noise: NoiseKind = "gaussian",
     ) -> None:
         self.image, self.partner, self.layout = image, partner, layout
-        self._sigmas: list[float] = []
+        self._noises: list[float | CameraNoise] = []
         self._greys = [
             Greys(
                 None if synthetic else sample_values(image, layout, channel),
@@ -133,28 +128,44 @@ class Source:
             if isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.floating)
         )
 
-    def noise_grows(self) -> bool:
-        """Return whether the noise of the image is stronger where it is brighter."""
-        groups = channel_groups(self.layout)
-        ratios = [brightness_ratio(self.image, self.layout, channel) for channel in groups]
-        return max(ratios) > _GROWING
+    def noise_sigma(
+        self, plane: int, window: npt.NDArray[np.float32]
+    ) -> float | npt.NDArray[np.float32]:
+        """Return the noise of the image, in grey values; estimated at the first call.
 
-    def noise_sigma(self, plane: int) -> float:
-        """Return the noise of a plane of the image, in grey values; estimated at the first call."""
-        if not self._sigmas:
-            groups = channel_groups(self.layout)
-            self._sigmas = [sigma_of(self.image, self.layout, channel) for channel in groups]
-        return of_plane(self._sigmas, self.layout, plane)
+        Parameters
+        ----------
+        plane : int
+            Where the window lies.
+        window : ndarray
+            (channels, Y, X) of the noisy image, in grey values.
 
+        Returns
+        -------
+        float or ndarray
+            One number, or that of each pixel of the window where the noise is that of a camera:
+            by the mean around the pixel, which its own noise hardly moves.
+        """
+        noise = of_plane(self._measured(), self.layout, plane)
+        if isinstance(noise, float):
+            return noise
+        from scipy.ndimage import gaussian_filter
 
-def choose_scheme(scheme: Scheme, sources: Sequence[Source], *, known: bool) -> Scheme:
-    """Return the scheme for noisy images alone: what is asked for, or what ``auto`` stands for.
+        mean = gaussian_filter(window, (0, _AROUND, _AROUND), mode="reflect")
+        return np.asarray(np.sqrt(noise.variance(mean)), np.float32)
 
-    That is recorruption, unless the noise is seen to grow with the brightness; and recorruption
-    where somebody knows the level of the noise.
-    """
-    if scheme != "auto":
-        return scheme
-    if not known and any(source.noise_grows() for source in sources[:_LOOKED_AT]):
-        return "blind-spot"
-    return "recorrupted"
+    def has_noise(self) -> bool:
+        """Return whether noise is found in every channel of the image."""
+        return all(noise != 0 for noise in self._measured())
+
+    def _measured(self) -> list[float | CameraNoise]:
+        if not self._noises:
+            self._noises = [self._noise(channel) for channel in channel_groups(self.layout)]
+        return self._noises
+
+    def _noise(self, channel: int | None) -> float | CameraNoise:
+        details, means = details_and_means(self.image, self.layout, channel)
+        try:
+            return camera_noise_from(details, means)
+        except DenoisingError:
+            return sigma_of(self.image, self.layout, channel)

@@ -126,8 +126,8 @@ Scheme = Annotated[
     str,
     Option(
         "--scheme",
-        help='With --noisy alone: "recorrupted" (Gaussian noise), "blind-spot" (any noise that is '
-        'independent from pixel to pixel), or "auto".',
+        help='With --noisy alone: "recorrupted" (Gaussian or camera noise), "blind-spot" (any '
+        'noise that is independent from pixel to pixel), or "auto".',
     ),
 ]
 NoiseSigma = Annotated[
