@@ -118,8 +118,11 @@ def test_the_same_seed_gives_the_same_batches(noisy_camera, scheme):
 
 def test_the_scheme_is_chosen_by_the_noise(camera):
     assert sampler(add_gaussian_noise(camera, 20, seed=0)).scheme == "recorrupted"
-    assert sampler(mitochondria().noisy).scheme == "recorrupted"
+    assert sampler(mitochondria().noisy).scheme == "blind-spot"  # some 8 photons
     assert sampler(camera, scheme="blind-spot").scheme == "blind-spot"
+    light = camera.astype(np.float32)
+    assert sampler(add_camera_noise(light, 3.0, seed=0)).scheme == "recorrupted"
+    assert sampler(add_camera_noise(light, 30.0, seed=0)).scheme == "blind-spot"  # few photons
     ramp = np.add.outer(np.arange(64.0), np.arange(64.0))
     assert sampler(ramp).scheme == "blind-spot"  # no noise to tell
     assert sampler(ramp, noise_sigma=3.0).scheme == "recorrupted"  # somebody knows better

@@ -72,6 +72,10 @@ class CameraNoise:
             f"{self.offset:.3g}, read noise {self.read_noise:.3g}"
         )
 
+    def electrons(self, grey: float) -> float:
+        """Return how many photoelectrons a grey value stands for."""
+        return max(grey - self.offset, 0.0) / self.gain
+
     def variance(self, grey: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the variance of the noise at (noise-free) grey values."""
         return np.maximum(grey - self.offset, 0) * self.gain + self.read_noise**2

@@ -116,7 +116,7 @@ class PatchSampler:
         if data.kind == "noisy":
             self.scheme = scheme
             if scheme == "auto":
-                known = noise_sigma is not None or all(s.has_noise() for s in self._sources)
+                known = noise_sigma is not None or all(s.recorruptible() for s in self._sources)
                 self.scheme = "recorrupted" if known else "blind-spot"
         self.axes = self._sources[0].layout.axes
         self.invalid_pixels = sum(source.invalid_pixels() for source in self._sources)

@@ -80,7 +80,7 @@ class TrainSettings:
         How to train on noisy images alone. ``recorrupted`` (Recorrupted-to-Recorrupted) is for
         Gaussian and camera noise of a known or estimated level, where it is the better one by far.
         ``blind-spot`` (Noise2Void) is for any noise that is independent from pixel to pixel.
-        ``auto`` is recorruption, unless no noise is found.
+        ``auto`` is recorruption, unless no noise is found or it is that of few photons.
     noise_sigma : float, optional
         Standard deviation of the noise in noisy images, in grey values, for ``recorrupted``;
         estimated from each image by default, as camera noise where it grows with the grey values.

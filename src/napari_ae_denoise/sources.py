@@ -27,6 +27,10 @@ _SIGMA_LEVELS = 17  # noise levels at which an image's grey map is measured; bet
 _SEED = 0x5EED
 _DARK_AND_BRIGHT = (0.5, 99.5)  # percentiles between which noise of cameras grows
 _AROUND = 1.5  # pixels: standard deviation of the mean that the noise of a pixel is told by
+_BRIGHT = 0.999  # quantile of the grey values that is looked at for photons
+# Measured on micrographs, learned from alone for 600 steps, recorruption against the blind spot, in
+# dB: 50 photons 36.8 : 35.6; 10 photons 35.2 : 36.1; 9 photons 27.9 : 30.1.
+_MANY_PHOTONS = 25
 _MOST_NOISE = 10  # data ranges of an image: beyond, the unit must be a mistake
 
 
@@ -154,9 +158,23 @@ class Source:
         mean = gaussian_filter(window, (0, _AROUND, _AROUND), mode="reflect")
         return np.asarray(np.sqrt(noise.variance(mean)), np.float32)
 
-    def has_noise(self) -> bool:
-        """Return whether noise is found in every channel of the image."""
-        return all(noise != 0 for noise in self._measured())
+    def recorruptible(self) -> bool:
+        """Return whether the noise is near enough to Gaussian in every channel of the image.
+
+        Recorruption takes noise for Gaussian. Counts of few photons are skewed, and the two images
+        that it makes of them are not independent.
+        """
+        noises = self._measured()
+        photons = [
+            noise.electrons(float(np.quantile(self._sample(channel), _BRIGHT)))
+            for noise, channel in zip(noises, channel_groups(self.layout), strict=True)
+            if isinstance(noise, CameraNoise)
+        ]
+        return 0 not in noises and min(photons, default=np.inf) >= _MANY_PHOTONS
+
+    def _sample(self, channel: int | None) -> npt.NDArray[Any]:
+        values = sample_values(self.image, self.layout, channel)
+        return np.asarray(values[np.isfinite(values)])
 
     def _measured(self) -> list[float | CameraNoise]:
         if not self._noises:
