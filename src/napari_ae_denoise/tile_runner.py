@@ -89,6 +89,7 @@ class TileRunner:
         self._strength = settings.strength
         self.stride, self.halo = network.stride, network.halo
         self._network = network.copy_on(self.device)
+        self._bare = network.spec.edge == "zero"
         if settings.tile == "auto":
             self.tile = _automatic_tile(network, self.device)
         else:
@@ -133,10 +134,8 @@ class TileRunner:
             w if mask is None else _filled(w, mask, m.fill)
             for w, mask, m in zip(windows, masks, maps, strict=True)
         ]
-        seen = [
-            m.apply(w[:, tile.y.gather][:, :, tile.x.gather])
-            for w, m in zip(filled, maps, strict=True)
-        ]
+        y, x = (side.bare if self._bare else side for side in (tile.y, tile.x))
+        seen = [m.apply(w[:, y.gather][:, :, x.gather]) for w, m in zip(filled, maps, strict=True)]
         batch = torch.from_numpy(np.stack(seen))  # (planes, channels, Y, X)
         with memory_errors(
             f"Memory ran out on {self.device} at a tile of {self.tile} pixels (with its "
@@ -151,11 +150,11 @@ class TileRunner:
             invalid += 0 if mask is None else int(mask[inner].sum())
             if made is None:
                 continue
-            result = grey_map.invert(made[number, :, tile.y.keep, tile.x.keep], np.dtype(dtype))
+            result = grey_map.invert(made[number, :, y.keep, x.keep], np.dtype(dtype))
             if mask is not None:
                 result[mask[inner]] = to_dtype(window[inner][mask[inner]], dtype)
             denoised.append(result)
-        kept = features[:, :, tile.y.keep_code, tile.x.keep_code] if code else None
+        kept = features[:, :, y.keep_code, x.keep_code] if code else None
         return denoised, kept, invalid
 
     def _run(
