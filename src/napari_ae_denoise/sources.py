@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,12 +44,14 @@ class Greys:
         normalization: Normalization,
         sigma: tuple[float, float],
         relative: bool,
+        clip: bool = False,
     ) -> None:
         finite = clean[np.isfinite(clean)].astype(np.float64)
         normalization.of_values(finite)  # says what is wrong with constant and all-NaN images
         span = float(finite.max() - finite.min())
         self.psnr_range = 255.0 if clean.dtype == np.uint8 else span
         self.sigma_unit = span if relative else 1.0  # grey values
+        self.limits = float(finite.min()), float(finite.max())
         if noisy is None and sigma[1] * self.sigma_unit > _MOST_NOISE * span:
             raise DenoisingError(
                 f"Noise of sigma {sigma[1] * self.sigma_unit:g} hides an image whose grey values "
@@ -63,7 +66,10 @@ class Greys:
             if few.min() == few.max():  # the few bright points of a dark image were missed
                 few[:2] = finite.min(), finite.max()
             noise = rng.standard_normal(few.size)
-            maps = [normalization.of_values(few + s * noise) for s in levels]
+            seen = [few + s * noise for s in levels]
+            if clip:
+                seen = [np.clip(values, *self.limits) for values in seen]
+            maps = [normalization.of_values(values) for values in seen]
         else:
             maps = [normalization.of_values(noisy)]
         self._levels = levels[: len(maps)]
@@ -76,6 +82,26 @@ class Greys:
         offset = float(np.interp(sigma, self._levels, self._offsets))
         scale = float(np.interp(sigma, self._levels, self._scales))
         return GreyMap(offset, scale, self._fill)
+
+    def grey_maps(self, sigmas: npt.NDArray[np.float64]) -> GreyMaps:
+        """Return the maps at several noise levels, (N,) grey values, at once."""
+        return GreyMaps(
+            np.interp(sigmas, self._levels, self._offsets),
+            np.interp(sigmas, self._levels, self._scales),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GreyMaps:
+    """The maps of N images: ``normalized = (grey - offset) / scale``, (N,) float64 each."""
+
+    offset: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+
+    def apply(self, grey: npt.NDArray[Any] | float) -> npt.NDArray[np.float32]:
+        """Return grey values, (N, C, Y, X) or one for all, as normalized float32 (N, C, Y, X)."""
+        offset, scale = (side[:, None, None, None] for side in (self.offset, self.scale))
+        return ((grey - offset) / scale).astype(np.float32)
 
 
 class Source:
@@ -91,6 +117,7 @@ class Source:
         relative: bool,
         *,
         synthetic: bool,
+        clip: bool = False,
     ) -> None:
         self.image, self.partner, self.layout = image, partner, layout
         self._sigmas: list[float] = []
@@ -101,6 +128,7 @@ class Source:
                 normalization,
                 sigma,
                 relative,
+                clip,
             )
             for channel in channel_groups(layout)
         ]

@@ -32,7 +32,7 @@ from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.image_record import ImageFile
@@ -251,11 +251,14 @@ def train_from_files(
     data = TrainingData(clean, noisy, again, axes)
     start = Denoiser.load(files.start) if files.start else None
     steps = training_steps(data, settings, start=start, stop=stop, checkpoint=files.checkpoint)
-    denoiser = _with_training_bar(steps)
+    denoiser = with_training_bar(steps)
     return denoiser if denoiser.card.training.get("steps_done") else None
 
 
-def _with_training_bar(steps: Generator[Progress, None, Result]) -> Result:
+def with_training_bar(
+    steps: Generator[Progress, None, Result], on_progress: Callable[[Progress], None] | None = None
+) -> Result:
+    """Run a training to its end with a progress bar; ``on_progress`` sees each record."""
     with bar(1.0, "", "training", bar_format=_BY_TIME) as shown:
 
         def show(progress: Progress) -> None:
@@ -265,6 +268,8 @@ def _with_training_bar(steps: Generator[Progress, None, Result]) -> Result:
                 refresh=False,
             )
             shown.update(min(progress.fraction, 1.0) - shown.n)
+            if on_progress is not None:
+                on_progress(progress)
 
         return drain(steps, show)
 
@@ -274,7 +279,7 @@ def _with_training_bar(steps: Generator[Progress, None, Result]) -> Result:
 
 def run_demo(seconds: float, device: str) -> Demo:
     """Make what the demo shows, with a progress bar."""
-    return _with_training_bar(make_demo(seconds, device=device))
+    return with_training_bar(make_demo(seconds, device=device))
 
 
 def save_picture(shown: Demo, path: Path) -> None:

@@ -221,7 +221,7 @@ def _spec(layers: list[_Layer], weights: list[Weights]) -> NetworkSpec:
         raise layers[0].wrong("is followed by no MaxPooling2D")
     if not weights or len(weights[0].shape) != 4 or weights[0].shape[2] != filters:
         raise conv.wrong(f"makes {filters} channels where the first layer takes another number")
-    return NetworkSpec("plain", channels=filters, widths=tuple(widths))
+    return NetworkSpec("plain", channels=filters, widths=tuple(widths), edge="zero")
 
 
 def _joined(layers: list[_Layer]) -> Iterator[tuple[_Layer, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from napari_ae_denoise.card import now
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.keras import convolutions
-from napari_ae_denoise.network_spec import NetworkSpec
+from napari_ae_denoise.lean_network import is_plain_chain
 from napari_ae_denoise.storage import replacing
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.network_spec import NetworkSpec
 
 _VERSION = "3.0.0"  # of Keras: the first whose files look so
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip archive cannot be without a time
@@ -60,10 +61,7 @@ def save_keras(denoiser: Denoiser, path: Path) -> Path:
             "Use .h5 (Keras 2 and 3) or .keras (Keras 3).",
         )
     spec = denoiser.card.network
-    usual = NetworkSpec(
-        "plain", channels=spec.channels, widths=spec.widths, code_channels=spec.code_channels
-    )
-    if spec != usual:
+    if not is_plain_chain(spec):
         raise DenoisingError(
             f"The network (style {spec.style}, {'with' if spec.skips else 'without'} skips) has "
             "no counterpart in Keras's own layers.",
