@@ -24,7 +24,7 @@ from napari_ae_denoise.fashion_mnist import find_fashion_mnist
 from napari_ae_denoise.settings import learning_rate
 from napari_ae_denoise.training_run import TrainingRun
 
-_LAP = 100  # steps
+_LAP = 50  # steps
 _EPOCH = 469  # steps of 128 images
 _MARKS = (1, 3, 10, 30, 60)
 
