@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from fashion import COUNTS, write_small_fashion_mnist
+
 from napari_ae_denoise.fashion_mnist import FOLDER_VARIABLE
 
 
