@@ -22,6 +22,7 @@ from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.settings import TrainSettings
 
 COMMANDS = ["demo", "noise", "train", "denoise", "encode", "compare", "info"]
+COMMANDS += ["export", "fashion-mnist"]
 COLOUR_SPEC = NetworkSpec("residual", channels=3, widths=(6, 8), blocks=1, skips=True, stem=2)
 
 

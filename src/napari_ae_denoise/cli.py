@@ -1,7 +1,7 @@
 """The command line: ``napari-ae-denoise demo | noise | train | denoise | encode | compare | info``.
 
-Commands read files, call the core and write files. Their heavy imports are inside them, so that
-``--help`` answers at once.
+Also ``export`` and ``fashion-mnist``, which have files of their own. Commands read files, call the
+core and write files. Their heavy imports are inside them, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from napari_ae_denoise._cli import options
+from napari_ae_denoise._cli.exporting import export
+from napari_ae_denoise._cli.fashion_mnist import fashion_mnist
 from napari_ae_denoise._cli.terminal import (
     INTERRUPTED,
     PROGRAM,
@@ -300,6 +302,10 @@ def info(model: options.Described = None) -> None:
     from napari_ae_denoise.denoiser import Denoiser
 
     typer.echo("\n".join(model_report(Denoiser.load(model))))
+
+
+app.command()(export)
+app.command()(fashion_mnist)
 
 
 def run() -> None:

@@ -15,6 +15,7 @@ from napari_ae_denoise import bundled
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.interop.keras import is_keras_file, load_keras
 from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
@@ -79,7 +80,8 @@ class Denoiser:
         Parameters
         ----------
         name_or_path : str or path-like
-            A name in `bundled_models`, or the path of a ``.safetensors`` file.
+            A name in `bundled_models`, or the path of a ``.safetensors`` file, or of a model that
+            Keras saved, ``.h5`` or ``.keras``, of the tutorial's layout.
 
         Raises
         ------
@@ -95,6 +97,8 @@ class Denoiser:
                 f'There is no bundled model "{name_or_path}", and no such file.',
                 f"Give the path of a model file, or one of: {', '.join(shipped) or 'none'}.",
             )
+        if is_keras_file(path):
+            return cls(*load_keras(path))
         tensors, record = read_model(path)
         card = Card.from_record(record)
         empty = build_empty(card.network)

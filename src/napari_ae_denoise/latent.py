@@ -97,12 +97,14 @@ def _decode_tile(
     network: ConvAutoencoder, code: npt.NDArray[np.float32], tile: Tile
 ) -> npt.NDArray[np.float32]:
     """Return the image (channels, Y, X) of the code pixels that a tile writes."""
-    window = code[:, tile.y.read, tile.x.read][:, tile.y.gather][:, :, tile.x.gather]
+    bare = network.spec.edge == "zero"
+    y, x = (side.bare if bare else side for side in (tile.y, tile.x))
+    window = code[:, tile.y.read, tile.x.read][:, y.gather][:, :, x.gather]
     batch = torch.from_numpy(np.ascontiguousarray(window[np.newaxis]))
     made = network.decode(batch.to(next(network.parameters()).device))
     image: npt.NDArray[np.float32] = made.float().cpu().numpy()[0]
     stride = network.stride
-    return image[:, _pixels(tile.y.keep, stride), _pixels(tile.x.keep, stride)]
+    return image[:, _pixels(y.keep, stride), _pixels(x.keep, stride)]
 
 
 def _pixels(code_pixels: slice, stride: int) -> slice:

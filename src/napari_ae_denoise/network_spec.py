@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from napari_ae_denoise.errors import DenoisingError
 
 Style = Literal["plain", "residual"]
+Edge = Literal["mirror", "zero"]
 
 # Bounds on what a spec may ask for: a model file is untrusted, and its spec is read first.
 _LARGEST = {"channels": 64, "stem": 8, "width": 4096, "levels": 6, "blocks": 64}
@@ -41,6 +42,10 @@ class NetworkSpec:
         noise. Without skips the decoder makes the image from the code alone.
     stem : int
         Factor of the pixel-unshuffle before the first convolution (style ``residual`` only).
+    edge : {"mirror", "zero"}
+        What lies beyond the edge of an image when it is denoised. ``mirror``: the mirrored image,
+        as far as the network sees. ``zero``: nothing, every layer pads with zeros; for networks
+        that were trained on whole images, as those of Keras are, and know their edges so.
 
     References
     ----------
@@ -56,11 +61,14 @@ class NetworkSpec:
     code_channels: int | None = None
     skips: bool = False
     stem: int = 1
+    edge: Edge = "mirror"
 
     def __post_init__(self) -> None:
         """Refuse numbers that no network can be built from."""
         if self.style not in get_args(Style):
             raise _refused("style", self.style, f"one of {', '.join(get_args(Style))}")
+        if self.edge not in get_args(Edge):
+            raise _refused("edge", self.edge, f"one of {', '.join(get_args(Edge))}")
         if not 1 <= len(self.widths) <= _LARGEST["levels"]:
             raise _refused("widths", self.widths, f"1 to {_LARGEST['levels']} numbers")
         code = self.widths[-1] if self.code_channels is None else self.code_channels

@@ -67,6 +67,10 @@ class PatchSampler:
         How pairs are made of noisy images alone (kind ``noisy`` only); see `TrainSettings`.
     noise_sigma : float, optional
         Of noisy images, in grey values; estimated by default (scheme ``recorrupted`` only).
+    augment : bool
+        Whether patches are mirrored and turned, each in one of eight ways.
+    clip : bool
+        Whether synthetic noise is clipped to the smallest and largest grey value of the image.
     """
 
     def __init__(
@@ -85,7 +89,10 @@ class PatchSampler:
         noise: NoiseKind = "gaussian",
         scheme: Scheme = "auto",
         noise_sigma: float | None = None,
+        augment: bool = True,
+        clip: bool = False,
     ) -> None:
+        self._augment, self._clip = augment, clip
         self._synthetic = data.kind == "clean"
         self._noise_sigma = noise_sigma
         self._sigma = sigma
@@ -105,6 +112,7 @@ class PatchSampler:
                     relative,
                     synthetic=self._synthetic,
                     noise=noise,
+                    clip=clip,
                 )
             except DenoisingError as error:
                 if len(images) == 1:
@@ -234,6 +242,8 @@ class PatchSampler:
         if self._synthetic:
             noise = greys.draw(grey, sigma, rng)
             noisy = clean + np.asarray(noise / grey_map.scale, np.float32)
+            if self._clip:
+                noisy = np.clip(noisy, *grey_map.apply(np.array(greys.limits)))
         else:
             noisy = grey_map.apply(layout.read(source.image, area.plane, *window))
         middle = np.float32((grey_map.fill - grey_map.offset) / grey_map.scale)
@@ -242,7 +252,7 @@ class PatchSampler:
         missing = [(0, want - have) for want, have in zip(shape, pair.shape[-2:], strict=True)]
         if missing != [(0, 0), (0, 0)]:
             pair = np.pad(pair, [(0, 0), (0, 0), *missing], mode="reflect")
-        if turn:
+        if turn and self._augment:
             pair = turned(pair, int(rng.integers(8)))
         unit = grey_map.scale / greys.psnr_range
         if self.scheme is None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training_data import TrainingData
 
 _DEFAULT_STEPS = 1000
-_WARM_UP = 0.02  # of the training
 _LAST_RATE = 0.01  # of the learning rate
 _FALL = 0.25  # of the training, at the end of a trapezoid
 _LENGTHS = ("steps", "epochs", "minutes")
@@ -64,7 +63,9 @@ class TrainSettings:
     schedule : {"cosine", "trapezoid", "constant"}
         ``cosine``: warm-up, then down to 1 % along a half cosine. ``trapezoid``: constant after
         the warm-up, and down to 1 % in the last quarter; the state before that can be gone on
-        from with a longer training.
+        from with a longer training. ``constant``: only the warm-up.
+    warm_up : float
+        Part of the training in which the learning rate rises; 0 for none.
     optimizer : {"muon", "adam", "adamw"}
         `Muon` learns a convolutional network in about half the steps of Adam.
     weight_decay : float
@@ -84,6 +85,12 @@ class TrainSettings:
     noise_sigma : float, optional
         Standard deviation of the noise in noisy images, in grey values, for ``recorrupted``;
         estimated from each image by default, as camera noise where it grows with the grey values.
+    augment : bool
+        Whether patches are mirrored and turned, each in one of eight ways. Not for images of
+        things that have an upper and a lower end, such as clothes.
+    clip : bool
+        Whether synthetic noise is clipped to the smallest and largest grey value of each image,
+        as the noise of a camera is.
     normalization : Normalization, optional
         How grey values are mapped. By default by percentiles; for networks of the style ``plain``
         from the smallest to the largest, for their sigmoid can make nothing beyond.
@@ -107,6 +114,7 @@ class TrainSettings:
     patch_size: int | tuple[int, ...] = 64
     learning_rate: float = 2e-3
     schedule: Literal["cosine", "trapezoid", "constant"] = "cosine"
+    warm_up: float = 0.02
     optimizer: Literal["muon", "adam", "adamw"] = "muon"
     weight_decay: float = 0.0
     clip_norm: float = 1.0
@@ -114,6 +122,8 @@ class TrainSettings:
     validation: float = 0.1
     scheme: Scheme = "auto"
     noise_sigma: float | None = None
+    augment: bool = True
+    clip: bool = False
     normalization: Normalization | None = None
     seed: int = 0
     device: str = "auto"
@@ -172,7 +182,7 @@ class TrainSettings:
             raise DenoisingError(
                 f"There are no patches of {self.patch_size} pixels.", "Give a side above 0."
             )
-        for name, limit in (("validation", 0.5), ("average", 0.99999)):
+        for name, limit in (("validation", 0.5), ("average", 0.99999), ("warm_up", 0.5)):
             if not 0 <= getattr(self, name) <= limit:
                 raise DenoisingError(
                     f"The training cannot run with {name} = {getattr(self, name)}.",
@@ -226,7 +236,8 @@ class TrainSettings:
 
 def learning_rate(fraction: float, settings: TrainSettings) -> float:
     """Return the learning rate at a fraction (0 to 1) of the training."""
-    warm_up = min(1.0, (fraction + _WARM_UP / 10) / _WARM_UP)
+    length = settings.warm_up
+    warm_up = min(1.0, (fraction + length / 10) / length) if length else 1.0
     if settings.schedule == "constant":
         left = 1.0
     elif settings.schedule == "trapezoid":

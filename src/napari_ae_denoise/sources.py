@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,12 +46,14 @@ class Greys:
         sigma: tuple[float, float],
         relative: bool,
         noise: NoiseKind,
+        clip: bool = False,
     ) -> None:
         finite = clean[np.isfinite(clean)].astype(np.float64)
         normalization.of_values(finite)  # says what is wrong with constant and all-NaN images
         span = float(finite.max() - finite.min())
         self.psnr_range = 255.0 if clean.dtype == np.uint8 else span
         self.sigma_unit = span if relative else 1.0  # grey values
+        self.limits = float(finite.min()), float(finite.max())
         self._noise = noise
         self._dark, bright = (float(v) for v in np.percentile(finite, _DARK_AND_BRIGHT))
         self._contrast = bright - self._dark or span
@@ -67,7 +70,10 @@ class Greys:
             few = rng.choice(finite, 4096)
             if few.min() == few.max():  # the few bright points of a dark image were missed
                 few[:2] = finite.min(), finite.max()
-            maps = [normalization.of_values(few + self.draw(few, s, rng)) for s in levels]
+            seen = [few + self.draw(few, s, rng) for s in levels]
+            if clip:
+                seen = [np.clip(values, *self.limits) for values in seen]
+            maps = [normalization.of_values(values) for values in seen]
         else:
             maps = [normalization.of_values(noisy)]
         self._levels = levels[: len(maps)]
@@ -90,6 +96,26 @@ class Greys:
         scale = float(np.interp(sigma, self._levels, self._scales))
         return GreyMap(offset, scale, self._fill)
 
+    def grey_maps(self, sigmas: npt.NDArray[np.float64]) -> GreyMaps:
+        """Return the maps at several noise levels, (N,) grey values, at once."""
+        return GreyMaps(
+            np.interp(sigmas, self._levels, self._offsets),
+            np.interp(sigmas, self._levels, self._scales),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GreyMaps:
+    """The maps of N images: ``normalized = (grey - offset) / scale``, (N,) float64 each."""
+
+    offset: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+
+    def apply(self, grey: npt.NDArray[Any] | float) -> npt.NDArray[np.float32]:
+        """Return grey values, (N, C, Y, X) or one for all, as normalized float32 (N, C, Y, X)."""
+        offset, scale = (side[:, None, None, None] for side in (self.offset, self.scale))
+        return ((grey - offset) / scale).astype(np.float32)
+
 
 class Source:
     """One image (and its partner) with its grey maps."""
@@ -105,6 +131,7 @@ class Source:
         *,
         synthetic: bool,
         noise: NoiseKind = "gaussian",
+        clip: bool = False,
     ) -> None:
         self.image, self.partner, self.layout = image, partner, layout
         self._noises: list[float | CameraNoise] = []
@@ -116,6 +143,7 @@ class Source:
                 sigma,
                 relative,
                 noise,
+                clip,
             )
             for channel in channel_groups(layout)
         ]

@@ -94,6 +94,7 @@ class TileRunner:
         self._strength = settings.strength
         self.stride, self.halo = network.stride, network.halo
         self._network = network.copy_on(self.device)
+        self._bare = network.spec.edge == "zero"
         if settings.tile == "auto":
             self.tile = _automatic_tile(network, self.device)
         else:
@@ -138,10 +139,8 @@ class TileRunner:
             w if mask is None else _filled(w, mask, m.fill)
             for w, mask, m in zip(windows, masks, maps, strict=True)
         ]
-        seen = [
-            m.apply(w[:, tile.y.gather][:, :, tile.x.gather])
-            for w, m in zip(filled, maps, strict=True)
-        ]
+        y, x = (side.bare if self._bare else side for side in (tile.y, tile.x))
+        seen = [m.apply(w[:, y.gather][:, :, x.gather]) for w, m in zip(filled, maps, strict=True)]
         batch = torch.from_numpy(np.stack(seen))  # (planes, channels, Y, X)
         as_gray = batch.shape[1] < self._network.spec.channels
         if as_gray:
@@ -161,7 +160,7 @@ class TileRunner:
             invalid += 0 if mask is None else int(mask[inner].sum())
             if made is None:
                 continue
-            values = made[number, :, tile.y.keep, tile.x.keep]
+            values = made[number, :, y.keep, x.keep]
             if self._strength == 1:
                 result = grey_map.invert(values, np.dtype(dtype))
             else:
@@ -169,7 +168,7 @@ class TileRunner:
             if mask is not None:
                 result[mask[inner]] = to_dtype(window[inner][mask[inner]], dtype)
             denoised.append(result)
-        kept = features[:, :, tile.y.keep_code, tile.x.keep_code] if code else None
+        kept = features[:, :, y.keep_code, x.keep_code] if code else None
         return denoised, kept, invalid
 
     def _mixed(

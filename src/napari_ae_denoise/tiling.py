@@ -9,13 +9,24 @@ mirrored pixels. Each output pixel belongs to exactly one tile.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class Bare(NamedTuple):
+    """Indices as `Span` has them, for a network that sees nothing beyond the image's edge.
+
+    Its own padding is the edge then. The image is filled up to a multiple of the stride.
+    """
+
+    gather: npt.NDArray[np.intp]
+    keep: slice
+    keep_code: slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,21 @@ class Span:
         if (np.diff(seen) == 1).all():
             return slice(int(seen[0]), int(seen[-1]) + 1)
         return seen
+
+    @property
+    def bare(self) -> Bare:
+        """What to take instead where nothing beyond the image's edge is to be seen."""
+        first = max(self.start - self.halo, 0)
+        whole = -(-self.size // self.stride) * self.stride
+        last = min(self.start + self.seen.size - self.halo, whole)
+        seen = reflect(np.arange(first, last), self.size) - self.read.start
+        before = self.start - first
+        code = self.write_code.stop - self.write_code.start
+        return Bare(
+            seen,
+            slice(before, before + self.stop - self.start),
+            slice(before // self.stride, before // self.stride + code),
+        )
 
     @property
     def inner(self) -> slice:

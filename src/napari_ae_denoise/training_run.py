@@ -6,7 +6,7 @@ import copy
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,17 @@ from napari_ae_denoise.devices import (
     training_precision,
 )
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.lean_network import for_training
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
+from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.optimizers import OPTIMIZERS
-from napari_ae_denoise.sampling import PatchSampler
+from napari_ae_denoise.small_images import choose_sampler, is_small_stack
 
 if TYPE_CHECKING:
     import contextlib
 
     from napari_ae_denoise.batches import Batch
+    from napari_ae_denoise.network_spec import NetworkSpec
     from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.training_data import TrainingData
 
@@ -90,7 +93,7 @@ class TrainingRun:
         checkpoint: str | Path | None,
     ) -> None:
         self.data, self.settings, self.start = data, settings, start
-        self.spec = start.network.spec if start else settings.network_spec(data)
+        self.spec = start.network.spec if start else _spec_for(data, settings)
         self.normalization = (
             start.card.normalization if start else settings.normalization_for(self.spec)
         )
@@ -105,8 +108,10 @@ class TrainingRun:
             torch.manual_seed(settings.seed)
             network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
         network.train().requires_grad_(True)  # a denoiser's own network is frozen
+        if settings.objective == Objective(settings.objective.reconstruction):
+            network = for_training(network)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.sampler = PatchSampler(
+        self.sampler = choose_sampler(
             data,
             channels=self.spec.channels,
             stride=network.stride,
@@ -120,6 +125,8 @@ class TrainingRun:
             noise=settings.noise,
             scheme=settings.scheme,
             noise_sigma=settings.noise_sigma,
+            augment=settings.augment,
+            clip=settings.clip,
         )
         self.optimizer = OPTIMIZERS[settings.optimizer](
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -255,6 +262,17 @@ class TrainingRun:
             created=now(),
         )
         return Denoiser(network, card)
+
+
+def _spec_for(data: TrainingData, settings: TrainSettings) -> NetworkSpec:
+    """Return the network to train; a preset that sees whole images learns where they end."""
+    spec = settings.network_spec(data)
+    stride = build_empty(spec).stride
+    if isinstance(settings.preset, str) and is_small_stack(
+        data, spec.channels, stride, settings.patch_sizes[0]
+    ):
+        return replace(spec, edge="zero")
+    return spec
 
 
 def _psnr(pairs: list[tuple[np.ndarray[Any, Any], Batch]]) -> float:

@@ -189,3 +189,21 @@ DataRange = Annotated[
     ),
 ]
 Described = Annotated[str | None, Argument(help="Name of a bundled model, or a model file.")]
+
+# ---- export, fashion-mnist
+
+Exported = Annotated[str, Argument(help="Name of a bundled model, or a model file.")]
+AsTutorial = Annotated[
+    bool,
+    Option(
+        "--as-tutorial",
+        help="Train as the original Keras program does: noise drawn once, Adam at 0.001. Default: "
+        "noise drawn afresh in each batch, and a learning rate that falls.",
+    ),
+]
+TutorialEpochs = Annotated[float, Option("--epochs", help="Length: passes over the images.")]
+TutorialNetwork = Annotated[
+    str,
+    Option("--network", help='"classic" (the tutorial\'s) or "better" (after the same time).'),
+]
+ResultFolder = Annotated[Path, Option("-o", "--output", help="Folder for pictures and model.")]

@@ -17,7 +17,7 @@ from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from napari_ae_denoise.settings import TrainSettings
 
@@ -69,8 +69,10 @@ def train_from_files(
     return denoiser if denoiser.card.training.get("steps_done") else None
 
 
-def with_training_bar(steps: Generator[Progress, None, Result]) -> Result:
-    """Run a training to its end, and show where it stands."""
+def with_training_bar(
+    steps: Generator[Progress, None, Result], on_progress: Callable[[Progress], None] | None = None
+) -> Result:
+    """Run a training to its end with a progress bar; ``on_progress`` sees each record."""
     with bar(1.0, "", "training", bar_format=_BY_TIME) as shown:
 
         def show(progress: Progress) -> None:
@@ -80,5 +82,7 @@ def with_training_bar(steps: Generator[Progress, None, Result]) -> Result:
                 refresh=False,
             )
             shown.update(min(progress.fraction, 1.0) - shown.n)
+            if on_progress is not None:
+                on_progress(progress)
 
         return drain(steps, show)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
 
 _MODELS = "Models (*.safetensors)"
+_OPENED = "Models (*.safetensors *.h5 *.keras)"
 
 
 class ModelFiles(QWidget):
@@ -41,7 +42,9 @@ class ModelFiles(QWidget):
         super().__init__()
         self._chosen, self._shelf = chosen, shelf
         self.open_button = QPushButton("Open model …")
-        self.open_button.setToolTip("Open a .safetensors model file. Nothing in it is run.")
+        self.open_button.setToolTip(
+            "Open a .safetensors model file, or a Keras .h5 or .keras. Nothing in it is run."
+        )
         self.open_button.clicked.connect(self.ask_for_model)
         self.save_button = QPushButton("Save model …")
         self.save_button.setToolTip("Save the model as a .safetensors file.")
@@ -55,7 +58,7 @@ class ModelFiles(QWidget):
 
     def ask_for_model(self) -> None:
         """Ask for a model file and open it."""
-        path, _ = QFileDialog.getOpenFileName(self, "Open model", "", f"{_MODELS};;All files (*)")
+        path, _ = QFileDialog.getOpenFileName(self, "Open model", "", f"{_OPENED};;All files (*)")
         if path:
             self.open(path)
 
