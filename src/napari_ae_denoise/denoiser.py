@@ -15,6 +15,7 @@ from napari_ae_denoise import bundled
 from napari_ae_denoise.axes import PlaneLayout, is_dask, plane_layout
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.latent_side import LatentSide
 from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.normalization import GreyMap, check_real
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _LARGEST_NETWORK = 500_000_000  # parameters
 
 
-class Denoiser:
+class Denoiser(LatentSide):
     """A trained network, ready to denoise images.
 
     Parameters
@@ -246,50 +247,6 @@ class Denoiser:
             )
         )
 
-    def decode(
-        self,
-        code: npt.ArrayLike,
-        *,
-        like: Any = None,
-        axes: str | None = None,
-        device: str = "auto",
-    ) -> npt.NDArray[Any]:
-        """Make an image from a latent code, ``r = g(h)``.
-
-        Parameters
-        ----------
-        code : array
-            (code channels, stack axes..., Y/stride, X/stride), as `encode` returns it.
-        like : array, optional
-            The image that the code came from: gives the result its size, dtype and grey values.
-            Without it the result is float32 in the model's own units (0 to 1, or those of its
-            fixed normalization).
-        axes : str, optional
-            Axes of ``like``.
-        device : str
-            See `choose_device`.
-
-        Returns
-        -------
-        ndarray
-            As ``like``; without it (stack axes..., Y, X), for colours (stack axes..., C, Y, X).
-
-        Raises
-        ------
-        DenoisingError
-            If the network has skip connections, or the code is not of this network.
-
-        Notes
-        -----
-        ``decode(encode(x), like=x)`` is ``denoise(x)``, but for the ``halo`` pixels at the edge:
-        beyond it `denoise` mirrors the image, and this the code, for it has nothing else.
-        """
-        from napari_ae_denoise.latent import decode
-
-        layout, maps = (None, []) if like is None else self.resolve(like, axes)
-        values = np.asarray(code, np.float32)
-        return decode(self.network, values, device=device, like=like, layout=layout, maps=maps)
-
     def resolve(self, image: Any, axes: str | None) -> tuple[PlaneLayout, list[GreyMap]]:
         """Return how this denoiser sees an image: its planes and its grey maps.
 
@@ -301,6 +258,7 @@ class Denoiser:
         """
         check_real(image)
         layout = plane_layout(image.shape, axes, network_channels=self.card.network.channels)
+        self.card.network.check_plane(layout.plane_shape)
         return layout, self.card.normalization.of_image(image, layout)
 
 

@@ -64,6 +64,9 @@ class PatchSampler:
         How pairs are made of noisy images alone (kind ``noisy`` only); see `TrainSettings`.
     noise_sigma : float, optional
         Of noisy images, in grey values; estimated by default (scheme ``recorrupted`` only).
+    turn : bool
+        Whether patches are mirrored and turned at random. A network that sees whole images of one
+        size learns where things are.
     """
 
     def __init__(
@@ -81,7 +84,9 @@ class PatchSampler:
         validation: float = 0.1,
         scheme: Scheme = "auto",
         noise_sigma: float | None = None,
+        turn: bool = True,
     ) -> None:
+        self._turn = turn
         self._synthetic = data.kind == "clean"
         self._noise_sigma = noise_sigma
         self._sigma = sigma
@@ -177,7 +182,10 @@ class PatchSampler:
         areas = [self._areas[int(np.searchsorted(self._ends, s, side="right"))] for s in slots]
         shape = self.patch_shape(size)
         sigmas = draw_sigmas(self._sigma, count, rng)
-        patches = [self._pair(a, shape, s, rng) for a, s in zip(areas, sigmas, strict=True)]
+        patches = [
+            self._pair(a, shape, s, rng, turn=self._turn)
+            for a, s in zip(areas, sigmas, strict=True)
+        ]
         return stacked(patches, usual_errors(sigmas, self._sigma))
 
     def _slot(self, number: int, total: int) -> int:

@@ -16,17 +16,21 @@ from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.self_supervision import Scheme
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_ae_denoise.training_data import TrainingData
 
 _DEFAULT_STEPS = 1000
 _WARM_UP = 0.02  # of the training
 _LAST_RATE = 0.01  # of the learning rate
 _FALL = 0.25  # of the training, at the end of a trapezoid
+_DENSE_WEIGHTS = 2**23  # of the first layer of a fully-connected preset
 _LENGTHS = ("steps", "epochs", "minutes")
 CHOICES = {
     "scheme": get_args(Scheme),
     "optimizer": ("muon", "adam", "adamw"),
     "schedule": ("cosine", "trapezoid", "constant"),
+    "pretraining": ("none", "layerwise"),
 }
 
 
@@ -38,6 +42,8 @@ class TrainSettings:
     ----------
     preset : str or NetworkSpec
         A name in `PRESETS`, or a network of one's own.
+    network_changes : mapping, optional
+        Fields of the preset's `NetworkSpec` to change, such as ``{"code_channels": 8}``.
     objective : Objective
         What the network is scored by.
     sigma : tuple of float, or float
@@ -79,17 +85,23 @@ class TrainSettings:
         Standard deviation of the noise in noisy images, in grey values, for ``recorrupted``;
         estimated from each image by default.
     normalization : Normalization, optional
-        How grey values are mapped. By default by percentiles; for networks of the style ``plain``
-        from the smallest to the largest, for their sigmoid can make nothing beyond.
+        How grey values are mapped. By default by percentiles; for networks of the styles ``plain``
+        and ``dense`` from the smallest to the largest, for their sigmoid can make nothing beyond.
+    pretraining : {"none", "layerwise"}
+        ``none``: the whole network is trained at once. ``layerwise``: in the first half of the
+        training stage by stage, each on the code of the one before; then the whole.
     seed : int
         The same seed gives the same weights on the CPU.
     device, precision : str
         See `choose_device` and `choose_precision`.
     name : str
         Of the model, for its card.
+    kind : str
+        Which kind of autoencoder these settings make, for the card; see `of_kind`.
     """
 
     preset: str | NetworkSpec = "residual"
+    network_changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
     objective: Objective = field(default_factory=Objective)
     sigma: tuple[float, float] | float = (0.0, 50.0)
     relative: bool = False
@@ -108,16 +120,19 @@ class TrainSettings:
     scheme: Scheme = "auto"
     noise_sigma: float | None = None
     normalization: Normalization | None = None
+    pretraining: Literal["none", "layerwise"] = "none"
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
     name: str = "untitled"
+    kind: str = ""
 
     def __post_init__(self) -> None:
         """Take what stands for a setting, and refuse those that cannot be trained with."""
         objective: Any = self.objective
         if isinstance(objective, str):
             object.__setattr__(self, "objective", Objective(objective))
+        object.__setattr__(self, "network_changes", dict(self.network_changes))
         sizes: Any = self.patch_size
         if isinstance(sizes, list):
             object.__setattr__(self, "patch_size", tuple(sizes))
@@ -125,6 +140,7 @@ class TrainSettings:
             raise DenoisingError(
                 f'There is no preset "{self.preset}".', f"Choose one of {', '.join(PRESETS)}."
             )
+        self._changed_preset()
         if isinstance(self.sigma, tuple | list) and len(self.sigma) != 2:
             raise DenoisingError(
                 f"The noise range {self.sigma} does not have two ends.",
@@ -178,6 +194,40 @@ class TrainSettings:
                     f"Choose {' or '.join(known)}.",
                 )
 
+    @classmethod
+    def of_kind(cls, kind: str, **options: Any) -> TrainSettings:
+        """Return the settings that train a kind of autoencoder.
+
+        Parameters
+        ----------
+        kind : str
+            A name in `KINDS`, such as ``"sparse"``.
+        **options
+            The kind's own options (see `Kind.options`), such as ``target=0.1``, and any field of
+            `TrainSettings`, such as ``steps=500``.
+
+        Raises
+        ------
+        DenoisingError
+            If there is no such kind, or it has no such option.
+        """
+        from napari_ae_denoise.kinds import settings_of
+
+        return settings_of(kind, **options)
+
+    def _changed_preset(self) -> NetworkSpec:
+        """Return the network asked for, as far as it does not follow from the images."""
+        spec = PRESETS[self.preset] if isinstance(self.preset, str) else self.preset
+        if not self.network_changes:
+            return spec
+        try:
+            return replace(spec, **self.network_changes)
+        except TypeError as error:
+            raise DenoisingError(
+                f"A network has no such fields: {', '.join(self.network_changes)}.",
+                "Give fields of NetworkSpec.",
+            ) from error
+
     @property
     def sigma_range(self) -> tuple[float, float]:
         """The noise range; one number is a range of no width."""
@@ -208,13 +258,44 @@ class TrainSettings:
         """Return how the grey values for a network are mapped."""
         if self.normalization is not None:
             return self.normalization
-        return Normalization(low=0, high=100) if spec.style == "plain" else Normalization()
+        whole = spec.style in ("plain", "dense")
+        return Normalization(low=0, high=100) if whole else Normalization()
 
     def network_spec(self, data: TrainingData) -> NetworkSpec:
-        """Return the network that is trained on some data: RGB takes three channels."""
+        """Return the network that is trained on some data.
+
+        A network of one's own is taken as it is. Presets take three channels for RGB; a
+        fully-connected one takes the size of the images, and no more hidden units than it can
+        have for that size.
+
+        Raises
+        ------
+        DenoisingError
+            If the images are of several sizes, and the network fully connected.
+        """
+        spec = self._changed_preset()
         if isinstance(self.preset, NetworkSpec):
-            return self.preset
-        return replace(PRESETS[self.preset], channels=data.channels())
+            return spec
+        if spec.style != "dense":
+            return replace(spec, channels=data.channels())
+        sizes = data.plane_sizes()
+        if len(sizes) > 1:
+            told = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:3])
+            raise DenoisingError(
+                f"A fully-connected network sees images of one size, and these have {len(sizes)}: "
+                f"{told}.",
+                "Crop or scale them to one size, or use a convolutional network.",
+            )
+        return sized(spec, sizes.pop(), data.channels())
+
+
+def sized(spec: NetworkSpec, size: tuple[int, int], channels: int) -> NetworkSpec:
+    """Return a spec for images of a size (Y, X); of style ``dense`` with fewer units if it must."""
+    if spec.style != "dense":
+        return replace(spec, channels=channels)
+    most = max(_DENSE_WEIGHTS // (channels * max(size) ** 2), 1)
+    widths = tuple(min(width, most) for width in spec.widths)
+    return replace(spec, channels=channels, image_size=size, widths=widths)
 
 
 def learning_rate(fraction: float, settings: TrainSettings) -> float:
