@@ -87,7 +87,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "as the first principal components.",
             preset="dense",
             network=_read_only(linear=True, widths=(), code_channels=16),
-            settings=_read_only(sigma=0.0),
+            settings=_read_only(sigma=0.0, optimizer="muon"),
         ),
         "under-complete": Kind(
             "Its code has fewer values than the image and can only hold what matters most.",
@@ -118,7 +118,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "Its code is a Gaussian with mean and variance, held near the unit Gaussian, so that "
             "new images can be drawn.",
             network=_read_only(skips=False, variational=True, code_channels=8),
-            penalties=_read_only(variational=2e-3),
+            penalties=_read_only(variational=1e-2),
         ),
         "contractive": Kind(
             "Pays where the code changes with the image: small changes of the image are ignored.",
@@ -191,9 +191,9 @@ def settings_of(
             f"There are no settings {', '.join(unknown)}.",
             f"Give fields of TrainSettings, or options of the kind: {', '.join(found.options)}.",
         )
-    own = {"objective": Objective(loss, chosen), "kind": kind, **found.settings}
-    if spec.style == "dense":  # matrices so wide cost Muon seconds a step
-        own["optimizer"] = "adam"
+    # wide layers cost Muon seconds a step
+    usual = {"optimizer": "adam"} if spec.style == "dense" else {}
+    own = {"objective": Objective(loss, chosen), "kind": kind, **usual, **found.settings}
     return TrainSettings(
         preset=preset, network_changes={**changes, **(network_changes or {})}, **{**own, **settings}
     )

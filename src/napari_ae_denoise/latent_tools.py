@@ -149,7 +149,7 @@ def scatter_figure(
     axes.set_ylabel("second component")
     axes.set_title(title, fontsize=10)
     if labels is None:
-        axes.scatter(*coordinates.T, s=6, color="0.3", linewidths=0)
+        axes.scatter(coordinates[:, 0], coordinates[:, 1], s=6, color="0.3", linewidths=0)
         return figure
     given = np.asarray(labels).ravel()
     if len(given) != len(coordinates):
@@ -161,7 +161,8 @@ def scatter_figure(
     for number, name in enumerate(names):
         where = given == name
         colour = f"C{number % 10}"
-        axes.scatter(*coordinates[where].T, s=6, color=colour, linewidths=0, label=str(name))
+        here = coordinates[where]
+        axes.scatter(here[:, 0], here[:, 1], s=6, color=colour, linewidths=0, label=str(name))
     if len(names) <= 20:
         axes.legend(fontsize=7, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from napari_ae_denoise.errors import DenoisingError
@@ -13,6 +13,7 @@ CodeActivation = Literal["linear", "sigmoid"]
 # Bounds on what a spec may ask for: a model file is untrusted, and its spec is read first.
 _LARGEST = {"channels": 64, "stem": 8, "width": 4096, "levels": 6, "blocks": 64, "side": 4096}
 _LARGEST_LAYER = 2**25  # weights of a fully-connected layer
+_USUAL_LAYER = 2**23  # the same, where the size of the images decides the units
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,17 @@ class NetworkSpec:
     def code_width(self) -> int:
         """Channels of the latent code."""
         return self.widths[-1] if self.code_channels is None else self.code_channels
+
+    def sized(self, size: tuple[int, int], channels: int) -> NetworkSpec:
+        """Return the spec for images of a size (Y, X) and so many channels.
+
+        One of the style ``dense`` gets fewer hidden units where the images are large.
+        """
+        if self.style != "dense":
+            return replace(self, channels=channels)
+        most = max(_USUAL_LAYER // (channels * max(size) ** 2), 1)
+        widths = tuple(min(width, most) for width in self.widths)
+        return replace(self, channels=channels, image_size=size, widths=widths)
 
     def check_plane(self, size: tuple[int, int]) -> None:
         """Refuse images (Y, X) of another size than a fully-connected network's."""

@@ -113,7 +113,8 @@ def jacobian_norm(encode: Encoder, images: Tensor) -> Tensor:
     """Return the squared Frobenius norm of the encoder's Jacobian, per input value [1]_.
 
     ``||J||**2 = sum_jd (d h_j / d x_d)**2``, its mean over the images, divided by the number of
-    values of an image. One backward pass for each value of the code: exact, for small codes.
+    values of an image. Exact, for small codes: as many copies of the images as the code has values
+    are encoded, and each copy is led back from one value.
 
     Parameters
     ----------
@@ -127,10 +128,13 @@ def jacobian_norm(encode: Encoder, images: Tensor) -> Tensor:
     .. [1] S. Rifai, P. Vincent, X. Muller, X. Glorot, Y. Bengio, "Contractive auto-encoders:
        explicit invariance during feature extraction", ICML 2011, eq. 1 and 3.
     """
-    seen = images.detach().requires_grad_()
-    rows = encode(seen).flatten(1).sum(dim=0)  # (code values,): images do not see each other
-    total = sum(torch.autograd.grad(row, seen, create_graph=True)[0].square().sum() for row in rows)
-    return torch.as_tensor(total) / images.numel()
+    with torch.no_grad():
+        values = encode(images[:1]).numel()
+    copies = images.detach().repeat(values, 1, 1, 1).requires_grad_()  # (values * N, C, Y, X)
+    code = encode(copies).reshape(values, len(images), values)
+    of_each = torch.diagonal(code, dim1=0, dim2=2).sum()  # value k of copy k
+    (rows,) = torch.autograd.grad(of_each, copies, create_graph=True)
+    return rows.square().sum() / images.numel()
 
 
 def projected_jacobian_norm(

@@ -24,7 +24,6 @@ _DEFAULT_STEPS = 1000
 _WARM_UP = 0.02  # of the training
 _LAST_RATE = 0.01  # of the learning rate
 _FALL = 0.25  # of the training, at the end of a trapezoid
-_DENSE_WEIGHTS = 2**23  # of the first layer of a fully-connected preset
 _LENGTHS = ("steps", "epochs", "minutes")
 CHOICES = {
     "scheme": get_args(Scheme),
@@ -286,16 +285,15 @@ class TrainSettings:
                 f"{told}.",
                 "Crop or scale them to one size, or use a convolutional network.",
             )
-        return sized(spec, sizes.pop(), data.channels())
+        return self.network_for(sizes.pop(), data.channels())
 
+    def network_for(self, size: tuple[int, int], channels: int) -> NetworkSpec:
+        """Return the network for images of a size (Y, X) and so many channels; see `network_spec`.
 
-def sized(spec: NetworkSpec, size: tuple[int, int], channels: int) -> NetworkSpec:
-    """Return a spec for images of a size (Y, X); of style ``dense`` with fewer units if it must."""
-    if spec.style != "dense":
-        return replace(spec, channels=channels)
-    most = max(_DENSE_WEIGHTS // (channels * max(size) ** 2), 1)
-    widths = tuple(min(width, most) for width in spec.widths)
-    return replace(spec, channels=channels, image_size=size, widths=widths)
+        It is what a preset's network is made of, whatever the images hold.
+        """
+        spec = self._changed_preset()
+        return spec if isinstance(self.preset, NetworkSpec) else spec.sized(size, channels)
 
 
 def learning_rate(fraction: float, settings: TrainSettings) -> float:
