@@ -897,6 +897,9 @@ def test_the_defaults_of_training_are_those_of_the_settings():
 
     asked = inspect.signature(cli.train).parameters
     settings = TrainSettings()
-    for name in ("preset", "sigma", "batch_size", "patch_size", "learning_rate", "seed", "device"):
+    for name in ("batch_size", "patch_size", "learning_rate", "seed", "device"):
         assert asked[name].default == getattr(settings, name), name
+    kind = TrainSettings.of_kind(asked["kind"].default)
+    assert (kind.preset, kind.sigma) == (settings.preset, settings.sigma)
+    assert asked["preset"].default is asked["sigma"].default is None
     assert asked["loss"].default == settings.objective.reconstruction

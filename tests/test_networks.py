@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_ae_denoise.blocks import ResidualBlock
 from napari_ae_denoise.networks import (
     PRESETS,
     ConvAutoencoder,
     NetworkSpec,
-    ResidualBlock,
     build_empty,
 )
 

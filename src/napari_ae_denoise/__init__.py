@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from napari_ae_denoise.camera_noise import CameraNoise, estimate_camera_noise
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.errors import DenoisingError
+    from napari_ae_denoise.kinds import KINDS
     from napari_ae_denoise.metrics import psnr, ssim
     from napari_ae_denoise.network_spec import NetworkSpec
     from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
     from napari_ae_denoise.noise import add_camera_noise, add_gaussian_noise
     from napari_ae_denoise.noise_level import estimate_sigma
     from napari_ae_denoise.objectives import Objective
+    from napari_ae_denoise.penalty_spec import Penalty
     from napari_ae_denoise.training import Progress, TrainSettings, train, training_steps
     from napari_ae_denoise.training_data import TrainingData
 
@@ -30,9 +32,11 @@ _HOME = {
     "ConvAutoencoder": "networks",
     "Denoiser": "denoiser",
     "DenoisingError": "errors",
+    "KINDS": "kinds",
     "NetworkSpec": "network_spec",
     "Objective": "objectives",
     "PRESETS": "networks",
+    "Penalty": "penalty_spec",
     "Progress": "training",
     "TrainSettings": "training",
     "TrainingData": "training_data",
@@ -48,6 +52,7 @@ _HOME = {
 }
 
 __all__ = [
+    "KINDS",
     "PRESETS",
     "CameraNoise",
     "ConvAutoencoder",
@@ -55,6 +60,7 @@ __all__ = [
     "DenoisingError",
     "NetworkSpec",
     "Objective",
+    "Penalty",
     "Progress",
     "TrainSettings",
     "TrainingData",

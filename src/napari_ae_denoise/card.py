@@ -13,6 +13,7 @@ from napari_ae_denoise import __version__
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.penalty_spec import Penalty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,9 @@ class Card:
     name, description : str
         For people.
     objective : str
-        What the network was scored by.
+        The reconstruction loss that the network was scored by.
+    penalties : tuple of Penalty
+        What was added to it.
     data_kind : str
         What it was trained on: ``"clean"``, ``"pairs"`` or ``"two noisy"``.
     sigma : tuple of float, optional
@@ -65,6 +68,7 @@ class Card:
     name: str = "untitled"
     description: str = ""
     objective: str = "mse"
+    penalties: tuple[Penalty, ...] = ()
     data_kind: str = ""
     sigma: tuple[float, float] | None = None
     sigma_relative: bool = False
@@ -83,6 +87,7 @@ class Card:
         record = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         record["network"] = dataclasses.asdict(self.network)
         record["normalization"] = dataclasses.asdict(self.normalization)
+        record["penalties"] = [dataclasses.asdict(penalty) for penalty in self.penalties]
         for name in ("metrics", "training", "versions"):
             record[name] = dict(record[name])
         return record
@@ -107,6 +112,7 @@ class Card:
             values = {f.name: record[f.name] for f in dataclasses.fields(cls) if f.name in record}
             values["network"] = _spec(values["network"])
             values["normalization"] = Normalization(**values.get("normalization", {}))
+            values["penalties"] = tuple(Penalty(**p) for p in values.get("penalties", ()))
             if values.get("sigma") is not None:
                 low, high = (float(v) for v in values["sigma"])
                 values["sigma"] = (low, high)
@@ -132,7 +138,10 @@ class Card:
 
 
 def _spec(record: Mapping[str, Any]) -> NetworkSpec:
-    return NetworkSpec(**{**record, "widths": tuple(record["widths"])})
+    values = {**record, "widths": tuple(record["widths"])}
+    if values.get("image_size") is not None:
+        values["image_size"] = tuple(values["image_size"])
+    return NetworkSpec(**values)
 
 
 def versions_now() -> dict[str, str]:

@@ -134,8 +134,14 @@ def train(
     clean: options.Clean = None,
     noisy: options.Noisy = None,
     noisy_again: options.NoisyAgain = None,
-    preset: options.Preset = "residual",
-    sigma: options.SigmaRange = (0.0, 50.0),
+    kind: options.Kind = "denoising",
+    preset: options.Preset = None,
+    depth: options.Depth = None,
+    code_channels: options.CodeChannels = None,
+    penalty: options.Penalty = None,
+    penalty_weight: options.PenaltyWeight = None,
+    sparsity_target: options.SparsityTarget = None,
+    sigma: options.SigmaRange = None,
     relative: options.RelativeRange = False,
     epochs: options.Epochs = None,
     steps: options.Steps = None,
@@ -166,13 +172,18 @@ def train(
         )
     from napari_ae_denoise._cli.reports import training_report
     from napari_ae_denoise._cli.train_jobs import TrainingFiles, model_path, train_from_files
-    from napari_ae_denoise.objectives import Objective
     from napari_ae_denoise.settings import TrainSettings
 
-    settings = TrainSettings(
+    settings = TrainSettings.of_kind(
+        kind,
         preset=preset,
-        objective=Objective(loss),
-        sigma=sigma,
+        depth=depth,
+        code_channels=code_channels,
+        penalty=penalty,
+        weight=penalty_weight,
+        target=sparsity_target,
+        loss=loss,
+        **({} if sigma is None else {"sigma": sigma}),
         relative=relative,
         epochs=epochs,
         steps=steps,

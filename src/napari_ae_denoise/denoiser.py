@@ -16,6 +16,7 @@ from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.keras import is_keras_file, load_keras
+from napari_ae_denoise.latent_side import LatentSide
 from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _LARGEST_NETWORK = 500_000_000  # parameters
 
 
-class Denoiser:
+class Denoiser(LatentSide):
     """A trained network, ready to denoise images.
 
     Parameters
@@ -265,52 +266,14 @@ class Denoiser:
         )
         return replace(prediction, remarks=seen.remarks, warnings=seen.warnings)
 
-    def decode(
-        self,
-        code: npt.ArrayLike,
-        *,
-        like: Any = None,
-        axes: str | None = None,
-        device: str = "auto",
-    ) -> npt.NDArray[Any]:
-        """Make an image from a latent code, ``r = g(h)``.
-
-        Parameters
-        ----------
-        code : array
-            (code channels, stack axes..., Y/stride, X/stride), as `encode` returns it.
-        like : array, optional
-            The image that the code came from: gives the result its size, dtype and grey values.
-            Without it the result is float32 in the model's own units (0 to 1, or those of its
-            fixed normalization).
-        axes : str, optional
-            Axes of ``like``.
-        device : str
-            See `choose_device`.
-
-        Returns
-        -------
-        ndarray
-            As ``like``; without it (stack axes..., Y, X), for colours (stack axes..., C, Y, X).
+    def resolve(self, image: Any, axes: str | None, noise_model: NoiseModel = "auto") -> Resolved:
+        """Return how this denoiser sees an image; see `resolve`.
 
         Raises
         ------
         DenoisingError
-            If the network has skip connections, or the code is not of this network.
-
-        Notes
-        -----
-        ``decode(encode(x), like=x)`` is ``denoise(x)``, but for the ``halo`` pixels at the edge:
-        beyond it `denoise` mirrors the image, and this the code, for it has nothing else.
+            See there.
         """
-        from napari_ae_denoise.latent import decode
-
-        seen = None if like is None else self.resolve(like, axes)
-        values = np.asarray(code, np.float32)
-        return decode(self.network, values, device=device, like=like, seen=seen)
-
-    def resolve(self, image: Any, axes: str | None, noise_model: NoiseModel = "auto") -> Resolved:
-        """Return how this denoiser sees an image; see `resolve`."""
         return resolve(self.card, image, axes, noise_model)
 
 

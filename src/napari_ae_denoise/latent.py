@@ -57,6 +57,12 @@ def decode(
             f"Give what encode returns: ({width}, ..., Y/{stride}, X/{stride}).",
         )
     stack, (rows, columns) = code.shape[1:-2], code.shape[-2:]
+    if network.spec.image_size is not None and (rows, columns) != (1, 1):
+        raise DenoisingError(
+            f"The code of a fully-connected network is one pixel for each image, not {rows} x "
+            f"{columns}.",
+            f"Give what encode returns: ({width}, ..., 1, 1).",
+        )
     layout = None if seen is None else seen.layout
     if layout is not None:
         expected = (*layout.stack_shape, *(-(-n // stride) for n in layout.plane_shape))

@@ -8,86 +8,38 @@ would show; they have no place in this file.
 from __future__ import annotations
 
 import copy
-import itertools
 import math
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from napari_ae_denoise.blocks import ResidualBlock, conv
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.network_parts import BUILDERS
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.reach import Interval, input_needed, union
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_LOG_VARIANCES = (-14.0, 14.0)  # beyond, their exponential is no use to anybody
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """The layers of a network; levels run from fine to coarse in ``features`` and ``down``."""
+class NetworkPass(NamedTuple):
+    """What one pass of training gives.
 
-    stem: nn.Module
-    features: list[nn.Module]
-    down: list[nn.Module]
-    to_code: nn.Module
-    from_code: nn.Module
-    up: list[nn.Module]  # from coarse to fine
-    refine: list[nn.Module]  # from coarse to fine
-    head: nn.Module
+    Parameters
+    ----------
+    image : Tensor
+        (N, channels, H, W), made from ``code``.
+    code : Tensor
+        (N, code_width, H/stride, W/stride); of a variational network, drawn from its Gaussian.
+    mean, log_variance : Tensor
+        Of the code's Gaussian, in the shape of the code; ``code`` and None where there is none.
+    """
 
-
-def _plain(spec: NetworkSpec) -> _Parts:
-    widths = [*spec.widths[:-1], spec.code_width]
-
-    def conv_relu(inputs: int, outputs: int) -> list[nn.Module]:
-        return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True)]
-
-    inputs = [spec.channels, *widths[:-1]]
-    up_in = [spec.code_width, *reversed(widths[1:])]
-    return _Parts(
-        stem=nn.Identity(),
-        features=[nn.Sequential(*conv_relu(i, o)) for i, o in zip(inputs, widths, strict=True)],
-        down=[nn.MaxPool2d(2) for _ in widths],
-        to_code=nn.Identity(),
-        from_code=nn.Identity(),
-        up=[
-            nn.Sequential(*conv_relu(i, o), nn.Upsample(scale_factor=2, mode="nearest"))
-            for i, o in zip(up_in, reversed(widths), strict=True)
-        ],
-        refine=[nn.Identity() for _ in widths],
-        head=nn.Sequential(nn.Conv2d(widths[0], spec.channels, 3, padding=1), nn.Sigmoid()),
-    )
-
-
-def _residual(spec: NetworkSpec) -> _Parts:
-    widths, code, stem = spec.widths, spec.code_width, spec.stem
-
-    def blocks(width: int) -> nn.Module:
-        return nn.Sequential(*(ResidualBlock(width) for _ in range(spec.blocks)))
-
-    steps = list(itertools.pairwise(widths))  # (fine, coarse)
-    inner = spec.channels * stem**2
-    own_code = [] if code == widths[-1] else [(widths[-1], code)]
-    return _Parts(
-        stem=nn.Sequential(nn.PixelUnshuffle(stem), conv(inner, widths[0])),
-        features=[blocks(fine) for fine, _ in steps],
-        down=[conv(fine, coarse, size=2, stride=2) for fine, coarse in steps],
-        to_code=nn.Sequential(blocks(widths[-1]), *(conv(i, o, size=1) for i, o in own_code)),
-        from_code=nn.Sequential(*(conv(o, i, size=1) for i, o in own_code)),
-        up=[
-            nn.Sequential(conv(coarse, 4 * fine, size=1), nn.PixelShuffle(2))
-            for fine, coarse in reversed(steps)
-        ],
-        refine=[blocks(fine) for fine, _ in reversed(steps)],
-        head=nn.Sequential(conv(widths[0], inner, gain=0.1), nn.PixelShuffle(stem)),
-    )
-
-
-_BUILDERS: dict[str, Callable[[NetworkSpec], _Parts]] = {"plain": _plain, "residual": _residual}
+    image: Tensor
+    code: Tensor
+    mean: Tensor
+    log_variance: Tensor | None
 
 
 class ConvAutoencoder(nn.Module):
@@ -115,7 +67,8 @@ class ConvAutoencoder(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        parts = _BUILDERS[spec.style](spec)
+        self.shows_variance = False  # see `variance_encoder`
+        parts = BUILDERS[spec.style](spec)
         self.stem = parts.stem
         self.features = nn.ModuleList(parts.features)
         self.down = nn.ModuleList(parts.down)
@@ -136,8 +89,11 @@ class ConvAutoencoder(nn.Module):
         return self.image_and_code(x)[0]
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map (N, channels, H, W) to the code (N, code_width, H/stride, W/stride)."""
-        return self._down(x)[0]
+        """Map (N, channels, H, W) to the code (N, code_width, H/stride, W/stride).
+
+        The code of a variational network is the mean of its Gaussian.
+        """
+        return self._code(self._down(x)[0])
 
     def decode(self, code: Tensor) -> Tensor:
         """Map the code to the image; needs a network without skips."""
@@ -151,11 +107,56 @@ class ConvAutoencoder(nn.Module):
 
     def image_and_code(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the denoised image and the code of (N, channels, H, W) from one pass."""
-        code, skipped = self._down(x)
+        features, skipped = self._down(x)
+        code = self._code(features)
         if not self.spec.skips:
             return self._up(code, []), code
         made = self._up(code, skipped)
         return (x - made if self.spec.style == "residual" else made), code
+
+    def training_pass(self, x: Tensor, generator: torch.Generator | None = None) -> NetworkPass:
+        """Return all that penalties look at, from one pass.
+
+        The code of a variational network is drawn by reparametrization [1]_:
+        ``code = mean + exp(log_variance / 2) * e``, with ``e`` from the unit Gaussian by the
+        generator, so that gradients reach mean and variance.
+
+        References
+        ----------
+        .. [1] D. P. Kingma, M. Welling, "Auto-encoding variational Bayes", ICLR 2014, eq. 10.
+        """
+        if not self.spec.variational:
+            image, code = self.image_and_code(x)
+            return NetworkPass(image, code, code, None)
+        mean, log_variance = self.distribution(x)
+        drawn = torch.randn(mean.shape, generator=generator).to(mean.device)
+        code = mean + torch.exp(log_variance / 2) * drawn
+        return NetworkPass(self._up(code, []), code, mean, log_variance)
+
+    def distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the code of (N, channels, H, W), float32."""
+        if not self.spec.variational:
+            raise DenoisingError(
+                "This network has a plain code, which has no variance.",
+                "Use a variational network.",
+            )
+        mean, log_variance = self._down(x)[0].float().chunk(2, dim=1)
+        return mean, log_variance.clamp(*_LOG_VARIANCES)
+
+    def variance_encoder(self) -> ConvAutoencoder:
+        """Return this variational network, its weights shared, with the variance for its code."""
+        twin = copy.copy(self)
+        twin.shows_variance = True
+        return twin
+
+    def _code(self, features: Tensor) -> Tensor:
+        """Return the code that the last layer of the encoder says."""
+        if not self.spec.variational:
+            return features
+        mean, log_variance = features.chunk(2, dim=1)
+        if self.shows_variance:
+            return log_variance.float().clamp(*_LOG_VARIANCES).exp()
+        return mean
 
     def _down(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         h, skipped = self.stem(x), []
@@ -227,6 +228,8 @@ class ConvAutoencoder(nn.Module):
         The features of the finest level are the largest, and about six such tensors live at once
         (input and output of a convolution, its workspace, the skipped features).
         """
+        if self.spec.style == "dense":
+            return 4 * 6 * self.spec.channels
         return 4 * 6 * self.spec.widths[0] / self.spec.stem**2
 
     @property
@@ -259,6 +262,7 @@ PRESETS: MappingProxyType[str, NetworkSpec] = MappingProxyType(
         "classic": NetworkSpec("plain", widths=(32, 32)),
         "residual": NetworkSpec("residual", widths=(32, 64), blocks=2, skips=True, stem=2),
         "residual-large": NetworkSpec("residual", widths=(64, 128), blocks=2, skips=True, stem=2),
+        "dense": NetworkSpec("dense", widths=(256,), code_channels=32, image_size=(28, 28)),
     }
 )
 """Named starting points.
@@ -266,5 +270,6 @@ PRESETS: MappingProxyType[str, NetworkSpec] = MappingProxyType(
 ``classic`` is the tutorial's network. ``residual`` is the modern default, small enough to learn an
 image in half a minute on a CPU, where networks ten times its size are more than a decibel behind.
 ``residual-large`` is for many images and hours; a third level was no better in
-them, and slower (training/README.md).
+them, and slower (training/README.md). ``dense`` is fully connected, for small images of one size,
+which `TrainSettings` takes from the images.
 """

@@ -83,6 +83,7 @@ def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -
     if channels == 3 and plane_layout(image.shape, axes).channels == 1:
         channels = 1  # a gray image is seen as three equal colours
     layout = plane_layout(image.shape, axes, network_channels=channels)
+    card.network.check_plane(layout.plane_shape)
     remarks, warnings = _about_channels(card, layout), []
     for_gaussian = card.data_kind == "clean" and card.noise == "gaussian"
     if noise_model == "gaussian" or (noise_model == "auto" and not for_gaussian):

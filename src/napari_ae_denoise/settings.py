@@ -17,17 +17,18 @@ from napari_ae_denoise.self_supervision import Scheme
 from napari_ae_denoise.training_noise import NOISE_KINDS, NoiseKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_ae_denoise.training_data import TrainingData
 
 _DEFAULT_STEPS = 1000
-_LAST_RATE = 0.01  # of the learning rate
-_FALL = 0.25  # of the training, at the end of a trapezoid
 _LENGTHS = ("steps", "epochs", "minutes")
 CHOICES = {
     "noise": NOISE_KINDS,
     "scheme": get_args(Scheme),
     "optimizer": ("muon", "adam", "adamw"),
     "schedule": ("cosine", "trapezoid", "constant"),
+    "pretraining": ("none", "layerwise"),
 }
 
 
@@ -39,6 +40,8 @@ class TrainSettings:
     ----------
     preset : str or NetworkSpec
         A name in `PRESETS`, or a network of one's own.
+    network_changes : mapping, optional
+        Fields of the preset's `NetworkSpec` to change, such as ``{"code_channels": 8}``.
     objective : Objective
         What the network is scored by.
     sigma : tuple of float, or float
@@ -92,17 +95,23 @@ class TrainSettings:
         Whether synthetic noise is clipped to the smallest and largest grey value of each image,
         as the noise of a camera is.
     normalization : Normalization, optional
-        How grey values are mapped. By default by percentiles; for networks of the style ``plain``
-        from the smallest to the largest, for their sigmoid can make nothing beyond.
+        How grey values are mapped. By default by percentiles; for networks of the styles ``plain``
+        and ``dense`` from the smallest to the largest, for their sigmoid can make nothing beyond.
+    pretraining : {"none", "layerwise"}
+        ``none``: the whole network is trained at once. ``layerwise``: in the first half of the
+        training stage by stage, each on the code of the one before; then the whole.
     seed : int
         The same seed gives the same weights on the CPU.
     device, precision : str
         See `choose_device` and `choose_precision`.
     name : str
         Of the model, for its card.
+    kind : str
+        Which kind of autoencoder these settings make, for the card; see `of_kind`.
     """
 
     preset: str | NetworkSpec = "residual"
+    network_changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
     objective: Objective = field(default_factory=Objective)
     sigma: tuple[float, float] | float = (0.0, 50.0)
     relative: bool = False
@@ -125,16 +134,19 @@ class TrainSettings:
     augment: bool = True
     clip: bool = False
     normalization: Normalization | None = None
+    pretraining: Literal["none", "layerwise"] = "none"
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
     name: str = "untitled"
+    kind: str = ""
 
     def __post_init__(self) -> None:
         """Take what stands for a setting, and refuse those that cannot be trained with."""
         objective: Any = self.objective
         if isinstance(objective, str):
             object.__setattr__(self, "objective", Objective(objective))
+        object.__setattr__(self, "network_changes", dict(self.network_changes))
         sizes: Any = self.patch_size
         if isinstance(sizes, list):
             object.__setattr__(self, "patch_size", tuple(sizes))
@@ -142,6 +154,7 @@ class TrainSettings:
             raise DenoisingError(
                 f'There is no preset "{self.preset}".', f"Choose one of {', '.join(PRESETS)}."
             )
+        self._changed_preset()
         if isinstance(self.sigma, tuple | list) and len(self.sigma) != 2:
             raise DenoisingError(
                 f"The noise range {self.sigma} does not have two ends.",
@@ -195,6 +208,40 @@ class TrainSettings:
                     f"Choose {' or '.join(known)}.",
                 )
 
+    @classmethod
+    def of_kind(cls, kind: str, **options: Any) -> TrainSettings:
+        """Return the settings that train a kind of autoencoder.
+
+        Parameters
+        ----------
+        kind : str
+            A name in `KINDS`, such as ``"sparse"``.
+        **options
+            The kind's own options (see `Kind.options`), such as ``target=0.1``, and any field of
+            `TrainSettings`, such as ``steps=500``.
+
+        Raises
+        ------
+        DenoisingError
+            If there is no such kind, or it has no such option.
+        """
+        from napari_ae_denoise.kinds import settings_of
+
+        return settings_of(kind, **options)
+
+    def _changed_preset(self) -> NetworkSpec:
+        """Return the network asked for, as far as it does not follow from the images."""
+        spec = PRESETS[self.preset] if isinstance(self.preset, str) else self.preset
+        if not self.network_changes:
+            return spec
+        try:
+            return replace(spec, **self.network_changes)
+        except TypeError as error:
+            raise DenoisingError(
+                f"A network has no such fields: {', '.join(self.network_changes)}.",
+                "Give fields of NetworkSpec.",
+            ) from error
+
     @property
     def sigma_range(self) -> tuple[float, float]:
         """The noise range; one number is a range of no width."""
@@ -225,23 +272,40 @@ class TrainSettings:
         """Return how the grey values for a network are mapped."""
         if self.normalization is not None:
             return self.normalization
-        return Normalization(low=0, high=100) if spec.style == "plain" else Normalization()
+        whole = spec.style in ("plain", "dense")
+        return Normalization(low=0, high=100) if whole else Normalization()
 
     def network_spec(self, data: TrainingData) -> NetworkSpec:
-        """Return the network that is trained on some data: RGB takes three channels."""
+        """Return the network that is trained on some data.
+
+        A network of one's own is taken as it is. Presets take three channels for RGB; a
+        fully-connected one takes the size of the images, and no more hidden units than it can
+        have for that size.
+
+        Raises
+        ------
+        DenoisingError
+            If the images are of several sizes, and the network fully connected.
+        """
+        spec = self._changed_preset()
         if isinstance(self.preset, NetworkSpec):
-            return self.preset
-        return replace(PRESETS[self.preset], channels=data.channels())
+            return spec
+        if spec.style != "dense":
+            return replace(spec, channels=data.channels())
+        sizes = data.plane_sizes()
+        if len(sizes) > 1:
+            told = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:3])
+            raise DenoisingError(
+                f"A fully-connected network sees images of one size, and these have {len(sizes)}: "
+                f"{told}.",
+                "Crop or scale them to one size, or use a convolutional network.",
+            )
+        return self.network_for(sizes.pop(), data.channels())
 
+    def network_for(self, size: tuple[int, int], channels: int) -> NetworkSpec:
+        """Return the network for images of a size (Y, X) and so many channels; see `network_spec`.
 
-def learning_rate(fraction: float, settings: TrainSettings) -> float:
-    """Return the learning rate at a fraction (0 to 1) of the training."""
-    length = settings.warm_up
-    warm_up = min(1.0, (fraction + length / 10) / length) if length else 1.0
-    if settings.schedule == "constant":
-        left = 1.0
-    elif settings.schedule == "trapezoid":
-        left = min(1.0, (1 - min(fraction, 1.0)) / _FALL)
-    else:
-        left = 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
-    return settings.learning_rate * warm_up * (_LAST_RATE + (1 - _LAST_RATE) * left)
+        It is what a preset's network is made of, whatever the images hold.
+        """
+        spec = self._changed_preset()
+        return spec if isinstance(self.preset, NetworkSpec) else spec.sized(size, channels)

@@ -13,7 +13,8 @@ from napari_ae_denoise.devices import (
     spare_a_core,
 )
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.settings import TrainSettings, learning_rate
+from napari_ae_denoise.schedule import learning_rate
+from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.training_run import Progress, TrainingRun
 

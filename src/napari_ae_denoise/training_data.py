@@ -99,6 +99,12 @@ class TrainingData:
             case "noisy":
                 return self.noisy, self.noisy
 
+    def plane_sizes(self) -> set[tuple[int, int]]:
+        """Return the heights and widths, in pixels, that the images have."""
+        images = [image for side in self.sides for image in as_list(side)]
+        shapes = [plane_layout(image.shape, self.axes).plane_shape for image in images]
+        return {(int(height), int(width)) for height, width in shapes}
+
     def channels(self) -> int:
         """Return the channels that a new network for this data takes: 3 for RGB, else 1."""
         image = as_list(self.sides[0])[0]

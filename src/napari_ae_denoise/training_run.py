@@ -16,6 +16,7 @@ from torch import Tensor
 
 from napari_ae_denoise.card import Card, now, versions_now
 from napari_ae_denoise.checkpoint import TrainingState
+from napari_ae_denoise.contradictions import check_fit
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.devices import (
     choose_device,
@@ -23,11 +24,11 @@ from napari_ae_denoise.devices import (
     memory_errors,
     training_precision,
 )
-from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.lean_network import for_training
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.optimizers import OPTIMIZERS
+from napari_ae_denoise.pretraining import stage_at, stage_loss, stages
 from napari_ae_denoise.small_images import choose_sampler, is_small_stack
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Progress:
         dB of the noisy held-out data itself.
     note : str
         Why the training ended early, if it did.
+    stage : str
+        What is trained, where a network is pretrained layer by layer: ``"stage 1 of 3"``.
     """
 
     step: int
@@ -80,6 +83,7 @@ class Progress:
     best_psnr: float = math.nan
     noisy_psnr: float = math.nan
     note: str = ""
+    stage: str = ""
 
 
 class TrainingRun:
@@ -99,18 +103,16 @@ class TrainingRun:
         )
         self.device = choose_device(settings.device)
         self.precision = training_precision(self.device, settings.precision)
-        if data.kind == "clean" and settings.sigma_range[1] == 0 and self.spec.skips:
-            raise DenoisingError(
-                "With noise of sigma 0, a network with skip connections learns to copy its input.",
-                "Give a noise range above 0, or a network without skips, such as classic.",
-            )
+        check_fit(build_empty(self.spec), settings, data)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
         network.train().requires_grad_(True)  # a denoiser's own network is frozen
-        if settings.objective == Objective(settings.objective.reconstruction):
+        layerwise = settings.pretraining == "layerwise"
+        if settings.objective == Objective(settings.objective.reconstruction) and not layerwise:
             network = for_training(network)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.stages = stages(self.network) if layerwise else []
         self.sampler = choose_sampler(
             data,
             channels=self.spec.channels,
@@ -125,7 +127,7 @@ class TrainingRun:
             noise=settings.noise,
             scheme=settings.scheme,
             noise_sigma=settings.noise_sigma,
-            augment=settings.augment,
+            augment=settings.augment and self.spec.image_size is None,
             clip=settings.clip,
         )
         self.optimizer = OPTIMIZERS[settings.optimizer](
@@ -157,6 +159,11 @@ class TrainingRun:
         """Whether the last step was the last of an epoch, or of all."""
         return self.state.step % self.sampler.steps_per_epoch == 0 or self.state.step == self.steps
 
+    @property
+    def stage(self) -> int | None:
+        """The stage that is pretrained now; None where the whole network is trained."""
+        return stage_at(self.fraction, len(self.stages)) if self.stages else None
+
     def _memory_errors(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which running out of memory is said in words."""
         size, count = self.settings.patch_size_at(self.fraction), self.settings.batch_size
@@ -179,7 +186,15 @@ class TrainingRun:
             for side in (batch.scored, batch.usual_error)
         )
         with computing_in(self.precision, self.device):
-            loss = self.settings.objective(self.network, noisy, target, scored, usual)
+            stage, objective = self.stage, self.settings.objective
+            if stage is None:
+                draw = _generator(self.settings.seed, number)
+                loss = objective(self.network, noisy, target, scored, usual, draw)
+            else:
+                before = self.stages[:stage]
+                loss = stage_loss(
+                    before, self.stages[stage], objective, noisy, target, scored, usual
+                )
         if not torch.isfinite(loss):
             return loss.item()
         self.optimizer.zero_grad(set_to_none=True)
@@ -229,6 +244,7 @@ class TrainingRun:
             best_psnr=self.state.best_psnr,
             noisy_psnr=self.noisy_psnr,
             note=note,
+            stage="" if self.stage is None else f"stage {self.stage + 1} of {len(self.stages)}",
         )
 
     def denoiser(self, note: str) -> Denoiser:
@@ -243,6 +259,7 @@ class TrainingRun:
             normalization=self.normalization,
             name=settings.name,
             objective=settings.objective.reconstruction,
+            penalties=settings.objective.penalties,
             data_kind=self.data.kind,
             sigma=settings.sigma_range if synthetic else None,
             sigma_relative=settings.relative and synthetic,
@@ -273,6 +290,12 @@ def _spec_for(data: TrainingData, settings: TrainSettings) -> NetworkSpec:
     ):
         return replace(spec, edge="zero")
     return spec
+
+
+def _generator(seed: int, step: int) -> torch.Generator:
+    """Return what draws the randomness of a step, the same for the same seed and step."""
+    (state,) = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state))
 
 
 def _psnr(pairs: list[tuple[np.ndarray[Any, Any], Batch]]) -> float:

@@ -100,16 +100,52 @@ NoisyAgain = Annotated[
         "--noisy-again", metavar="PATH...", help="With --noisy: a second noisy image of each thing."
     ),
 ]
+Kind = Annotated[
+    str,
+    Option(
+        "--kind",
+        help="Kind of autoencoder: denoising, autoencoder, convolutional, fully-connected, linear, "
+        "under-complete, over-complete, stacked, regularized, sparse, variational, contractive or "
+        "marginalized; docs/family.md shows each.",
+    ),
+]
+Depth = Annotated[
+    int | None, Option("--depth", help="Levels of the network, 1 to 6. Default: as the preset.")
+]
+CodeChannels = Annotated[
+    int | None, Option("--code-channels", help="Channels of the code. Default: as the kind has it.")
+]
+Penalty = Annotated[
+    str | None,
+    Option(
+        "--penalty",
+        help='Of the kind regularized: "weights-l2" or "weights-l1"; of the kind sparse: '
+        '"sparsity" or "activity-l1".',
+    ),
+]
+PenaltyWeight = Annotated[
+    float | None,
+    Option("--penalty-weight", help="How strong the kind's penalty is (lambda or beta)."),
+]
+SparsityTarget = Annotated[
+    float | None,
+    Option("--sparsity-target", help="Mean activity of code units, 0 to 1 (kind sparse)."),
+]
 Preset = Annotated[
-    str, Option("--preset", help='"residual" (the modern default) or "classic" (the tutorial\'s).')
+    str | None,
+    Option(
+        "--preset",
+        help='"residual" (the modern default), "residual-large", "classic" (the tutorial\'s) or '
+        '"dense" (fully connected). Default: as the kind has it.',
+    ),
 ]
 SigmaRange = Annotated[
-    tuple[float, float],
+    tuple[float, float] | None,
     Option(
         "--sigma",
         metavar="LOW HIGH",
         help="Range of the noise that is added to clean images, in grey values; with --relative, "
-        "fractions of each image's data range.",
+        "fractions of each image's data range. Default: 0 50, or 0 0 for kinds without noise.",
     ),
 ]
 RelativeRange = Annotated[bool, Option("--relative", help="See --sigma.")]

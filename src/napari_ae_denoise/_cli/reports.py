@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 _UNITS = {"psnr": " dB", "ssim": ""}
 # Settings of a training that the rest of the card tells already.
-_SHOWN = ("name", "objective", "sigma", "relative", "normalization", "validation")
+_SHOWN = (
+    "name",
+    "kind",
+    "network_changes",
+    "objective",
+    "sigma",
+    "relative",
+    "normalization",
+    "validation",
+)
 
 
 def training_report(denoiser: Denoiser, path: Path) -> list[str]:
@@ -57,7 +66,8 @@ def model_report(denoiser: Denoiser) -> list[str]:
         ("trained on", card.data_kind),
         ("axes", card.axes),
         ("noise (sigma)", sigma),
-        ("loss", card.objective),
+        ("kind", str(card.training.get("kind", ""))),
+        ("loss", " + ".join([card.objective, *map(str, card.penalties)])),
         ("normalization", how),
         *((_words(name), _measured(name, value)) for name, value in card.metrics.items()),
         *((_words(n), str(v)) for n, v in card.training.items() if n not in _SHOWN and v != ""),
@@ -72,11 +82,17 @@ def model_report(denoiser: Denoiser) -> list[str]:
 def _network(denoiser: Denoiser) -> list[tuple[str, str]]:
     network, spec = denoiser.network, denoiser.card.network
     skips = "with skip connections" if spec.skips else "without skip connections"
+    code = f"{spec.code_width} channels at 1/{network.stride} of the resolution"
+    if spec.image_size is not None:
+        code = (
+            f"{spec.code_width} units for an image of {spec.image_size[0]} x {spec.image_size[1]}"
+        )
+    how = "mean and variance" if spec.variational else spec.code_activation
     return [
-        ("network", f"{spec.style}, widths {', '.join(map(str, spec.widths))}, {skips}"),
+        ("network", f"{spec.style}, widths {', '.join(map(str, spec.widths)) or 'none'}, {skips}"),
         ("channels", str(spec.channels)),
         ("parameters", f"{network.parameter_count:,}"),
-        ("latent code", f"{spec.code_width} channels at 1/{network.stride} of the resolution"),
+        ("latent code", f"{code}, {how}" if how else code),
         ("code ratio", network.code_in_words),
         ("context", f"{network.halo} pixels on each side of a tile"),
     ]

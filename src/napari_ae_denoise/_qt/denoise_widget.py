@@ -18,6 +18,7 @@ from napari_ae_denoise._qt.forms import (
     note,
     on_change,
 )
+from napari_ae_denoise._qt.latent_view import LatentView
 from napari_ae_denoise._qt.layers import add_image, take
 from napari_ae_denoise._qt.model_files import ModelFiles
 from napari_ae_denoise._qt.panel import Panel, follow_axes
@@ -75,6 +76,7 @@ class DenoiseWidget(Panel):
             "Add what the encoder makes of the image: a stack of channels at a coarser grid, "
             "which lies exactly over the image.",
         )
+        self.latents = LatentView(self.latent)
         self.noise = field(
             "noise", False, "Removed noise", "Add image minus denoised: look for structure in it."
         )
@@ -110,6 +112,7 @@ class DenoiseWidget(Panel):
             self.card_note,
             self.files,
             form(self.denoised, self.latent, self.noise, self.strength),
+            self.latents,
             fold("More settings", form(self.noise_model, self.device, self.tile)),
             layer_fields=(self.layer,),
         )
@@ -140,6 +143,7 @@ class DenoiseWidget(Panel):
             denoised=self.denoised.value,
             code=self.latent.value,
             noise=self.noise.value,
+            latent_view=self.latents.view.value,
         )
 
     def prepare(self) -> MakeSteps:
@@ -191,6 +195,7 @@ class DenoiseWidget(Panel):
 
     def show_result(self, result: Made) -> None:
         """Add the layers."""
+        self.latents.offer(result.scatter)
         added = [add_image(self.viewer, **kwargs).name for kwargs in result.layers]
         said = [f"Added {', '.join(added)}."] if added else []
         self.bar.status.setText(" ".join([*said, result.summary, result.warning]).strip())

@@ -42,6 +42,8 @@ class Source:
         (ndim, ndim): how a step in pixels moves a point, before ``affine``.
     look : dict
         Colormap and contrast limits.
+    labels : array, optional
+        One for each image of a stack, where the layer's metadata holds ``"labels"``.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Source:
     transforms: dict[str, Any]
     linear: npt.NDArray[np.float64]
     look: dict[str, Any]
+    labels: Any = None
 
     def denoised_layer(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
         """Return what `Image` takes for a result of the same shape."""
@@ -202,6 +205,7 @@ def take(layer: Layer | None, axes: str | None = None) -> Source:
         look={}
         if layer.rgb
         else {"colormap": layer.colormap.name, "contrast_limits": tuple(layer.contrast_limits)},
+        labels=layer.metadata.get("labels"),
     )
 
 
@@ -218,6 +222,15 @@ def _shear_matrix(shear: Any, ndim: int) -> npt.NDArray[np.float64]:
 def full_resolution(layer: Image) -> Any:
     """Return the data of a layer; of a multiscale one its finest level."""
     return layer.data[0] if layer.multiscale else layer.data
+
+
+def plane_size(layer: Image | None) -> tuple[tuple[int, int], int]:
+    """Return height and width of a layer's planes, and 3 channels for colours, else 1."""
+    if layer is None:
+        return (28, 28), 1
+    shape = full_resolution(layer).shape
+    height, width = shape[-3:-1] if layer.rgb else shape[-2:]
+    return (int(height), int(width)), 3 if layer.rgb else 1
 
 
 def layer_axes(layer: Image) -> str:

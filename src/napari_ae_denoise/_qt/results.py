@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise import __version__
 from napari_ae_denoise._qt.forms import duration
+from napari_ae_denoise._qt.latent_layers import UNITS, Scatter, latent_layers, scatter_of
 
 if TYPE_CHECKING:
     import threading
@@ -28,15 +29,17 @@ class DenoiseChoices:
     denoised: bool
     code: bool
     noise: bool
+    latent_view: str = UNITS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """What came out: the arguments of `Image` for each layer, a sentence, and a warning."""
+    """What came out: the arguments of `Image` for each layer, a sentence, a warning, a scatter."""
 
     layers: tuple[dict[str, Any], ...]
     summary: str
     warning: str = ""
+    scatter: Scatter | None = None
 
 
 def denoise_steps(
@@ -78,14 +81,22 @@ def denoise_steps(
         name = f"{source.name} removed noise{mark}"
         noise = source.noise_layer(prediction.removed, name, metadata)
         layers.append({**noise, **aside})
+    scatter = None
     if prediction.code is not None:
-        name = f"{source.name} latent{mark}"
-        code = source.latent_layer(prediction.code, denoiser.stride, name, metadata)
-        layers.append({**code, **aside})
+        code, variance = prediction.code, None
+        if denoiser.network.spec.variational and part == 1:
+            second = yield from denoiser.variance_steps(
+                source.image, axes=source.axes or None, settings=choices.settings, stop=stop
+            )
+            variance = second.code
+        view = choices.latent_view
+        made = latent_layers(source, denoiser, code, variance, mark, metadata, view)
+        layers += [{**layer, **aside} for layer in made]
+        scatter = scatter_of(source, denoiser, code)
     done = (
         "Done"
         if part == 1
         else f"Cancelled: {part:.0%} of the tiles are denoised, the rest is as it was"
     )
     said = " ".join([f"{done}, {duration(prediction.seconds)}.", *prediction.remarks])
-    return Made(tuple(layers), said, prediction.note)
+    return Made(tuple(layers), said, prediction.note, scatter)

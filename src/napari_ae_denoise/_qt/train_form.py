@@ -9,8 +9,9 @@ import numpy as np
 from magicgui.widgets import LineEdit
 
 from napari_ae_denoise._qt.forms import device_field, field, read_unit, row, unit_field
+from napari_ae_denoise._qt.kind_fields import KindFields
 from napari_ae_denoise.networks import PRESETS
-from napari_ae_denoise.objectives import RECONSTRUCTION, Objective
+from napari_ae_denoise.objectives import RECONSTRUCTION
 from napari_ae_denoise.settings import CHOICES, TrainSettings
 
 if TYPE_CHECKING:
@@ -64,9 +65,11 @@ class TrainFields:
             "Network",
             "residual: predicts the noise, works at noise levels it has not seen; the better "
             "choice for images. residual-large: the same, for many images and hours of training. "
-            "classic: the tutorial's small autoencoder; its image is made from the code alone.",
+            "classic: the tutorial's small autoencoder; its image is made from the code alone. "
+            "dense: fully connected, for small images of one size.",
             choices=list(PRESETS),
         )
+        self.family = KindFields(self.preset)
         unit = "standard deviation, in the unit below"
         self.sigma_low = field(
             "sigma_low", 0.0, "from", f"Weakest noise to train for: {unit}.", min=0, max=_LARGEST
@@ -145,6 +148,7 @@ class TrainFields:
         self.noise_rows = (row("Noise sigma", self.sigma_low, self.sigma_high), self.unit)
         self.length_row = row("Train for", self.length, self.length_unit)
         self.advanced = (
+            *self.family.options,
             self.batch_size,
             self.patch_size,
             self.learning_rate,
@@ -167,17 +171,22 @@ class TrainFields:
     def settings(self, name: str) -> TrainSettings:
         """Return what the fields say, for a model of this name."""
         relative, unit = read_unit(self.unit)
-        return TrainSettings(
+        noise: dict[str, Any] = {}
+        if not self.family.noiseless:
+            noise["sigma"] = (self.sigma_low.value * unit, self.sigma_high.value * unit)
+        optimizer = self.optimizer.value
+        return TrainSettings.of_kind(
+            **self.family.read(),
+            **noise,
             preset=self.preset.value,
-            objective=Objective(self.loss.value),
-            sigma=(self.sigma_low.value * unit, self.sigma_high.value * unit),
+            loss=self.loss.value,
             relative=relative,
             **_LENGTHS[self.length_unit.value](self.length.value),
             batch_size=self.batch_size.value,
             patch_size=self.patch_size.value,
             learning_rate=self.learning_rate.value,
             scheme=self.scheme.value,
-            optimizer=self.optimizer.value,
+            **({} if optimizer == _DEFAULTS.optimizer else {"optimizer": optimizer}),
             seed=self.seed.value,
             device=self.device.value,
             name=name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from napari_ae_denoise._qt.forms import (
     note,
     on_change,
 )
-from napari_ae_denoise._qt.layers import full_resolution, take
+from napari_ae_denoise._qt.layers import full_resolution, plane_size, take
 from napari_ae_denoise._qt.loss_plot import LossPlot
 from napari_ae_denoise._qt.model_files import ModelFiles
 from napari_ae_denoise._qt.panel import Panel, follow_axes
@@ -25,7 +24,7 @@ from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.train_form import CLEAN, KINDS, TrainFields
 from napari_ae_denoise._qt.train_job import TrainChoices, in_words, train_steps
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.networks import PRESETS, build_empty
+from napari_ae_denoise.networks import build_empty
 from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise._qt.worker import MakeSteps
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.network_spec import NetworkSpec
     from napari_ae_denoise.training import Progress
 
 
@@ -75,7 +75,9 @@ class TrainWidget(Panel):
         self.files.failed.connect(self.show_problem)
         self.files.setEnabled(False)
         self.lay_out(
-            form(fields.kind, self.first, self.second, fields.axes, fields.preset),
+            form(fields.kind, self.first, self.second, fields.axes, fields.family.kind),
+            fields.family.sentence,
+            form(fields.preset),
             self.network_note,
             form(*fields.noise_rows, fields.length_row),
             self.fold,
@@ -85,7 +87,8 @@ class TrainWidget(Panel):
         )
         follow_axes(self.first, fields.axes)
         on_change([self.first], self._suggest_unit)
-        on_change([fields.kind], self._show_kind)
+        on_change([fields.kind, fields.family.kind], self._show_kind)
+        fields.family.changed(self._show_network)
         on_change([fields.preset, self.start_from, self.first], self._show_network)
         self.shelf.changed.connect(self._follow_shelf)
         self._show_kind()
@@ -127,18 +130,25 @@ class TrainWidget(Panel):
         self.first.label, self.second.label = kind.labels
         self.second.visible = len(kind.sides) == 2
         for widget in self.fields.noise_rows:
-            widget.visible = self.fields.kind.value == CLEAN
+            widget.visible = self.fields.kind.value == CLEAN and not self.fields.family.noiseless
 
     def _show_network(self) -> None:
         """Say how large the code of the chosen network is."""
         start = self._model_to_start_from()
-        spec = start.card.network if start else PRESETS[self.fields.preset.value]
-        if start is None and self.first.value is not None and self.first.value.rgb:
-            spec = replace(spec, channels=3)
+        try:
+            spec = start.card.network if start else self._spec()
+        except DenoisingError as error:
+            self.network_note.setText(str(error))
+            return
         network = build_empty(spec)
         self.network_note.setText(
             f"{network.parameter_count / 1e6:.2f} million weights; {network.code_in_words}"
         )
+
+    def _spec(self) -> NetworkSpec:
+        """Return the network that is described, for the first layer."""
+        size, channels = plane_size(self.first.value)
+        return self.fields.settings("").network_for(size, channels)
 
     def _suggest_unit(self) -> None:
         """Start in grey values of 255 for 8-bit images, in percent for all others."""
@@ -160,8 +170,10 @@ class TrainWidget(Panel):
             else f", held-out parts {progress.validation_psnr:.2f} dB"
         )
         left = "" if math.isnan(progress.remaining) else f", {duration(progress.remaining)} left"
+        stage = f" ({progress.stage})" if progress.stage else ""
         self.bar.show_progress(
-            progress.fraction, f"Step {progress.step}{of}, loss {progress.loss:.3g}{quality}{left}"
+            progress.fraction,
+            f"Step {progress.step}{of}{stage}, loss {progress.loss:.3g}{quality}{left}",
         )
         if progress.note:
             self.show_warning(progress.note)

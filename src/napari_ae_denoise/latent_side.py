@@ -1,0 +1,179 @@
+"""What a denoiser does with codes: from a code to an image, drawn codes, and their variance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.latent import decode
+from napari_ae_denoise.prediction import Prediction, TileProgress, predict
+from napari_ae_denoise.steps import drain
+from napari_ae_denoise.tile_runner import PredictSettings
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
+    from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.resolving import NoiseModel, Resolved
+
+_DRAWN = (64, 64)  # pixels of a drawn image, where no size is asked for
+_MOST_DRAWN = 100_000
+
+
+class LatentSide:
+    """The decoder's side of a `Denoiser`."""
+
+    network: ConvAutoencoder
+
+    def resolve(self, image: Any, axes: str | None, noise_model: NoiseModel = "auto") -> Resolved:
+        """Return how an image is seen; see `Denoiser.resolve`."""
+        raise NotImplementedError
+
+    def decode(
+        self,
+        code: npt.ArrayLike,
+        *,
+        like: Any = None,
+        axes: str | None = None,
+        device: str = "auto",
+    ) -> npt.NDArray[Any]:
+        """Make an image from a latent code, ``r = g(h)``.
+
+        Parameters
+        ----------
+        code : array
+            (code channels, stack axes..., Y/stride, X/stride), as `encode` returns it.
+        like : array, optional
+            The image that the code came from: gives the result its size, dtype and grey values.
+            Without it the result is float32 in the model's own units (0 to 1, or those of its
+            fixed normalization).
+        axes : str, optional
+            Axes of ``like``.
+        device : str
+            See `choose_device`.
+
+        Returns
+        -------
+        ndarray
+            As ``like``; without it (stack axes..., Y, X), for colours (stack axes..., C, Y, X).
+
+        Raises
+        ------
+        DenoisingError
+            If the network has skip connections, or the code is not of this network.
+
+        Notes
+        -----
+        ``decode(encode(x), like=x)`` is ``denoise(x)``, but for the ``halo`` pixels at the edge:
+        beyond it `denoise` mirrors the image, and this the code, for it has nothing else.
+        """
+        seen = None if like is None else self.resolve(like, axes)
+        values = np.asarray(code, np.float32)
+        return decode(self.network, values, device=device, like=like, seen=seen)
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        size: tuple[int, int] | None = None,
+        device: str = "auto",
+    ) -> npt.NDArray[np.float32]:
+        """Draw images from a variational network: codes from the unit Gaussian, decoded.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int
+            The same seed gives the same images.
+        size : tuple of int, optional
+            (Y, X) in pixels; by default 64 x 64. A fully-connected network has a size of its own.
+            A convolutional one draws every place by itself: textures, not things.
+        device : str
+            See `choose_device`.
+
+        Returns
+        -------
+        ndarray
+            (n, Y, X) float32, for colours (n, C, Y, X), in the model's own units.
+
+        Raises
+        ------
+        DenoisingError
+            If the network is not variational, or numbers make no sense.
+        """
+        spec, stride = self.network.spec, self.network.stride
+        if not spec.variational:
+            raise DenoisingError(
+                "Only a variational network can draw images: the codes of this one have no known "
+                "distribution.",
+                'Train one of the kind "variational".',
+            )
+        if not (isinstance(n, int) and 0 < n <= _MOST_DRAWN):
+            raise DenoisingError(
+                f"{n!r} images cannot be drawn.", f"Give a whole number from 1 to {_MOST_DRAWN}."
+            )
+        if size is not None:
+            spec.check_plane(size)
+        height, width = size or spec.image_size or _DRAWN
+        grid = (-(-height // stride), -(-width // stride))
+        rng = np.random.default_rng(seed)
+        code = rng.standard_normal((spec.code_width, n, *grid), dtype=np.float32)
+        return self.decode(code, device=device)[..., :height, :width]
+
+    def encode_variance(
+        self,
+        image: npt.ArrayLike,
+        *,
+        axes: str | None = None,
+        tile: int | str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> npt.NDArray[np.float32]:
+        """Return the variance of a variational network's code; `Denoiser.encode` gives its mean.
+
+        Parameters
+        ----------
+        image, axes, tile, device, precision
+            See `Denoiser.encode`; a dask array is read into memory.
+
+        Returns
+        -------
+        ndarray
+            (code channels, stack axes..., Y/stride, X/stride) float32: near 0 where the image
+            decides a unit, near 1 where it says nothing about it.
+
+        Raises
+        ------
+        DenoisingError
+            If the network is not variational, or the image does not fit.
+        """
+        settings = PredictSettings(tile, device, precision)
+        return np.asarray(drain(self.variance_steps(image, axes=axes, settings=settings)).code)
+
+    def variance_steps(
+        self,
+        image: npt.ArrayLike,
+        *,
+        axes: str | None = None,
+        settings: PredictSettings | None = None,
+        stop: threading.Event | None = None,
+    ) -> Generator[TileProgress, None, Prediction]:
+        """Encode the variance tile by tile; the core of `encode_variance`."""
+        if not self.network.spec.variational:
+            raise DenoisingError(
+                "The code of this network has no variance.",
+                'Train a network of the kind "variational", or ask for the code alone.',
+            )
+        array = image if hasattr(image, "dtype") else np.asarray(image)
+        network, settings = self.network.variance_encoder(), settings or PredictSettings()
+        seen = self.resolve(array, axes, settings.noise_model)
+        steps = predict(
+            network, array, seen.layout, seen.maps, settings, denoised=False, code=True, stop=stop
+        )
+        return (yield from steps)
