@@ -500,7 +500,7 @@ def damaged_models(path):
         "cut in the header": (blob[:40], "cut off"),
         "empty": (b"", "0 bytes"),
         "renamed picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "PNG"),
-        "renamed keras": (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
+        "renamed keras": (b"\x89HDF\r\n\x1a\n" + bytes(100), "Keras"),
         "pickle": (pickle.dumps({"weights": [1, 2, 3] * 100}), "pickle"),
         "newer": (len(newer).to_bytes(8, "little") + newer + blob[8 + length :], "Update"),
     }

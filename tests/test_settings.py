@@ -8,7 +8,7 @@ from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.schedule import learning_rate
-from napari_ae_denoise.settings import TrainSettings, 
+from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.training_data import TrainingData
 
 

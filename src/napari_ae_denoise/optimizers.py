@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -154,6 +155,6 @@ class Optimizer(Protocol):
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "muon": Muon,
-    "adam": torch.optim.Adam,
+    "adam": functools.partial(torch.optim.Adam, fused=True),  # one pass over all weights
     "adamw": torch.optim.AdamW,
 }

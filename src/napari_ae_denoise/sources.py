@@ -113,8 +113,13 @@ class GreyMaps:
 
     def apply(self, grey: npt.NDArray[Any] | float) -> npt.NDArray[np.float32]:
         """Return grey values, (N, C, Y, X) or one for all, as normalized float32 (N, C, Y, X)."""
-        offset, scale = (side[:, None, None, None] for side in (self.offset, self.scale))
-        return ((grey - offset) / scale).astype(np.float32)
+        work = np.result_type(np.asarray(grey).dtype, np.float32)
+        offset, scale = (
+            side.astype(work)[:, None, None, None] for side in (self.offset, self.scale)
+        )
+        made: npt.NDArray[Any] = np.subtract(grey, offset, dtype=work)
+        made /= scale
+        return made.astype(np.float32, copy=False)
 
 
 class Source:

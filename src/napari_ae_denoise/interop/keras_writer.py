@@ -52,7 +52,9 @@ def save_keras(denoiser: Denoiser, path: Path) -> Path:
     Notes
     -----
     Keras sees grey values as they are, (N, Y, X, channels): map them first as the denoiser's card
-    says. How grey values are mapped is not in the file.
+    says. How grey values are mapped is not in the file. Beyond the edge of an image Keras sees
+    zeros; a network that was trained to see the mirrored image there (``edge`` of its spec)
+    differs near the edge.
     """
     ending = path.suffix.lower()
     if ending not in (".h5", ".keras"):
