@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,14 @@ from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.normalization import GreyMap, check_real
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
-from napari_ae_denoise.steps import drain
+from napari_ae_denoise.steps import drain, warned
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Generator
+
+    from napari_ae_denoise.result_folder import Destination
 
 _LARGEST_NETWORK = 500_000_000  # parameters
 
@@ -151,6 +152,7 @@ class Denoiser:
         precision: str = "auto",
         strength: float = 1.0,
         dtype: npt.DTypeLike | None = None,
+        to: str | Path | Destination | None = None,
         on_progress: Callable[[TileProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Any:
@@ -170,8 +172,11 @@ class Denoiser:
             From 0 (the image itself) to 1 (all of the denoising).
         dtype : dtype, optional
             Of the result; by default that of the image. Integers are rounded and clipped.
+        to : path-like or Destination, optional
+            Write to an OME-Zarr folder, tile by tile. After a stop or a crash the same call goes
+            on where it was; see `to_disk.begin`.
         on_progress : callable, optional
-            Called after each tile with a `TileProgress`. Not for dask arrays.
+            Called after each tile with a `TileProgress`. Not for dask arrays without ``to``.
         stop : threading.Event, optional
             Once set, no further tile is begun; pixels not reached keep their noisy values. Nothing
             is returned for an array on disk that was still being read.
@@ -179,7 +184,8 @@ class Denoiser:
         Returns
         -------
         array
-            The image's shape. A dask array gives a dask array, computed when asked.
+            The image's shape. A dask array gives a dask array, computed when asked; ``to`` one
+            that reads the result from disk, with NaN or the largest integer where unfinished.
 
         Raises
         ------
@@ -187,6 +193,11 @@ class Denoiser:
             If image, axes, settings and model do not fit.
         """
         settings = PredictSettings(tile, device, precision, strength, dtype)
+        if to is not None:
+            from napari_ae_denoise.to_disk import begin
+
+            job = begin(self, image, to, axes=axes, settings=settings)
+            return warned(drain(job.steps(stop=stop), on_progress)).array
         if is_dask(image):
             return self._lazily(image, axes, settings, code=False)
         steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
@@ -302,10 +313,3 @@ class Denoiser:
         check_real(image)
         layout = plane_layout(image.shape, axes, network_channels=self.card.network.channels)
         return layout, self.card.normalization.of_image(image, layout)
-
-
-def warned(prediction: Prediction) -> Prediction:
-    """Warn of what people should know about a prediction, and return it."""
-    if prediction.note:
-        warnings.warn(prediction.note, stacklevel=3)
-    return prediction

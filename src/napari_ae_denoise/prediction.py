@@ -74,12 +74,16 @@ class Prediction:
     @property
     def note(self) -> str:
         """What people should know about the image; empty if nothing."""
-        if not self.invalid_pixels:
-            return ""
-        return (
-            f"{self.invalid_pixels} pixels are NaN or infinite: they were masked, and are "
-            "unchanged in the result."
-        )
+        return invalid_note(self.invalid_pixels)
+
+
+def invalid_note(pixels: int) -> str:
+    """Return what people should know of invalid pixels; empty if there are none."""
+    if not pixels:
+        return ""
+    return (
+        f"{pixels} pixels are NaN or infinite: they were masked, and are unchanged in the result."
+    )
 
 
 def predict(

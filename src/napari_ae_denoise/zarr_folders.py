@@ -14,12 +14,13 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _OME_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
-_OME_VERSION = "0.4"  # in zarr's format 2: read by everything that reads OME-Zarr
-_CHUNK = 512  # pixels along Y and X
+OME_VERSION = "0.4"  # in zarr's format 2: read by everything that reads OME-Zarr
+CHUNK = 512  # pixels along Y and X
+NESTED: dict[str, Any] = {"name": "v2", "separator": "/"}  # one folder of chunks per axis
 
 
 def read_zarr(path: Path) -> ImageFile:
@@ -93,16 +94,11 @@ def write_zarr(path: Path, image: ImageFile) -> None:
 
     array, axes = image.array, image.axes or ""
     ome = path.name.lower().endswith(".ome.zarr") or image.flavour == "ome"
-    if ome and (len(axes) > 5 or {"N", "C"} <= set(axes)):
-        raise DenoisingError(
-            f'An OME-Zarr image cannot have the axes "{axes}".',
-            "Give the folder the ending .zarr, without .ome, to write a plain zarr array.",
-        )
-    if ome:  # the order that the format asks for: time, channel, space
-        order = "".join(a for a in "TNCZYX" if a in axes)
+    if ome:
+        order = ome_order(axes)
         array, axes = array.transpose([axes.index(a) for a in order]), order
     chunks = tuple(
-        min(n, _CHUNK) if a in "YX" else 1 for a, n in zip(axes, array.shape, strict=True)
+        min(n, CHUNK) if a in "YX" else 1 for a, n in zip(axes, array.shape, strict=True)
     )
     if axes.endswith("C"):
         chunks = (*chunks[:-1], array.shape[-1])  # colours together
@@ -111,19 +107,46 @@ def write_zarr(path: Path, image: ImageFile) -> None:
         options: dict[str, Any] = {"shape": array.shape, "dtype": array.dtype, "chunks": chunks}
         if ome:
             group = zarr.open_group(temporary, mode="w", zarr_format=2)
-            target = group.create_array("0", chunk_key_encoding=_nested(), **options)
-            group.attrs["multiscales"] = [_description(path, image, axes)]
+            target = group.create_array("0", chunk_key_encoding=NESTED, **options)
+            group.attrs["multiscales"] = [describe(path, image, axes)]
         else:
             names = [a.lower() for a in axes]
             target = zarr.create_array(temporary, zarr_format=3, dimension_names=names, **options)
         lazy.rechunk(chunks).store(target, lock=False)
 
 
-def _nested() -> dict[str, Any]:
-    return {"name": "v2", "separator": "/"}
+def ome_order(axes: str) -> str:
+    """Return axes in the order that OME-Zarr asks for: time, channel, space.
+
+    Raises
+    ------
+    DenoisingError
+        If an OME-Zarr image cannot have them.
+    """
+    if len(axes) > 5 or {"N", "C"} <= set(axes):
+        raise DenoisingError(
+            f'An OME-Zarr image cannot have the axes "{axes}".',
+            "Give the folder the ending .zarr, without .ome, to write a plain zarr array.",
+        )
+    return "".join(a for a in "TNCZYX" if a in axes)
 
 
-def _description(path: Path, image: ImageFile, axes: str) -> dict[str, Any]:
+def describe(
+    path: Path, image: ImageFile, axes: str, factors: Sequence[int] = (1,)
+) -> dict[str, Any]:
+    """Return the entry ``multiscales`` of an OME-Zarr image.
+
+    Parameters
+    ----------
+    path : Path
+        Of the folder; names the image.
+    image : ImageFile
+        Its spacing and unit.
+    axes : str
+        One letter per axis of the arrays.
+    factors : sequence of int
+        By how much each level is coarser along Y and X.
+    """
     units = dict.fromkeys("ZYX", image.unit) | {"T": "second"}
     described = []
     for axis in axes:
@@ -133,10 +156,18 @@ def _description(path: Path, image: ImageFile, axes: str) -> dict[str, Any]:
         if axis in image.spacing and units.get(axis):
             entry["unit"] = units[axis]
         described.append(entry)
-    scale = [float(image.spacing.get(axis, 1.0)) for axis in axes]
-    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    spacing = [float(image.spacing.get(axis, 1.0)) for axis in axes]
+    levels = []
+    for number, factor in enumerate(factors):
+        wider = [factor if axis in "YX" else 1 for axis in axes]
+        scale = [d * n for d, n in zip(spacing, wider, strict=True)]
+        steps = [{"type": "scale", "scale": scale}]
+        if factor > 1:  # the centre of a coarse pixel is that of the fine ones it is made of
+            shift = [d * (n - 1) / 2 for d, n in zip(spacing, wider, strict=True)]
+            steps.append({"type": "translation", "translation": shift})
+        levels.append({"path": str(number), "coordinateTransformations": steps})
     name = path.name.removesuffix(".zarr").removesuffix(".ome")
-    return {"version": _OME_VERSION, "name": name, "axes": described, "datasets": [level]}
+    return {"version": OME_VERSION, "name": name, "axes": described, "datasets": levels}
 
 
 @contextlib.contextmanager

@@ -19,14 +19,14 @@ from napari_ae_denoise._cli.terminal import (
 )
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.demo import Demo, demo_figure, make_demo
-from napari_ae_denoise.denoiser import Denoiser, warned
+from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.figures import save_figure
 from napari_ae_denoise.image_files import check_writable, find_images, read_image, same_file
 from napari_ae_denoise.image_files import write_image as write
 from napari_ae_denoise.model_file import SUFFIX
 from napari_ae_denoise.noise import add_gaussian_noise
-from napari_ae_denoise.steps import drain
+from napari_ae_denoise.steps import drain, warned
 from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_data import TrainingData
 
