@@ -212,7 +212,8 @@ def denoise(
 ) -> None:
     """Denoise images.
 
-    Their size, type, axes and pixel size stay.
+    Their size, type, axes and pixel size stay. From zarr to zarr they go tile by tile, whatever
+    their size; after Ctrl-C or a crash the same command goes on where it was.
     """
     from napari_ae_denoise._cli.jobs import denoise_file, number_type, resolve_outputs
     from napari_ae_denoise.denoiser import Denoiser
@@ -226,7 +227,7 @@ def denoise(
     outputs = resolve_outputs(batch.paths, output, latent, removed, overwrite=overwrite)
     for path, targets in zip(batch, outputs, strict=True):
         with batch.one(path):
-            denoise_file(denoiser, path, targets, axes, settings)
+            denoise_file(denoiser, path, targets, axes, settings, overwrite=overwrite)
     batch.end()
 
 
