@@ -25,16 +25,16 @@ import os, sys
 import numpy as np, torch
 from napari_ae_denoise import PRESETS, ConvAutoencoder, Denoiser
 from napari_ae_denoise.card import Card
-from napari_ae_denoise import disk_job
+from napari_ae_denoise.tile_runner import TileRunner
 folder, out = sys.argv[1:3]
 side = int(sys.argv[3])
 log = os.open(folder + "/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-usual = disk_job.TileRunner.__call__
+usual = TileRunner.__call__
 def call(self, windows, tile, *more, **how):
     number = tile.y.start // {TILE} * (side // {TILE}) + tile.x.start // {TILE}
     os.write(log, number.to_bytes(4, "little"))
     return usual(self, windows, tile, *more, **how)
-disk_job.TileRunner.__call__ = call
+TileRunner.__call__ = call
 torch.manual_seed(0)
 spec = PRESETS["classic"]
 denoiser = Denoiser(ConvAutoencoder(spec), Card(network=spec))

@@ -15,7 +15,7 @@ import tifffile
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from napari_ae_denoise import Denoiser, __version__, add_gaussian_noise, disk_job
+from napari_ae_denoise import Denoiser, __version__, add_gaussian_noise
 from napari_ae_denoise._cli import display, jobs
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.done_record import DoneRecord
@@ -23,6 +23,7 @@ from napari_ae_denoise.image_files import read_image, write_image
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.settings import TrainSettings
+from napari_ae_denoise.tile_runner import TileRunner
 
 COMMANDS = ["demo", "noise", "train", "denoise", "encode", "compare", "info"]
 COLOUR_SPEC = NetworkSpec("residual", channels=3, widths=(6, 8), blocks=1, skips=True, stem=2)
@@ -409,7 +410,7 @@ def test_an_unfinished_zarr_is_gone_on_with_and_another_refused(run, model):
 def test_ctrl_c_keeps_the_finished_tiles(run, model, monkeypatch):
     image = np.random.default_rng(0).integers(0, 4000, (150, 170)).astype(np.uint16)
     write_image("a.zarr", image, axes="YX")
-    usual = disk_job.TileRunner.__call__
+    usual = TileRunner.__call__
 
     def interrupted(self, *args, **more):
         signal.raise_signal(signal.SIGINT)
@@ -417,7 +418,7 @@ def test_ctrl_c_keeps_the_finished_tiles(run, model, monkeypatch):
 
     words = ["denoise", "a.zarr", "-o", "b.zarr", "-m", model, "--tile", 64]
     with monkeypatch.context() as patched:
-        patched.setattr(disk_job.TileRunner, "__call__", interrupted)
+        patched.setattr(TileRunner, "__call__", interrupted)
         done = run(*words)
     assert done.exit_code == 130
     assert "the same command goes on" in done.stderr

@@ -18,7 +18,7 @@ from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.result_folder import Destination, chunk_and_step
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_jobs import View
-from napari_ae_denoise.tile_runner import PredictSettings
+from napari_ae_denoise.tile_runner import PredictSettings, TileRunner
 
 RNG = np.random.default_rng(0)
 EXACT = {"precision": "float32", "device": "cpu"}
@@ -49,13 +49,13 @@ def stopping_after(tiles, stop):
 def counted(monkeypatch):
     """Return a list that grows by one for each tile that is computed."""
     seen = []
-    usual = disk_job.TileRunner.__call__
+    usual = TileRunner.__call__
 
     def call(self, windows, tile, *more, **how):
         seen.append(tile)
         return usual(self, windows, tile, *more, **how)
 
-    monkeypatch.setattr(disk_job.TileRunner, "__call__", call)
+    monkeypatch.setattr(TileRunner, "__call__", call)
     return seen
 
 

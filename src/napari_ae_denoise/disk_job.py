@@ -15,9 +15,9 @@ from napari_ae_denoise import disk, fingerprints
 from napari_ae_denoise.devices import spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import of_plane, to_dtype
+from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.pipeline import overlapped
 from napari_ae_denoise.prediction import TileProgress, invalid_note
-from napari_ae_denoise.tile_runner import TileRunner
 from napari_ae_denoise.window_reader import WindowReader
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class DiskJob:
             writes to the same place. Finished tiles stay.
         """
         folder, record = self.folder, self.folder.record
-        runner = TileRunner(self.denoiser.network, self.settings)
+        runner = PersistentRunner(self.denoiser.network, self.settings)
         reader = WindowReader(self.image, folder.layout)
         began, computed = time.monotonic(), 0
         before, total = int(record.done.sum()), len(self.jobs)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from napari_ae_denoise.devices import using_threads
 from napari_ae_denoise.normalization import of_plane, to_dtype
-from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
+from napari_ae_denoise.persistent_runner import PersistentRunner
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
 from napari_ae_denoise.tiling import Span, Tile
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def predict_lazily(
     """
     import dask.array as da
 
-    runner = TileRunner(network, settings)
+    runner = PersistentRunner(network, settings)
     dtype = np.dtype(np.float32 if code else settings.dtype or image.dtype)
     colours = "C" if layout.joint and "C" in layout.axes else ""
     order = layout.stack_axes + colours + "YX"
@@ -126,7 +127,7 @@ def _stack_chunks(chunks: Sequence[tuple[int, ...]], planes: int) -> tuple[tuple
 
 
 def _block(
-    runner: TileRunner,
+    runner: PersistentRunner,
     layout: PlaneLayout,
     maps: Sequence[GreyMap],
     dtype: np.dtype[Any],

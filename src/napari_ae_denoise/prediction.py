@@ -13,7 +13,8 @@ import numpy.typing as npt
 from napari_ae_denoise.devices import free_memory, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import GreyMap, of_plane, to_dtype
-from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
+from napari_ae_denoise.persistent_runner import PersistentRunner
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
 from napari_ae_denoise.tiling import tiles
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def predict(
     -------
     Prediction
     """
-    runner = TileRunner(network, settings)
+    runner = PersistentRunner(network, settings)
     height, width = layout.plane_shape
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
     grid = list(tiles((height, width), runner.tile, runner.stride, runner.halo, margin))
