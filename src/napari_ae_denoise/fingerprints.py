@@ -12,6 +12,7 @@ from napari_ae_denoise.normalization import channel_groups, sample_windows
 if TYPE_CHECKING:
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.tile_runner import PredictSettings
 
 _WINDOWS = 24  # of a large image that are looked at, spread over all of it
@@ -34,11 +35,17 @@ def of_image(image: Any, layout: PlaneLayout) -> str:
 
 def of_model(denoiser: Denoiser) -> str:
     """Return what tells a model from others: its name, and a hash of weights and grey mapping."""
-    total = hashlib.sha256(repr((denoiser.card.network, denoiser.card.normalization)).encode())
-    for name, value in sorted(denoiser.network.state_dict().items()):
+    mapping = hashlib.sha256(repr(denoiser.card.normalization).encode()).hexdigest()
+    return f'"{denoiser.card.name}" {of_network(denoiser.network)}-{mapping[:4]}'
+
+
+def of_network(network: ConvAutoencoder) -> str:
+    """Return a hash of a network's layers and weights."""
+    total = hashlib.sha256(repr(network.spec).encode())
+    for name, value in sorted(network.state_dict().items()):
         total.update(name.encode())
         total.update(np.ascontiguousarray(value.cpu().float().numpy()).tobytes())
-    return f'"{denoiser.card.name}" {total.hexdigest()[:_DIGITS]}'
+    return total.hexdigest()[:_DIGITS]
 
 
 def of_settings(settings: PredictSettings, dtype: np.dtype[Any], precision: str) -> str:

@@ -138,27 +138,3 @@ class TileJobs:
                 chosen = int(np.argmin(cost))
             left[chosen] = False
             yield self[int(numbers[chosen])]
-
-    def done_pixels(
-        self, done: npt.NDArray[np.bool_], plane: int, factor: int, y: slice, x: slice
-    ) -> npt.NDArray[np.bool_]:
-        """Return which pixels of a window of a plane, at a coarser level, are made.
-
-        Parameters
-        ----------
-        done : ndarray of bool
-            One flag a job.
-        plane : int
-            Number of the plane.
-        factor : int
-            By how much the level is coarser; a divisor of ``step``.
-        y, x : slice
-            The window, in the pixels of that level.
-        """
-        rows = -(-self.shape[0] // self.step)
-        first = plane // self.together * len(self.grid)
-        flags = done[first : first + len(self.grid)].reshape(rows, -1)
-        down = np.arange(y.start, y.stop) * factor // self.step
-        across = np.arange(x.start, x.stop) * factor // self.step
-        picked: npt.NDArray[np.bool_] = flags[np.ix_(down, across)]
-        return picked

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from magicgui.widgets import ComboBox, LineEdit
 
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
+from napari_ae_denoise._qt.disk_results import Begun, Kept
+from napari_ae_denoise._qt.filling import FillingLayer
 from napari_ae_denoise._qt.forms import (
     device_field,
     duration,
@@ -90,13 +92,14 @@ class DenoiseWidget(Panel):
             min=0,
             max=16384,
         )
+        self.filling = FillingLayer(viewer, self)
         self.form = form(self.layer, self.axes, self.model)
         self.lay_out(
             self.form,
             self.card_note,
             self.files,
             form(self.denoised, self.latent, self.noise, self.strength),
-            fold("More settings", form(self.device, self.tile)),
+            fold("More settings", form(self.device, self.tile, *self.filling.fields)),
             layer_fields=(self.layer,),
         )
         follow_axes(self.layer, self.axes)
@@ -130,7 +133,8 @@ class DenoiseWidget(Panel):
     def prepare(self) -> MakeSteps:
         """Return the job of denoising."""
         choices = self.read()
-        return lambda stop: denoise_steps(choices, stop)
+        to_disk = self.filling.job(choices, self.chosen_layer(self.layer))
+        return to_disk or (lambda stop: denoise_steps(choices, stop))
 
     def chosen_model(self) -> Denoiser:
         """Return the denoiser that is chosen."""
@@ -167,15 +171,27 @@ class DenoiseWidget(Panel):
 
     # ---- the job
 
-    def show_progress(self, progress: TileProgress) -> None:
-        """Show a tile."""
+    def show_progress(self, progress: TileProgress | Begun) -> None:
+        """Show a tile, or the layer that tiles go into."""
+        if isinstance(progress, Begun):
+            self.show_notice(self.filling.begin(progress))
+            return
+        self.filling.tile_came()
         self.bar.show_progress(
             progress.done / progress.total,
             f"Tile {progress.done} of {progress.total}, {duration(progress.remaining)} left",
         )
 
-    def show_result(self, result: Made) -> None:
+    def show_problem(self, error: DenoisingError) -> None:
+        """Say what is wrong; what came before it stays."""
+        self.filling.end(None)
+        super().show_problem(error)
+
+    def show_result(self, result: Made | Kept) -> None:
         """Add the layers."""
+        if isinstance(result, Kept):
+            self.filling.end(result)
+            result = Made((), result.summary, result.warning)
         added = [add_image(self.viewer, **kwargs).name for kwargs in result.layers]
         said = [f"Added {', '.join(added)}."] if added else []
         self.bar.status.setText(" ".join([*said, result.summary, result.warning]).strip())
