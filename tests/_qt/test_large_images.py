@@ -6,7 +6,8 @@ import pytest
 import zarr
 from qtpy.QtWidgets import QApplication
 
-from napari_ae_denoise._qt.disk_results import folder_for, looked_at, too_large
+from napari_ae_denoise._qt.disk_results import folder_for, too_large
+from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.image_files import read_image

@@ -21,6 +21,7 @@ from napari_ae_denoise._qt.forms import (
     on_change,
 )
 from napari_ae_denoise._qt.layers import add_image, take
+from napari_ae_denoise._qt.live import LiveLayer
 from napari_ae_denoise._qt.model_files import ModelFiles
 from napari_ae_denoise._qt.panel import Panel, follow_axes
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
@@ -92,18 +93,21 @@ class DenoiseWidget(Panel):
             min=0,
             max=16384,
         )
-        self.filling = FillingLayer(viewer, self)
+        self.filling = FillingLayer(viewer, self, self.job)
+        self.live = LiveLayer(viewer, self, lambda: (self.read(), self.chosen_layer(self.layer)))
+        self.live.failed.connect(self.show_problem)
         self.form = form(self.layer, self.axes, self.model)
         self.lay_out(
             self.form,
             self.card_note,
             self.files,
-            form(self.denoised, self.latent, self.noise, self.strength),
+            form(self.denoised, self.latent, self.noise, self.strength, self.live.switch),
             fold("More settings", form(self.device, self.tile, *self.filling.fields)),
             layer_fields=(self.layer,),
         )
         follow_axes(self.layer, self.axes)
         on_change([self.model], self._show_card)
+        on_change([self.layer, self.axes, self.model, self.strength], self.live.restart)
         self.shelf.changed.connect(self._follow_shelf)
         self._show_card()
 
@@ -181,11 +185,6 @@ class DenoiseWidget(Panel):
             progress.done / progress.total,
             f"Tile {progress.done} of {progress.total}, {duration(progress.remaining)} left",
         )
-
-    def show_problem(self, error: DenoisingError) -> None:
-        """Say what is wrong; what came before it stays."""
-        self.filling.end(None)
-        super().show_problem(error)
 
     def show_result(self, result: Made | Kept) -> None:
         """Add the layers."""

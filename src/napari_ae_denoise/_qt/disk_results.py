@@ -18,7 +18,6 @@ from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.result_folder import Destination
 from napari_ae_denoise.result_view import views
-from napari_ae_denoise.tile_jobs import View
 from napari_ae_denoise.to_disk import begin
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.disk_job import Stored
     from napari_ae_denoise.prediction import TileProgress
+    from napari_ae_denoise.tile_jobs import View
 
 _SHARE = 0.25  # of the free memory that a result may take
 
@@ -151,21 +151,3 @@ def _spacing(source: Source) -> tuple[dict[str, float], str]:
     if units.get("T") == "second":
         kept["T"] = float(scale["T"])
     return kept, unit
-
-
-def looked_at(viewer: Any, layer: Any, layout: PlaneLayout) -> View | None:
-    """Return what a viewer shows of a layer just now; main thread only."""
-    point = list(viewer.dims.point)
-    camera = getattr(viewer, "scene", viewer).camera  # napari 0.9 has put it there
-    centre = camera.center[-viewer.dims.ndisplay :]
-    for axis, place in zip(viewer.dims.displayed, centre, strict=True):
-        point[axis] = place
-    # layers lie along the last axes of the world
-    data = dict(zip(layout.axes, layer.world_to_data(point)[-layer.ndim :], strict=False))
-    if not {"Y", "X"} <= set(data):
-        return None
-    plane = 0
-    for axis, length in zip(layout.stack_axes, layout.stack_shape, strict=True):
-        place = min(max(round(float(data.get(axis, 0))), 0), length - 1)
-        plane = plane * length + place
-    return View(plane, float(data["Y"]), float(data["X"]))

@@ -12,17 +12,17 @@ from napari_ae_denoise._qt.disk_results import (
     Kept,
     disk_steps,
     folder_for,
-    looked_at,
     too_large,
 )
 from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image
+from napari_ae_denoise._qt.seen import looked_at
 
 if TYPE_CHECKING:
     from napari.viewer import ViewerModel
 
     from napari_ae_denoise._qt.results import DenoiseChoices
-    from napari_ae_denoise._qt.worker import MakeSteps
+    from napari_ae_denoise._qt.worker import Job, MakeSteps
     from napari_ae_denoise.tile_jobs import View
 
 _LOOK = 200  # milliseconds between looks at what is seen
@@ -38,10 +38,13 @@ class FillingLayer(QObject):
         Where to show it.
     parent : QObject
         Whose life it shares.
+    job : Job
+        What makes the result; if it fails, what came before stays.
     """
 
-    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
+    def __init__(self, viewer: ViewerModel, parent: QObject, job: Job) -> None:
         super().__init__(parent)
+        job.failed.connect(self._fail)
         self.fields = self.limit, self.folder = disk_fields()
         self._viewer = viewer
         self._layer: weakref.ref[Any] | None = None
@@ -84,6 +87,9 @@ class FillingLayer(QObject):
         elif layer is not None:
             layer.refresh(extent=False)
         self._layer = self._begun = self._seen = None
+
+    def _fail(self, _error: object) -> None:
+        self.end(None)
 
     def _alive(self) -> Any:
         layer = None if self._layer is None else self._layer()
