@@ -64,6 +64,12 @@ def done(out: Path) -> set[int]:
     return set() if record is None else set(np.flatnonzero(record.done).tolist())
 
 
+def wait_for_tiles(folder: Path, process: subprocess.Popen) -> None:
+    """Wait until a run computes its first tile, or ends without."""
+    while process.poll() is None and not computed(folder):
+        time.sleep(0.01)
+
+
 def same_files(a: Path, b: Path) -> bool:
     """Return whether two results hold the same arrays, to the byte."""
     names = [p.relative_to(a) for p in sorted(a.rglob("*")) if p.is_file() and p.parent != a]
@@ -78,15 +84,24 @@ def kill_and_go_on(kills: int, seed: int, side: int) -> str:
         folder = Path(name)
         whole, out = folder / "whole.zarr", folder / "a.zarr"
         began = time.monotonic()
-        if start(folder, whole, side).wait():
+        undisturbed = start(folder, whole, side)
+        wait_for_tiles(folder, undisturbed)
+        first = time.monotonic()
+        if undisturbed.wait():
             raise SystemExit("the undisturbed run failed")
-        length, total = time.monotonic() - began, len(done(whole))
+        length, tiling = time.monotonic() - began, time.monotonic() - first
+        total = len(done(whole))
         killed = midway = finished = again = 0
         while killed < kills or out.exists():
             before = done(out)
             process = start(folder, out, side)
+            if dice.random() < 0.7:  # most moments are among the tiles, not among the imports
+                wait_for_tiles(folder, process)
+                patience = dice.uniform(0, 1) * tiling
+            else:
+                patience = dice.uniform(0.3, 1.0) * length
             try:
-                failed = process.wait(dice.uniform(0.3, 1.0) * length if killed < kills else None)
+                failed = process.wait(patience if killed < kills else None)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -407,6 +407,20 @@ def test_an_unfinished_zarr_is_gone_on_with_and_another_refused(run, model):
     assert "is there already" in done.stderr
 
 
+def test_a_level_of_an_ome_zarr_image_is_chosen(run, model):
+    image = np.random.default_rng(0).integers(0, 4000, (600, 700)).astype(np.uint16)
+    write_image("a.ome.zarr", image, axes="YX")
+    words = ["-m", model, "--precision", "float32"]
+    assert run("denoise", "a.ome.zarr", "-o", "b.zarr", "--tile", 64, *words).exit_code == 0
+    assert run("denoise", "b.zarr", "-o", "c.zarr", "--level", 1, *words).exit_code == 0
+    assert read("c.zarr").shape == (300, 350)
+    done = run("denoise", "b.zarr", "-o", "d.zarr", "--level", 9, *words)
+    assert done.exit_code == 1
+    assert "none of number 9" in done.stderr
+    write_image("e.tif", image)
+    assert run("denoise", "e.tif", "-o", "f.tif", "--level", 1, *words).exit_code == 1
+
+
 def test_ctrl_c_keeps_the_finished_tiles(run, model, monkeypatch):
     image = np.random.default_rng(0).integers(0, 4000, (150, 170)).astype(np.uint16)
     write_image("a.zarr", image, axes="YX")

@@ -206,6 +206,7 @@ def denoise(
     precision: options.Precision = "auto",
     strength: options.Strength = 1.0,
     dtype: options.NumberType = None,
+    level: options.Level = 0,
     latent: options.Latent = None,
     removed: options.Removed = None,
     overwrite: options.Overwrite = False,
@@ -227,7 +228,7 @@ def denoise(
     outputs = resolve_outputs(batch.paths, output, latent, removed, overwrite=overwrite)
     for path, targets in zip(batch, outputs, strict=True):
         with batch.one(path):
-            denoise_file(denoiser, path, targets, axes, settings, overwrite=overwrite)
+            denoise_file(denoiser, path, targets, axes, settings, level, overwrite=overwrite)
     batch.end()
 
 

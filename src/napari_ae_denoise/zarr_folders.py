@@ -23,8 +23,8 @@ CHUNK = 512  # pixels along Y and X
 NESTED: dict[str, Any] = {"name": "v2", "separator": "/"}  # one folder of chunks per axis
 
 
-def read_zarr(path: Path) -> ImageFile:
-    """Open a zarr array, or an OME-Zarr image at full resolution, without reading its pixels."""
+def read_zarr(path: Path, level: int = 0) -> ImageFile:
+    """Open a zarr array, or a level of an OME-Zarr image, without reading its pixels."""
     import dask.array
     import zarr
 
@@ -35,15 +35,25 @@ def read_zarr(path: Path) -> ImageFile:
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("axes")
         array, axes = node, _letters(names)
+        _check_level(path, level, 1)
     else:
         described = _multiscale(path, dict(node.attrs))
         levels = described["datasets"]
-        array = node[levels[0]["path"]]
+        _check_level(path, level, len(levels))
+        array = node[levels[level]["path"]]
         names = [a if isinstance(a, str) else a["name"] for a in described.get("axes", ())]
         axes, flavour = _letters(names), "ome"
-        spacing, unit = _spacing(described, axes)
+        spacing, unit = _spacing(described, axes, level)
     lazy = dask.array.from_array(array, chunks=array.chunks)
     return ImageFile(path, lazy, axes, MappingProxyType(spacing), unit, flavour)
+
+
+def _check_level(path: Path, level: int, count: int) -> None:
+    if not 0 <= level < count:
+        raise DenoisingError(
+            f"{path} has {count} levels, and none of number {level}.",
+            f"Give a number from 0 (full resolution) to {count - 1}.",
+        )
 
 
 def _multiscale(path: Path, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -64,9 +74,11 @@ def _letters(names: Any) -> str | None:
     return letters if fits and {"Y", "X"} <= set(letters) <= set("NTZCYX") else None
 
 
-def _spacing(described: Mapping[str, Any], axes: str | None) -> tuple[dict[str, float], str]:
+def _spacing(
+    described: Mapping[str, Any], axes: str | None, level: int
+) -> tuple[dict[str, float], str]:
     steps = [
-        *described["datasets"][0].get("coordinateTransformations", ()),
+        *described["datasets"][level].get("coordinateTransformations", ()),
         *described.get("coordinateTransformations", ()),
     ]
     scales = [step["scale"] for step in steps if step.get("type") == "scale"]

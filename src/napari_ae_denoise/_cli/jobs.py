@@ -125,11 +125,12 @@ def denoise_file(
     targets: Outputs,
     axes: str | None,
     settings: PredictSettings,
+    level: int = 0,
     *,
     overwrite: bool,
 ) -> None:
     """Denoise an image, and write what is asked for; lazily read ones straight to disk."""
-    image = read_image(path)
+    image = read_image(path, level)
     layout, _ = denoiser.resolve(image.array, axes or image.axes)
     dtype = settings.dtype or image.array.dtype
     check_writable(targets.denoised, layout.shape, dtype, layout.axes)

@@ -132,6 +132,9 @@ NumberType = Annotated[
     str | None,
     Option("--dtype", help="Type of the result, such as float32. Default: the image's own."),
 ]
+Level = Annotated[
+    int, Option("--level", help="Of OME-Zarr images: 0 is full resolution, 1 half of it, ...")
+]
 Latent = Annotated[
     Path | None,
     Option(

@@ -15,8 +15,9 @@ from napari_ae_denoise._qt.disk_results import (
     too_large,
 )
 from napari_ae_denoise._qt.forms import disk_fields
-from napari_ae_denoise._qt.layers import add_image
+from napari_ae_denoise._qt.layers import add_image, unwrapped
 from napari_ae_denoise._qt.seen import looked_at
+from napari_ae_denoise.axes import plane_layout
 
 if TYPE_CHECKING:
     from napari.viewer import ViewerModel
@@ -46,7 +47,7 @@ class FillingLayer(QObject):
         super().__init__(parent)
         job.failed.connect(self._fail)
         self.fields = self.limit, self.folder = disk_fields()
-        self._viewer = viewer
+        self._viewer = unwrapped(viewer)  # layers behind a proxy would be gone at once
         self._layer: weakref.ref[Any] | None = None
         self._begun: Begun | None = None
         self._seen: View | None = None
@@ -64,6 +65,9 @@ class FillingLayer(QObject):
         if not too_large(choices.source.image, self.limit.value):
             return None
         folder = folder_for(self.folder.value, layer.source.path)
+        source, spec = choices.source, choices.denoiser.card.network
+        layout = plane_layout(source.image.shape, source.axes, network_channels=spec.channels)
+        self._seen = looked_at(self._viewer, layer, layout)  # the first tiles follow it too
         return lambda stop: disk_steps(choices, folder, stop, self.view)
 
     def begin(self, begun: Begun) -> str:

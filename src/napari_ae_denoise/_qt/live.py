@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_ae_denoise._qt.forms import field
-from napari_ae_denoise._qt.layers import add_image
+from napari_ae_denoise._qt.layers import add_image, unwrapped
 from napari_ae_denoise._qt.seen import placed, seen_region
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.errors import DenoisingError
@@ -88,7 +88,7 @@ class LiveLayer(QObject):
         self, viewer: ViewerModel, parent: QObject, read: Callable[[], tuple[DenoiseChoices, Any]]
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._read = viewer, read
+        self._viewer, self._read = unwrapped(viewer), read  # behind a proxy layers are gone at once
         self.switch = field(
             "live",
             False,
@@ -118,7 +118,7 @@ class LiveLayer(QObject):
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        self._live, self._shown = Live(weakref.ref(layer), choices, layout), None
+        self._live, self._shown = Live(weakref.ref(unwrapped(layer)), choices, layout), None
         self._timer.start()
         self._look()
 
