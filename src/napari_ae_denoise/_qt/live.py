@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import weakref
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from napari_ae_denoise.region import Region
 
 _LOOK = 100  # milliseconds between looks at what is seen
+_SECONDS_AT_EXIT = 10.0
+_running: set[threading.Thread] = set()
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +96,8 @@ class LiveLayer(QObject):
             "live",
             False,
             "Live preview",
-            "Show, denoised, what you look at, and follow the view. Nothing else is computed.",
+            "Show, denoised, what you look at, and follow the view. Nothing else is computed: of a "
+            "view of more than 512 x 512 pixels its middle.",
         )
         self.switch.changed.connect(self.restart)
         self._live: Live | None = None
@@ -150,7 +154,9 @@ class LiveLayer(QObject):
             return
         self._wanted, self._busy = region, True
         answer = partial(_compute, self._live, region, weakref.ref(self))
-        threading.Thread(target=answer, name="napari-ae-denoise live", daemon=True).start()
+        thread = threading.Thread(target=answer, name="napari-ae-denoise live", daemon=True)
+        _running.add(thread)
+        thread.start()
 
     def _show(self, live: Live, region: Region, image: Any) -> None:
         self._busy = False
@@ -183,9 +189,17 @@ def _compute(live: Live, region: Region, owner: weakref.ref[LiveLayer]) -> None:
         from napari_ae_denoise._qt.worker import in_words
 
         answer = in_words(error)
+    _running.discard(threading.current_thread())
     alive = owner()
     if alive is not None:
         try:
             alive._answered.emit(live, region, answer)
         except RuntimeError:  # its Qt part is gone
             return
+
+
+@atexit.register
+def _wait_for_the_last() -> None:
+    """Let the running thread end before Python takes torch away from under it."""
+    for thread in list(_running):
+        thread.join(_SECONDS_AT_EXIT)

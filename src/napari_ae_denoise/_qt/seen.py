@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise.axes import PlaneLayout
 
-_MOST = 1024  # pixels along Y and X that are denoised at once: the middle of a larger view
+_MOST = 512  # pixels along Y and X that are denoised at once: the middle of a larger view
 
 
 def looked_at(viewer: Any, layer: Any, layout: PlaneLayout) -> View | None:
