@@ -49,10 +49,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python benchmarks/training.py --seconds 20
-	$(BIN)/python benchmarks/memory.py --sides 1024 2048
 	sh scripts/system-libraries.sh virtual-display
-	LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python benchmarks/latency.py --seconds 10
+	$(ONE_THREAD) LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python benchmarks/write_tables.py
 
 screenshots: $(READY)
 	sh scripts/system-libraries.sh virtual-display

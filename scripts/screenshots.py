@@ -6,10 +6,12 @@ make screenshots
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from pathlib import Path
 
 import napari
+import numpy as np
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
@@ -69,6 +71,39 @@ class Photographer:
         shrink(path)
 
 
+def photograph_large_images(photo: Photographer, denoise: DenoiseWidget) -> None:
+    """Take a picture of a layer that fills from the middle of the view, and of a live view."""
+    viewer, others = photo.viewer, [layer for layer in photo.viewer.layers if layer.visible]
+    for layer in others:
+        layer.visible = False
+    mosaic = np.tile(viewer.layers["camera + noise 25"].data, (6, 6))
+    layer = viewer.add_image(mosaic, name="mosaic")
+    denoise.layer.value = layer
+    denoise.latent.value = denoise.noise.value = False
+    viewer.reset_view()
+    with tempfile.TemporaryDirectory() as folder:
+        denoise.filling.folder.value, denoise.filling.limit.value = folder, 0.0
+        denoise.tile.value = 512
+        denoise.run()
+        spin(40)
+        photo.take("large-image")
+        denoise.job.cancel()
+        finish(denoise)
+        spin(0.5)
+        denoise.filling.limit.value = 2.0
+        denoise.tile.value = 0
+        for one in [x for x in viewer.layers if x.name.startswith("mosaic denoised")]:
+            viewer.layers.remove(one)
+    denoise.live.switch.value = True
+    spin(15)
+    photo.take("live")
+    denoise.live.switch.value = False
+    viewer.layers.remove(layer)
+    for layer in others:
+        layer.visible = True
+    viewer.reset_view()
+
+
 def main() -> None:
     """Walk through the panels as a user does."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -101,6 +136,8 @@ def main() -> None:
     denoise.run()
     finish(denoise)
     photo.take("denoise")
+
+    photograph_large_images(photo, denoise)
 
     compare = photo.show(CompareWidget(viewer), "Compare")
     compare.reference.value = clean

@@ -5,7 +5,9 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +18,12 @@ from typer.testing import CliRunner
 from napari_ae_denoise import Denoiser, __version__, add_camera_noise, add_gaussian_noise
 from napari_ae_denoise._cli import display, jobs
 from napari_ae_denoise.cli import app
+from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.image_files import read_image, write_image
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.settings import TrainSettings
+from napari_ae_denoise.tile_runner import TileRunner
 
 COMMANDS = ["demo", "noise", "train", "denoise", "encode", "compare", "info"]
 COMMANDS += ["export", "fashion-mnist"]
@@ -393,6 +397,71 @@ def test_zarr_is_denoised_lazily_and_alike(run, model):
         read("l.zarr"), denoiser.encode(image, precision="float32"), atol=1e-4
     )
     np.testing.assert_allclose(read("n.zarr"), image - read("b.zarr").astype(np.float32))
+
+
+def test_an_unfinished_zarr_is_gone_on_with_and_another_refused(run, model):
+    image = np.random.default_rng(0).integers(0, 4000, (2, 150, 170)).astype(np.uint16)
+    write_image("a.ome.zarr", image, axes="ZYX")
+    words = ["denoise", "a.ome.zarr", "-o", "b.zarr", "-m", model, "--tile", 64]
+    stop = threading.Event()
+    stop.set()
+    source, denoiser = read_image("a.ome.zarr"), Denoiser.load(model)
+    denoiser.denoise(source.array, axes="ZYX", tile=64, to="b.zarr", stop=stop)
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    back = read_image("b.zarr")
+    assert (back.axes, back.flavour) == ("ZYX", "ome")
+    whole = denoiser.denoise(source.array, axes="ZYX", tile=64, to="c.zarr")
+    np.testing.assert_array_equal(back.array, whole)
+    again = run(*words)
+    assert again.exit_code == 0
+    assert "there to 100%" in again.stderr
+    other = run(*words, "--strength", "0.5")
+    assert other.exit_code == 1
+    assert "another settings" in other.stderr
+    assert run(*words, "--strength", "0.5", "--overwrite").exit_code == 0
+    for command in (["noise", "--sigma", 3], ["encode", "-m", model]):
+        done = run(command[0], "a.ome.zarr", "-o", "b.zarr", *command[1:])
+        assert done.exit_code == 1
+        assert "is there already" in done.stderr
+    write_image("d.tif", image, axes="ZYX")
+    done = run("denoise", "d.tif", "-o", "b.zarr", "-m", model)
+    assert done.exit_code == 1
+    assert "is there already" in done.stderr
+
+
+def test_a_level_of_an_ome_zarr_image_is_chosen(run, model):
+    image = np.random.default_rng(0).integers(0, 4000, (600, 700)).astype(np.uint16)
+    write_image("a.ome.zarr", image, axes="YX")
+    words = ["-m", model, "--precision", "float32"]
+    assert run("denoise", "a.ome.zarr", "-o", "b.zarr", "--tile", 64, *words).exit_code == 0
+    assert run("denoise", "b.zarr", "-o", "c.zarr", "--level", 1, *words).exit_code == 0
+    assert read("c.zarr").shape == (300, 350)
+    done = run("denoise", "b.zarr", "-o", "d.zarr", "--level", 9, *words)
+    assert done.exit_code == 1
+    assert "none of number 9" in done.stderr
+    write_image("e.tif", image)
+    assert run("denoise", "e.tif", "-o", "f.tif", "--level", 1, *words).exit_code == 1
+
+
+def test_ctrl_c_keeps_the_finished_tiles(run, model, monkeypatch):
+    image = np.random.default_rng(0).integers(0, 4000, (150, 170)).astype(np.uint16)
+    write_image("a.zarr", image, axes="YX")
+    usual = TileRunner.__call__
+
+    def interrupted(self, *args, **more):
+        signal.raise_signal(signal.SIGINT)
+        return usual(self, *args, **more)
+
+    words = ["denoise", "a.zarr", "-o", "b.zarr", "-m", model, "--tile", 64]
+    with monkeypatch.context() as patched:
+        patched.setattr(TileRunner, "__call__", interrupted)
+        done = run(*words)
+    assert done.exit_code == 130
+    assert "the same command goes on" in done.stderr
+    assert DoneRecord.load(Path("b.zarr")).finished == pytest.approx(1 / 9)
+    assert run(*words).exit_code == 0
+    assert DoneRecord.load(Path("b.zarr")).finished == 1
 
 
 def test_channels_of_the_image_are_a_stack_in_its_code(run, model):

@@ -489,7 +489,7 @@ def test_memory_that_runs_out_is_said_with_tile_and_remedy(
     network = untrained("plain").network
     image = np.random.default_rng(0).random((20, 20))
     fail_with(monkeypatch, error, where)
-    with refused("Memory ran out", "cpu", "32 pixels", remedy="smaller tiles") as caught:
+    with refused("Memory ran out", "cpu", "32 pixels", remedy="other programs") as caught:
         run(network, image, denoised=where == "image_and_code", code=True)
     assert caught.value.__cause__ is error
 

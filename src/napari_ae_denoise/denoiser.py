@@ -21,12 +21,14 @@ from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import NoiseModel, Resolved, resolve
-from napari_ae_denoise.steps import drain
+from napari_ae_denoise.steps import drain, warned
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Generator
+
+    from napari_ae_denoise.result_folder import Destination
 
 _LARGEST_NETWORK = 500_000_000  # parameters
 
@@ -157,6 +159,7 @@ class Denoiser(LatentSide):
         strength: float = 1.0,
         dtype: npt.DTypeLike | None = None,
         noise_model: NoiseModel = "auto",
+        to: str | Path | Destination | None = None,
         on_progress: Callable[[TileProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Any:
@@ -180,8 +183,11 @@ class Denoiser(LatentSide):
             ``camera`` (Poisson-Gaussian): the noise is estimated from the image, levelled before
             the network, and the levelling is undone without bias. ``auto``: where the model was
             trained for Gaussian noise, and that of the image grows with its grey values.
+        to : path-like or Destination, optional
+            Write to an OME-Zarr folder, tile by tile. After a stop or a crash the same call goes
+            on where it was; see `to_disk.begin`.
         on_progress : callable, optional
-            Called after each tile with a `TileProgress`. Not for dask arrays.
+            Called after each tile with a `TileProgress`. Not for dask arrays without ``to``.
         stop : threading.Event, optional
             Once set, no further tile is begun; pixels not reached keep their noisy values. Nothing
             is returned for an array on disk that was still being read.
@@ -189,7 +195,8 @@ class Denoiser(LatentSide):
         Returns
         -------
         array
-            The image's shape. A dask array gives a dask array, computed when asked.
+            The image's shape. A dask array gives a dask array, computed when asked; ``to`` one
+            that reads the result from disk, with NaN or the largest integer where unfinished.
 
         Raises
         ------
@@ -199,6 +206,11 @@ class Denoiser(LatentSide):
         settings = PredictSettings(
             tile, device, precision, strength, dtype, noise_model=noise_model
         )
+        if to is not None:
+            from napari_ae_denoise.to_disk import begin
+
+            job = begin(self, image, to, axes=axes, settings=settings)
+            return warned(drain(job.steps(stop=stop), on_progress)).array
         if is_dask(image):
             return self._lazily(image, axes, settings, code=False)
         steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
@@ -275,10 +287,3 @@ class Denoiser(LatentSide):
             See there.
         """
         return resolve(self.card, image, axes, noise_model)
-
-
-def warned(prediction: Prediction) -> Prediction:
-    """Warn of what people should know about a prediction, and return it."""
-    if prediction.note:
-        warnings.warn(prediction.note, stacklevel=3)
-    return prediction

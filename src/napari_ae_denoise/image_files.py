@@ -100,7 +100,7 @@ def check_exists(path: Path) -> None:
         )
 
 
-def read_image(path: str | Path) -> ImageFile:
+def read_image(path: str | Path, level: int = 0) -> ImageFile:
     """Read an image with its axes and its pixel size.
 
     Parameters
@@ -108,6 +108,8 @@ def read_image(path: str | Path) -> ImageFile:
     path : path-like
         ``.tif``, ``.png``, ``.jpg``, ``.npy`` or a zarr folder (an array, or the full resolution
         of an OME-Zarr image). Photographs are turned upright as their EXIF says.
+    level : int
+        Of an OME-Zarr image, 0 for full resolution.
 
     Returns
     -------
@@ -120,15 +122,20 @@ def read_image(path: str | Path) -> ImageFile:
     """
     path = Path(path)
     check_exists(path)
-    reader = _readers()[format_of(path)]
+    kind = format_of(path)
+    if level and kind != ZARR:
+        raise DenoisingError(
+            f"{path} has no levels, so none of number {level}.", "Give 0, or no level."
+        )
+    reader = _readers()[kind]
     try:
-        image = reader(path)
+        image = reader(path, level) if kind == ZARR else reader(path)
     except (DenoisingError, MemoryError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DenoisingError(
-            f"{path} cannot be read as a {format_of(path)} image: {reason}.",
+            f"{path} cannot be read as a {kind} image: {reason}.",
             "Check that it opens elsewhere, or copy it again from its source.",
         ) from error
     if np.dtype(image.array.dtype).hasobject:
@@ -139,7 +146,7 @@ def read_image(path: str | Path) -> ImageFile:
     return image
 
 
-def _readers() -> dict[str, Callable[[Path], ImageFile]]:
+def _readers() -> dict[str, Callable[..., ImageFile]]:
     from napari_ae_denoise.tiff_files import read_tiff
     from napari_ae_denoise.zarr_folders import read_zarr
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from napari_ae_denoise.devices import using_threads
 from napari_ae_denoise.normalization import of_plane, to_dtype
-from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
+from napari_ae_denoise.shared_model import SharedModel
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
 from napari_ae_denoise.tiling import Span, Tile
 
 if TYPE_CHECKING:
@@ -50,8 +51,14 @@ def predict_lazily(
         As `predict` returns it. Each block reads its own halo of neighbours from the image.
     """
     import dask.array as da
+    from dask.base import tokenize
+    from dask.delayed import delayed
 
-    runner = TileRunner(network, settings)
+    model = SharedModel.of(network, settings)
+    runner = model.runner()
+    # one value of the graph: each worker gets it once, not with each task
+    name = f"denoiser-{tokenize(model.name, settings)}"
+    shared = delayed(model, name=name, traverse=False)
     dtype = np.dtype(np.float32 if code else settings.dtype or image.dtype)
     colours = "C" if layout.joint and "C" in layout.axes else ""
     order = layout.stack_axes + colours + "YX"
@@ -71,7 +78,7 @@ def predict_lazily(
     room = _BLOCK_BYTES // (pixel * math.prod(max(sizes) + 2 * depth for sizes in plane))
     stacked = _stack_chunks(seen.chunks[:stack], room)
     seen = seen.rechunk((*stacked, *([-1] if colours else []), *plane))
-    block = functools.partial(_block, runner, layout, maps, dtype, seen.chunks, margin, code)
+    block = functools.partial(_block, layout, maps, dtype, seen.chunks, margin, code)
     along = {len(order) - 2 + axis: depth if len(plane[axis]) > 1 else 0 for axis in (0, 1)}
     wide = da.overlap.overlap(
         seen, {**dict.fromkeys(range(len(order)), 0), **along}, "none", allow_rechunk=False
@@ -81,6 +88,7 @@ def predict_lazily(
         return da.map_blocks(
             block,
             wide,
+            shared,
             dtype=dtype,
             chunks=((network.spec.code_width,), *seen.chunks[:stack], *down),
             drop_axis=[stack] if colours else [],
@@ -88,7 +96,12 @@ def predict_lazily(
             meta=np.empty((0,) * (stack + 3), dtype),
         )
     made = da.map_blocks(
-        block, wide, dtype=dtype, chunks=seen.chunks, meta=np.empty((0,) * len(order), dtype)
+        block,
+        wide,
+        shared,
+        dtype=dtype,
+        chunks=seen.chunks,
+        meta=np.empty((0,) * len(order), dtype),
     )
     if layout.has_alpha:
         alpha = image[(slice(None),) * layout.axes.index("C") + (slice(-1, None),)]
@@ -127,7 +140,6 @@ def _stack_chunks(chunks: Sequence[tuple[int, ...]], planes: int) -> tuple[tuple
 
 
 def _block(
-    runner: TileRunner,
     layout: PlaneLayout,
     maps: Sequence[GreyMap | StabilizedMap],
     dtype: np.dtype[Any],
@@ -135,9 +147,11 @@ def _block(
     margin: int,
     code: bool,
     window: npt.NDArray[Any],
+    model: SharedModel,
     block_info: Any = None,
 ) -> npt.NDArray[Any]:
     """Compute one block; ``window`` is (stack..., [C,] Y, X) with its neighbours' pixels."""
+    runner = model.runner()
     place = block_info[0]["chunk-location"]
     spans, inside = [], []
     for axis in (-2, -1):

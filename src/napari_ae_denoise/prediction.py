@@ -13,7 +13,8 @@ import numpy.typing as npt
 from napari_ae_denoise.devices import free_memory, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import GreyMap, of_plane, to_dtype
-from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
+from napari_ae_denoise.persistent_runner import PersistentRunner
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
 from napari_ae_denoise.tiling import tiles
 
 if TYPE_CHECKING:
@@ -81,13 +82,18 @@ class Prediction:
     @property
     def note(self) -> str:
         """What people should know about the image, in sentences; empty if nothing."""
-        said = [*self.warnings]
-        if self.invalid_pixels:
-            said.append(
-                f"{self.invalid_pixels} pixels are NaN or infinite: they were masked, and are "
-                "unchanged in the result."
-            )
-        return " ".join(said)
+        return note_of(self.warnings, self.invalid_pixels)
+
+
+def note_of(warnings: Sequence[str], invalid_pixels: int) -> str:
+    """Return what people should know about an image, in sentences; empty if nothing."""
+    said = [*warnings]
+    if invalid_pixels:
+        said.append(
+            f"{invalid_pixels} pixels are NaN or infinite: they were masked, and are unchanged in "
+            "the result."
+        )
+    return " ".join(said)
 
 
 def predict(
@@ -129,7 +135,7 @@ def predict(
     -------
     Prediction
     """
-    runner = TileRunner(network, settings)
+    runner = PersistentRunner(network, settings)
     height, width = layout.plane_shape
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
     grid = list(tiles((height, width), runner.tile, runner.stride, runner.halo, margin))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_ae_denoise.card import Card
+    from napari_ae_denoise.network_spec import NetworkSpec
 
 NoiseModel = Literal["auto", "gaussian", "camera"]
 NOISE_MODELS: tuple[NoiseModel, ...] = get_args(NoiseModel)
@@ -79,11 +80,7 @@ def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -
             f'The noise model "{noise_model}" is not known.', f"Use {' or '.join(NOISE_MODELS)}."
         )
     check_real(image)
-    channels = card.network.channels
-    if channels == 3 and plane_layout(image.shape, axes).channels == 1:
-        channels = 1  # a gray image is seen as three equal colours
-    layout = plane_layout(image.shape, axes, network_channels=channels)
-    card.network.check_plane(layout.plane_shape)
+    layout = layout_for(card.network, image.shape, axes)
     remarks, warnings = _about_channels(card, layout), []
     for_gaussian = card.data_kind == "clean" and card.noise == "gaussian"
     if noise_model == "gaussian" or (noise_model == "auto" and not for_gaussian):
@@ -108,6 +105,22 @@ def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -
             maps.append(stabilized_map(camera, values, card.normalization))
             remarks.append(f"Estimated {camera}.")
     return Resolved(layout, maps, tuple(remarks), tuple(dict.fromkeys(warnings)))
+
+
+def layout_for(spec: NetworkSpec, shape: Sequence[int], axes: str | None) -> PlaneLayout:
+    """Return the planes of an image as a network takes them.
+
+    Raises
+    ------
+    DenoisingError
+        If the axes, the channels or the size do not fit.
+    """
+    channels = spec.channels
+    if channels == 3 and plane_layout(shape, axes).channels == 1:
+        channels = 1  # a gray image is seen as three equal colours
+    layout = plane_layout(shape, axes, network_channels=channels)
+    spec.check_plane(layout.plane_shape)
+    return layout
 
 
 def _about_channels(card: Card, layout: PlaneLayout) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import warnings
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,3 +36,11 @@ def drain(
             return end.value  # type: ignore[no-any-return]
         if on_record is not None:
             on_record(record)
+
+
+def warned(result: Result) -> Result:
+    """Warn of what people should know about a result, as its ``note`` says, and return it."""
+    note: Any = getattr(result, "note", "")
+    if note:
+        warnings.warn(note, stacklevel=3)
+    return result

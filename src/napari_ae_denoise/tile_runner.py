@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 FILL_RADIUS = 2  # pixels: invalid ones are replaced by the mean of the finite ones this near
 _TILE_MEMORY = 640 * 1024**2  # bytes that the features of one tile may take
-_LARGEST_TILE = 2048  # pixels
+_LARGEST_TILE = {"cpu": 1024}  # pixels: larger ones leave the caches, and are slower
+_LARGEST_ON_A_GPU = 2048
 
 Window = npt.NDArray[Any]  # (channels, Y, X) in grey values
 
@@ -212,7 +213,8 @@ def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
     """Return the side of a tile whose features take a bounded part of the free memory."""
     budget = min(_TILE_MEMORY, free_memory(device) // 4)
     side = int(math.sqrt(budget / network.bytes_per_pixel)) - 2 * network.halo
-    return min(max(side, 4 * network.stride), _LARGEST_TILE) // network.stride * network.stride
+    most = _LARGEST_TILE.get(device.type, _LARGEST_ON_A_GPU)
+    return min(max(side, 4 * network.stride), most) // network.stride * network.stride
 
 
 def _finite(values: torch.Tensor | None) -> bool:

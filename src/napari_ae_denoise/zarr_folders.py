@@ -14,16 +14,17 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _OME_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
-_OME_VERSION = "0.4"  # in zarr's format 2: read by everything that reads OME-Zarr
-_CHUNK = 512  # pixels along Y and X
+OME_VERSION = "0.4"  # in zarr's format 2: read by everything that reads OME-Zarr
+CHUNK = 512  # pixels along Y and X
+NESTED: dict[str, Any] = {"name": "v2", "separator": "/"}  # one folder of chunks per axis
 
 
-def read_zarr(path: Path) -> ImageFile:
-    """Open a zarr array, or an OME-Zarr image at full resolution, without reading its pixels."""
+def read_zarr(path: Path, level: int = 0) -> ImageFile:
+    """Open a zarr array, or a level of an OME-Zarr image, without reading its pixels."""
     import dask.array
     import zarr
 
@@ -34,15 +35,25 @@ def read_zarr(path: Path) -> ImageFile:
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("axes")
         array, axes = node, _letters(names)
+        _check_level(path, level, 1)
     else:
         described = _multiscale(path, dict(node.attrs))
         levels = described["datasets"]
-        array = node[levels[0]["path"]]
+        _check_level(path, level, len(levels))
+        array = node[levels[level]["path"]]
         names = [a if isinstance(a, str) else a["name"] for a in described.get("axes", ())]
         axes, flavour = _letters(names), "ome"
-        spacing, unit = _spacing(described, axes)
+        spacing, unit = _spacing(described, axes, level)
     lazy = dask.array.from_array(array, chunks=array.chunks)
     return ImageFile(path, lazy, axes, MappingProxyType(spacing), unit, flavour)
+
+
+def _check_level(path: Path, level: int, count: int) -> None:
+    if not 0 <= level < count:
+        raise DenoisingError(
+            f"{path} has {count} levels, and none of number {level}.",
+            f"Give a number from 0 (full resolution) to {count - 1}.",
+        )
 
 
 def _multiscale(path: Path, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -63,9 +74,11 @@ def _letters(names: Any) -> str | None:
     return letters if fits and {"Y", "X"} <= set(letters) <= set("NTZCYX") else None
 
 
-def _spacing(described: Mapping[str, Any], axes: str | None) -> tuple[dict[str, float], str]:
+def _spacing(
+    described: Mapping[str, Any], axes: str | None, level: int
+) -> tuple[dict[str, float], str]:
     steps = [
-        *described["datasets"][0].get("coordinateTransformations", ()),
+        *described["datasets"][level].get("coordinateTransformations", ()),
         *described.get("coordinateTransformations", ()),
     ]
     scales = [step["scale"] for step in steps if step.get("type") == "scale"]
@@ -93,16 +106,11 @@ def write_zarr(path: Path, image: ImageFile) -> None:
 
     array, axes = image.array, image.axes or ""
     ome = path.name.lower().endswith(".ome.zarr") or image.flavour == "ome"
-    if ome and (len(axes) > 5 or {"N", "C"} <= set(axes)):
-        raise DenoisingError(
-            f'An OME-Zarr image cannot have the axes "{axes}".',
-            "Give the folder the ending .zarr, without .ome, to write a plain zarr array.",
-        )
-    if ome:  # the order that the format asks for: time, channel, space
-        order = "".join(a for a in "TNCZYX" if a in axes)
+    if ome:
+        order = ome_order(axes)
         array, axes = array.transpose([axes.index(a) for a in order]), order
     chunks = tuple(
-        min(n, _CHUNK) if a in "YX" else 1 for a, n in zip(axes, array.shape, strict=True)
+        min(n, CHUNK) if a in "YX" else 1 for a, n in zip(axes, array.shape, strict=True)
     )
     if axes.endswith("C"):
         chunks = (*chunks[:-1], array.shape[-1])  # colours together
@@ -111,19 +119,46 @@ def write_zarr(path: Path, image: ImageFile) -> None:
         options: dict[str, Any] = {"shape": array.shape, "dtype": array.dtype, "chunks": chunks}
         if ome:
             group = zarr.open_group(temporary, mode="w", zarr_format=2)
-            target = group.create_array("0", chunk_key_encoding=_nested(), **options)
-            group.attrs["multiscales"] = [_description(path, image, axes)]
+            target = group.create_array("0", chunk_key_encoding=NESTED, **options)
+            group.attrs["multiscales"] = [describe(path, image, axes)]
         else:
             names = [a.lower() for a in axes]
             target = zarr.create_array(temporary, zarr_format=3, dimension_names=names, **options)
         lazy.rechunk(chunks).store(target, lock=False)
 
 
-def _nested() -> dict[str, Any]:
-    return {"name": "v2", "separator": "/"}
+def ome_order(axes: str) -> str:
+    """Return axes in the order that OME-Zarr asks for: time, channel, space.
+
+    Raises
+    ------
+    DenoisingError
+        If an OME-Zarr image cannot have them.
+    """
+    if len(axes) > 5 or {"N", "C"} <= set(axes):
+        raise DenoisingError(
+            f'An OME-Zarr image cannot have the axes "{axes}".',
+            "Give the folder the ending .zarr, without .ome, to write a plain zarr array.",
+        )
+    return "".join(a for a in "TNCZYX" if a in axes)
 
 
-def _description(path: Path, image: ImageFile, axes: str) -> dict[str, Any]:
+def describe(
+    path: Path, image: ImageFile, axes: str, factors: Sequence[int] = (1,)
+) -> dict[str, Any]:
+    """Return the entry ``multiscales`` of an OME-Zarr image.
+
+    Parameters
+    ----------
+    path : Path
+        Of the folder; names the image.
+    image : ImageFile
+        Its spacing and unit.
+    axes : str
+        One letter per axis of the arrays.
+    factors : sequence of int
+        By how much each level is coarser along Y and X.
+    """
     units = dict.fromkeys("ZYX", image.unit) | {"T": "second"}
     described = []
     for axis in axes:
@@ -133,10 +168,18 @@ def _description(path: Path, image: ImageFile, axes: str) -> dict[str, Any]:
         if axis in image.spacing and units.get(axis):
             entry["unit"] = units[axis]
         described.append(entry)
-    scale = [float(image.spacing.get(axis, 1.0)) for axis in axes]
-    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    spacing = [float(image.spacing.get(axis, 1.0)) for axis in axes]
+    levels = []
+    for number, factor in enumerate(factors):
+        wider = [factor if axis in "YX" else 1 for axis in axes]
+        scale = [d * n for d, n in zip(spacing, wider, strict=True)]
+        steps = [{"type": "scale", "scale": scale}]
+        if factor > 1:  # the centre of a coarse pixel is that of the fine ones it is made of
+            shift = [d * (n - 1) / 2 for d, n in zip(spacing, wider, strict=True)]
+            steps.append({"type": "translation", "translation": shift})
+        levels.append({"path": str(number), "coordinateTransformations": steps})
     name = path.name.removesuffix(".zarr").removesuffix(".ome")
-    return {"version": _OME_VERSION, "name": name, "axes": described, "datasets": [level]}
+    return {"version": OME_VERSION, "name": name, "axes": described, "datasets": levels}
 
 
 @contextlib.contextmanager

@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import typer
 
+from napari_ae_denoise._cli.storing import can_store, store, with_tile_bar
 from napari_ae_denoise._cli.terminal import (
-    bar,
     dask_bar,
     make_folder,
     output_paths,
+    refuse_existing,
     say,
 )
 from napari_ae_denoise._cli.train_jobs import with_training_bar
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.camera_noise import CameraNoise
 from napari_ae_denoise.demo import Demo, demo_figure, make_demo
-from napari_ae_denoise.denoiser import Denoiser, warned
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.figures import save_figure
 from napari_ae_denoise.image_files import check_writable, read_image
 from napari_ae_denoise.image_files import write_image as write
 from napari_ae_denoise.noise import add_noise
 from napari_ae_denoise.noise_cells import GaussianNoise
-from napari_ae_denoise.steps import drain
+from napari_ae_denoise.steps import warned
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.image_record import ImageFile
-    from napari_ae_denoise.prediction import TileProgress
     from napari_ae_denoise.tile_runner import PredictSettings
 
 DEMO_PICTURE = Path("demo-output") / "denoised.png"
@@ -102,7 +102,9 @@ def resolve_outputs(
 ) -> list[Outputs]:
     """Return where the results of each input go; refuse what would lose a file."""
     nothing: list[Path | None] = [None] * len(inputs)
-    columns: list[Sequence[Path | None]] = [output_paths(inputs, output, overwrite=overwrite)]
+    columns: list[Sequence[Path | None]] = [
+        output_paths(inputs, output, overwrite=overwrite, unfinished=True)
+    ]
     for place, ending in ((latent, "_latent.tif"), (removed, "_noise.tif")):
         if place is None:
             columns.append(nothing)
@@ -140,9 +142,12 @@ def denoise_file(
     targets: Outputs,
     axes: str | None,
     settings: PredictSettings,
+    level: int = 0,
+    *,
+    overwrite: bool,
 ) -> None:
-    """Denoise an image, and write what is asked for."""
-    image = read_image(path)
+    """Denoise an image, and write what is asked for; lazily read ones straight to disk."""
+    image = read_image(path, level)
     seen = denoiser.resolve(image.array, axes or image.axes, settings.noise_model)
     for remark in seen.remarks:
         say(f"{path.name}: {remark}")
@@ -154,23 +159,30 @@ def denoise_file(
         check_writable(targets.latent, code_shape, np.float32, code_axes)
     if targets.removed is not None:
         check_writable(targets.removed, layout.shape, np.float32, layout.axes)
+    straight = is_dask(image.array) and can_store(targets.denoised, layout.axes)
+    if not straight:
+        refuse_existing(targets.denoised, overwrite=overwrite)
     if is_dask(image.array):
         wanted = _options(settings, layout)
-        made = denoiser.denoise(
-            image.array,
-            strength=settings.strength,
-            dtype=settings.dtype,
-            noise_model=settings.noise_model,
-            **wanted,
-        )
+        if straight:
+            made = store(denoiser, image, targets.denoised, layout.axes, settings, overwrite)
+        else:
+            made = denoiser.denoise(
+                image.array,
+                strength=settings.strength,
+                dtype=settings.dtype,
+                noise_model=settings.noise_model,
+                **wanted,
+            )
         code = None if targets.latent is None else denoiser.encode(image.array, **wanted)
     else:
         steps = denoiser.predict_steps(
             image.array, axes=layout.axes, settings=settings, code=targets.latent is not None
         )
-        prediction = warned(_with_bar(steps, path.name))
+        prediction = warned(with_tile_bar(steps, path.name))
         made, code = prediction.denoised, prediction.code
-    _write(targets.denoised, made, image, layout.axes)
+    if not straight:
+        _write(targets.denoised, made, image, layout.axes)
     if targets.latent is not None:
         _write(targets.latent, code, image.with_stride(denoiser.stride), code_axes)
     if targets.removed is not None:
@@ -192,7 +204,7 @@ def encode_file(
         steps = denoiser.predict_steps(
             image.array, axes=layout.axes, settings=settings, denoised=False, code=True
         )
-        code = warned(_with_bar(steps, path.name)).code
+        code = warned(with_tile_bar(steps, path.name)).code
     _write(target, code, image.with_stride(denoiser.stride), code_axes)
 
 
@@ -219,17 +231,6 @@ def _code_layout(denoiser: Denoiser, layout: PlaneLayout) -> tuple[tuple[int, ..
         )
     shape = (denoiser.card.network.code_width, *layout.stack_shape, *down)
     return shape, f"C{stack}YX"
-
-
-def _with_bar(steps: Generator[TileProgress, None, Result], name: str) -> Result:
-    """Run a prediction to its end, and show how many tiles are done."""
-    with bar(1, "tile", name) as shown:
-
-        def show(progress: TileProgress) -> None:
-            shown.total = progress.total
-            shown.update(progress.done - shown.n)
-
-        return drain(steps, show)
 
 
 # ---- demo

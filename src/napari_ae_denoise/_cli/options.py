@@ -194,6 +194,9 @@ NoiseModelName = Annotated[
         'undone), or "auto": by what the image shows.',
     ),
 ]
+Level = Annotated[
+    int, Option("--level", help="Of OME-Zarr images: 0 is full resolution, 1 half of it, ...")
+]
 Latent = Annotated[
     Path | None,
     Option(

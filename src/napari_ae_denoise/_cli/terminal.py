@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from napari_ae_denoise.done_record import FILE_NAME
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import format_of, same_file
 
@@ -120,7 +121,9 @@ def dask_bar(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
+def stop_on_interrupt(
+    said: str = "Stopping after this step; Ctrl-C again stops at once and loses the training.",
+) -> Iterator[threading.Event]:
     """Turn the first Ctrl-C into an event, so that work can end well; the second one interrupts."""
     stop = threading.Event()
 
@@ -128,7 +131,7 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        say("Stopping after this step; Ctrl-C again stops at once and loses the training.")
+        say(said)
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -181,7 +184,12 @@ class Batch:
 
 
 def output_paths(
-    inputs: Sequence[Path], output: Path, *, overwrite: bool, ending: str = ""
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    overwrite: bool,
+    ending: str = "",
+    unfinished: bool = False,
 ) -> list[Path]:
     """Return where the result of each input goes, and refuse to lose a file.
 
@@ -196,6 +204,9 @@ def output_paths(
         Whether results may replace files that are there. Inputs are never replaced.
     ending : str
         Of the names in a folder, in place of the inputs' own, such as ``"_latent.tif"``.
+    unfinished : bool
+        Whether a folder that holds a result with a record of its tiles is taken: it is gone on
+        with, or refused later.
 
     Raises
     ------
@@ -225,10 +236,8 @@ def output_paths(
                 "Do them one by one, or rename one of them.",
             )
         seen[target] = source
-        if target.exists() and not overwrite:
-            raise DenoisingError(
-                f"{target} is there already.", "Give another name, or --overwrite to replace it."
-            )
+        if not (unfinished and (target / FILE_NAME).exists()):
+            refuse_existing(target, overwrite=overwrite)
     if folder:
         make_folder(output)
     return made

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from magicgui.widgets import ComboBox, LineEdit
 
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
+from napari_ae_denoise._qt.disk_results import Begun, Kept
+from napari_ae_denoise._qt.filling import FillingLayer
 from napari_ae_denoise._qt.forms import (
     device_field,
     duration,
@@ -20,6 +22,7 @@ from napari_ae_denoise._qt.forms import (
 )
 from napari_ae_denoise._qt.latent_view import LatentView
 from napari_ae_denoise._qt.layers import add_image, take
+from napari_ae_denoise._qt.live import LiveLayer
 from napari_ae_denoise._qt.model_files import ModelFiles
 from napari_ae_denoise._qt.panel import Panel, follow_axes
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
@@ -106,18 +109,25 @@ class DenoiseWidget(Panel):
             min=0,
             max=16384,
         )
+        self.filling = FillingLayer(viewer, self, self.job)
+        self.live = LiveLayer(viewer, self, lambda: (self.read(), self.chosen_layer(self.layer)))
+        self.live.failed.connect(self.show_problem)
         self.form = form(self.layer, self.axes, self.model)
         self.lay_out(
             self.form,
             self.card_note,
             self.files,
-            form(self.denoised, self.latent, self.noise, self.strength),
+            form(self.denoised, self.latent, self.noise, self.strength, self.live.switch),
             self.latents,
-            fold("More settings", form(self.noise_model, self.device, self.tile)),
+            fold(
+                "More settings",
+                form(self.noise_model, self.device, self.tile, *self.filling.fields),
+            ),
             layer_fields=(self.layer,),
         )
         follow_axes(self.layer, self.axes)
         on_change([self.model], self._show_card)
+        on_change([self.layer, self.axes, self.model, self.strength], self.live.restart)
         self.shelf.changed.connect(self._follow_shelf)
         self._show_card()
 
@@ -149,7 +159,8 @@ class DenoiseWidget(Panel):
     def prepare(self) -> MakeSteps:
         """Return the job of denoising."""
         choices = self.read()
-        return lambda stop: denoise_steps(choices, stop)
+        to_disk = self.filling.job(choices, self.chosen_layer(self.layer))
+        return to_disk or (lambda stop: denoise_steps(choices, stop))
 
     def chosen_model(self) -> Denoiser:
         """Return the denoiser that is chosen."""
@@ -186,15 +197,22 @@ class DenoiseWidget(Panel):
 
     # ---- the job
 
-    def show_progress(self, progress: TileProgress) -> None:
-        """Show a tile."""
+    def show_progress(self, progress: TileProgress | Begun) -> None:
+        """Show a tile, or the layer that tiles go into."""
+        if isinstance(progress, Begun):
+            self.show_notice(self.filling.begin(progress))
+            return
+        self.filling.tile_came()
         self.bar.show_progress(
             progress.done / progress.total,
             f"Tile {progress.done} of {progress.total}, {duration(progress.remaining)} left",
         )
 
-    def show_result(self, result: Made) -> None:
+    def show_result(self, result: Made | Kept) -> None:
         """Add the layers."""
+        if isinstance(result, Kept):
+            self.filling.end(result)
+            result = Made((), result.summary, result.warning)
         self.latents.offer(result.scatter)
         added = [add_image(self.viewer, **kwargs).name for kwargs in result.layers]
         said = [f"Added {', '.join(added)}."] if added else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
-from magicgui.widgets import ComboBox, Container, Select, create_widget
+from magicgui.widgets import ComboBox, Container, LineEdit, Select, create_widget
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
@@ -191,3 +191,24 @@ def device_field() -> ComboBox:
         choices=choices,
         value="auto",
     )
+
+
+def disk_fields() -> tuple[Any, Any]:
+    """Return above which size images are denoised to disk, and into which folder."""
+    limit = field(
+        "limit",
+        2.0,
+        "To disk above (GB)",
+        "Larger images, and those that do not fit well into memory, are written to a zarr folder "
+        "tile by tile, what you look at first. Cancel keeps what is done; the same again goes on.",
+        min=0.0,
+        max=1e6,
+        step=0.5,
+    )
+    folder = LineEdit(
+        name="folder",
+        label="Folder",
+        tooltip="Where to write large images. Empty: beside the image, or in a temporary folder "
+        "where that is not possible.",
+    )
+    return limit, folder

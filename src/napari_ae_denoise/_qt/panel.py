@@ -7,7 +7,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_warning
+from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
@@ -122,6 +122,11 @@ class Panel(QWidget):
     def show_warning(self, text: str) -> None:
         """Say what happened without being an error."""
         show_warning(text)
+
+    def show_notice(self, text: str) -> None:
+        """Say where something is, or the like."""
+        self.bar.status.setText(text)
+        show_info(text)
 
     def event(self, event: QEvent) -> bool:
         """Stop the job when the panel is taken out of the window: nobody would see its end."""

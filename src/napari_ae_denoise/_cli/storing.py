@@ -1,0 +1,71 @@
+"""The command ``denoise`` straight to zarr: with a bar, and a Ctrl-C that loses nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from napari_ae_denoise._cli.terminal import INTERRUPTED, bar, say, stop_on_interrupt
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.image_files import ZARR, format_of
+from napari_ae_denoise.steps import drain, warned
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.image_record import ImageFile
+    from napari_ae_denoise.prediction import TileProgress
+    from napari_ae_denoise.tile_runner import PredictSettings
+
+Result = TypeVar("Result")
+
+
+def can_store(target: Path, axes: str) -> bool:
+    """Return whether a result can go straight to where it shall go: an OME-Zarr folder."""
+    from napari_ae_denoise.zarr_folders import ome_order
+
+    if format_of(target) != ZARR:
+        return False
+    try:
+        ome_order(axes)
+    except DenoisingError:
+        return False
+    return True
+
+
+def store(
+    denoiser: Denoiser,
+    image: ImageFile,
+    target: Path,
+    axes: str,
+    settings: PredictSettings,
+    overwrite: bool,
+) -> Any:
+    """Denoise an image to disk, or go on with it; return the result as a dask array."""
+    from napari_ae_denoise.result_folder import Destination
+    from napari_ae_denoise.to_disk import begin
+
+    to = Destination(target, image.spacing, image.unit, overwrite)
+    job = begin(denoiser, image.array, to, axes=axes, settings=settings)
+    before = job.folder.record.finished
+    if before:
+        say(f"note: {target} is there to {before:.0%}, and is gone on with.")
+    with stop_on_interrupt("Stopping after this tile; the same command goes on with it.") as stop:
+        stored = warned(with_tile_bar(job.steps(stop=stop), image.path.name))
+    if stored.finished < 1:
+        raise typer.Exit(INTERRUPTED)
+    return stored.array
+
+
+def with_tile_bar(steps: Generator[TileProgress, None, Result], name: str) -> Result:
+    """Run a prediction to its end, and show how many tiles are done."""
+    with bar(1, "tile", name) as shown:
+
+        def show(progress: TileProgress) -> None:
+            shown.total = progress.total
+            shown.update(progress.done - shown.n)
+
+        return drain(steps, show)

@@ -1,0 +1,110 @@
+"""A layer that fills while its image is denoised to disk, what is looked at first."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_ae_denoise._qt.disk_results import (
+    Begun,
+    Kept,
+    disk_steps,
+    folder_for,
+    too_large,
+)
+from napari_ae_denoise._qt.forms import disk_fields
+from napari_ae_denoise._qt.layers import add_image, unwrapped
+from napari_ae_denoise._qt.seen import looked_at
+from napari_ae_denoise.axes import plane_layout
+
+if TYPE_CHECKING:
+    from napari.viewer import ViewerModel
+
+    from napari_ae_denoise._qt.results import DenoiseChoices
+    from napari_ae_denoise._qt.worker import Job, MakeSteps
+    from napari_ae_denoise.tile_jobs import View
+
+_LOOK = 200  # milliseconds between looks at what is seen
+_SHOW = 5  # looks between two pictures of what has come
+
+
+class FillingLayer(QObject):
+    """Shows a result that is made on disk; all in the thread of the window.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where to show it.
+    parent : QObject
+        Whose life it shares.
+    job : Job
+        What makes the result; if it fails, what came before stays.
+    """
+
+    def __init__(self, viewer: ViewerModel, parent: QObject, job: Job) -> None:
+        super().__init__(parent)
+        job.failed.connect(self._fail)
+        self.fields = self.limit, self.folder = disk_fields()
+        self._viewer = unwrapped(viewer)  # layers behind a proxy would be gone at once
+        self._layer: weakref.ref[Any] | None = None
+        self._begun: Begun | None = None
+        self._seen: View | None = None
+        self._news = self._looks = 0
+        self._timer = QTimer(self)
+        self._timer.setInterval(_LOOK)
+        self._timer.timeout.connect(self._look)
+
+    def view(self) -> View | None:
+        """Return what was looked at last; may be called in any thread."""
+        return self._seen
+
+    def job(self, choices: DenoiseChoices, layer: Any) -> MakeSteps | None:
+        """Return the job that denoises a large image to disk; None for one of another size."""
+        if not too_large(choices.source.image, self.limit.value):
+            return None
+        folder = folder_for(self.folder.value, layer.source.path)
+        source, spec = choices.source, choices.denoiser.card.network
+        layout = plane_layout(source.image.shape, source.axes, network_channels=spec.channels)
+        self._seen = looked_at(self._viewer, layer, layout)  # the first tiles follow it too
+        return lambda stop: disk_steps(choices, folder, stop, self.view)
+
+    def begin(self, begun: Begun) -> str:
+        """Add the layer, empty as it may be; return a sentence that says where it is."""
+        layer = add_image(self._viewer, **begun.layer)
+        self._layer, self._begun = weakref.ref(layer), begun
+        self._timer.start()
+        self._look()
+        return f'"{layer.name}" is large, and is written to {begun.path}.'
+
+    def tile_came(self) -> None:
+        """Remember that there is something new to show."""
+        self._news += 1
+
+    def end(self, kept: Kept | None) -> None:
+        """Show the last tiles; a finished layer gets the arrays themselves, in their own type."""
+        self._timer.stop()
+        layer = self._alive()
+        if layer is not None and kept is not None and kept.levels is not None:
+            layer.data = kept.levels if layer.multiscale else kept.levels[0]
+        elif layer is not None:
+            layer.refresh(extent=False)
+        self._layer = self._begun = self._seen = None
+
+    def _fail(self, _error: object) -> None:
+        self.end(None)
+
+    def _alive(self) -> Any:
+        layer = None if self._layer is None else self._layer()
+        return layer if layer is not None and layer in self._viewer.layers else None
+
+    def _look(self) -> None:
+        layer = self._alive()
+        if layer is None or self._begun is None:
+            return
+        self._seen = looked_at(self._viewer, layer, self._begun.layout)
+        self._looks += 1
+        if self._news and self._looks % _SHOW == 0:
+            self._news = 0
+            layer.refresh(extent=False)

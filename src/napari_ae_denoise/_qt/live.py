@@ -1,0 +1,208 @@
+"""Live mode: a layer that shows, denoised, just what is looked at."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_ae_denoise._qt.forms import field
+from napari_ae_denoise._qt.layers import add_image, unwrapped
+from napari_ae_denoise._qt.seen import placed, seen_region
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.region import denoise_region
+from napari_ae_denoise.resolving import layout_for
+from napari_ae_denoise.shared_model import SharedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari.viewer import ViewerModel
+
+    from napari_ae_denoise._qt.layers import Source
+    from napari_ae_denoise._qt.results import DenoiseChoices
+    from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.region import Region
+
+_LOOK = 100  # milliseconds between looks at what is seen
+_SECONDS_AT_EXIT = 10.0
+_running: set[threading.Thread] = set()
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """What is shown live.
+
+    Parameters
+    ----------
+    layer : weak reference to a Layer
+        Whose view is followed.
+    choices : DenoiseChoices
+        What the form says.
+    layout : PlaneLayout
+        How the denoiser sees the image.
+    ready : tuple, optional
+        The shared model and the grey maps; made in the thread, for they read the image.
+    """
+
+    layer: weakref.ref[Any]
+    choices: DenoiseChoices
+    layout: PlaneLayout
+    ready: tuple[SharedModel, Sequence[Any]] | None = None
+
+    @property
+    def source(self) -> Source:
+        """A snapshot of the layer."""
+        return self.choices.source
+
+    def denoised(self, region: Region) -> Any:
+        """Return a region, denoised; not for the thread of the window."""
+        choices = self.choices
+        if self.ready is None:
+            seen = choices.denoiser.resolve(
+                choices.source.image, choices.source.axes, choices.settings.noise_model
+            )
+            model = SharedModel.of(choices.denoiser.network, choices.settings)
+            self.ready = model, seen.maps
+        return denoise_region(
+            self.ready[0], choices.source.image, self.layout, self.ready[1], region
+        )
+
+
+class LiveLayer(QObject):
+    """Follows the view: what is seen is denoised in a thread, and late answers are dropped.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where to show it.
+    parent : QObject
+        Whose life it shares.
+    read : callable
+        Returns what the form says, and the layer, or raises a `DenoisingError`.
+    """
+
+    failed = Signal(object)  # DenoisingError
+    _answered = Signal(object, object, object)  # Live, Region, image; from the thread
+
+    def __init__(
+        self, viewer: ViewerModel, parent: QObject, read: Callable[[], tuple[DenoiseChoices, Any]]
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._read = unwrapped(viewer), read  # behind a proxy layers are gone at once
+        self.switch = field(
+            "live",
+            False,
+            "Live preview",
+            "Show, denoised, what you look at, and follow the view. Nothing else is computed: of a "
+            "view of more than 512 x 512 pixels its middle.",
+        )
+        self.switch.changed.connect(self.restart)
+        self._live: Live | None = None
+        self._layer: weakref.ref[Any] | None = None
+        self._wanted: Region | None = None
+        self._busy = False
+        self._shown: Region | None = None
+        self._answered.connect(self._show)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_LOOK)
+        self._timer.timeout.connect(self._look)
+
+    def restart(self, *_: Any) -> None:
+        """Begin anew with what the form says now, or stop."""
+        self.stop()
+        if not self.switch.value:
+            return
+        try:
+            choices, layer = self._read()
+            source, spec = choices.source, choices.denoiser.card.network
+            layout = layout_for(spec, source.image.shape, source.axes)
+        except DenoisingError as error:
+            self.failed.emit(error)
+            return
+        self._live, self._shown = Live(weakref.ref(unwrapped(layer)), choices, layout), None
+        self._timer.start()
+        self._look()
+
+    def stop(self) -> None:
+        """Stop following; the layer goes, for it would show the past."""
+        self._timer.stop()
+        layer = self._alive()
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+        self._live = self._layer = self._wanted = None
+
+    def _alive(self) -> Any:
+        layer = None if self._layer is None else self._layer()
+        return layer if layer is not None and layer in self._viewer.layers else None
+
+    def _look(self) -> None:
+        """Ask for what is seen now, unless it is shown or an answer is on its way."""
+        if self._live is None or self._busy:
+            return
+        if self._layer is not None and self._alive() is None:  # someone has removed it
+            self.stop()
+            return
+        original = self._live.layer()
+        if original is None or original not in self._viewer.layers:
+            self.stop()
+            return
+        region = seen_region(self._viewer, original, self._live.source, self._live.layout)
+        if region is None or region == self._shown:
+            return
+        self._wanted, self._busy = region, True
+        answer = partial(_compute, self._live, region, weakref.ref(self))
+        thread = threading.Thread(target=answer, name="napari-ae-denoise live", daemon=True)
+        _running.add(thread)
+        thread.start()
+
+    def _show(self, live: Live, region: Region, image: Any) -> None:
+        self._busy = False
+        if self._live is None or region != self._wanted or self._live is not live:
+            return  # an answer to a question that nobody asks any more
+        if isinstance(image, DenoisingError):
+            self.stop()
+            self.failed.emit(image)
+            return
+        self._shown = region
+        source, layer = self._live.source, self._alive()
+        place = placed(source, region)
+        if layer is None:
+            made = source.denoised_layer(image, f"{source.name} live", {})
+            self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
+        else:
+            layer.data = image
+            layer.translate = place["translate"]
+        self._look()
+
+
+def _compute(live: Live, region: Region, owner: weakref.ref[LiveLayer]) -> None:
+    """Denoise a region and say so; runs in a thread of its own."""
+    answer: Any
+    try:
+        answer = live.denoised(region)
+    except DenoisingError as error:
+        answer = error
+    except Exception as error:  # noqa: BLE001 (said in the window)
+        from napari_ae_denoise._qt.worker import in_words
+
+        answer = in_words(error)
+    _running.discard(threading.current_thread())
+    alive = owner()
+    if alive is not None:
+        try:
+            alive._answered.emit(live, region, answer)
+        except RuntimeError:  # its Qt part is gone
+            return
+
+
+@atexit.register
+def _wait_for_the_last() -> None:
+    """Let the running thread end before Python takes torch away from under it."""
+    for thread in list(_running):
+        thread.join(_SECONDS_AT_EXIT)

@@ -1,0 +1,68 @@
+"""What a viewer shows of a layer, in the pixels of its image; main thread only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ae_denoise.region import Region
+from napari_ae_denoise.tile_jobs import View
+
+if TYPE_CHECKING:
+    from napari_ae_denoise._qt.layers import Source
+    from napari_ae_denoise.axes import PlaneLayout
+
+_MOST = 512  # pixels along Y and X that are denoised at once: the middle of a larger view
+
+
+def looked_at(viewer: Any, layer: Any, layout: PlaneLayout) -> View | None:
+    """Return what a viewer shows of a layer just now; main thread only."""
+    point = list(viewer.dims.point)
+    camera = getattr(viewer, "scene", viewer).camera  # napari 0.9 has put it there
+    centre = camera.center[-viewer.dims.ndisplay :]
+    for axis, place in zip(viewer.dims.displayed, centre, strict=True):
+        point[axis] = place
+    # layers lie along the last axes of the world
+    data = dict(zip(layout.axes, layer.world_to_data(point)[-layer.ndim :], strict=False))
+    if not {"Y", "X"} <= set(data):
+        return None
+    plane = 0
+    for axis, length in zip(layout.stack_axes, layout.stack_shape, strict=True):
+        place = min(max(round(float(data.get(axis, 0))), 0), length - 1)
+        plane = plane * length + place
+    return View(plane, float(data["Y"]), float(data["X"]))
+
+
+def seen_region(viewer: Any, layer: Any, source: Source, layout: PlaneLayout) -> Region | None:
+    """Return which part of a layer is seen; None if it is no plane, or nothing of it."""
+    shown = [a for a in source.axes if not (source.rgb and a == "C")]
+    if viewer.dims.ndisplay != 2:
+        return None
+    corners = np.array(layer.corner_pixels, float)
+    if layer.multiscale:
+        corners *= layer.downsample_factors[layer.data_level]
+    point = layer.world_to_data(viewer.dims.point)[-len(shown) :]
+    sides: dict[str, slice] = {}
+    places: dict[str, int] = {}
+    for number, axis in enumerate(shown):
+        length = source.image.shape[source.axes.index(axis)]
+        if axis in "YX":
+            first, last = corners[:, number]
+            middle, half = (first + last) / 2, min((last - first) / 2, _MOST / 2)
+            sides[axis] = slice(int(max(middle - half, 0)), int(min(middle + half + 1, length)))
+        else:
+            places[axis] = round(min(max(float(point[number]), 0), length - 1))
+    if any(side.stop <= side.start for side in sides.values()):
+        return None
+    stack = tuple(places[a] for a in layout.stack_axes if a in places)
+    return Region(stack, sides["Y"], sides["X"])
+
+
+def placed(source: Source, region: Region) -> dict[str, Any]:
+    """Return where a region lies in the world."""
+    shown = [a for a in source.axes if not (source.rgb and a == "C")]
+    places = iter(region.stack)
+    first = [{"Y": region.y.start, "X": region.x.start}.get(a) for a in shown]
+    shift = np.array([next(places) if f is None else f for f in first], float)
+    return {"translate": source.transforms["translate"] + source.linear @ shift}

@@ -1,0 +1,123 @@
+"""The record of which parts of a result are on the disk, kept beside them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.storage import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+FILE_NAME = "denoising.json"
+_FORMAT = 1
+
+
+@dataclass(slots=True, eq=False)
+class DoneRecord:
+    """Which parts of a result are made, and what of.
+
+    The file is replaced whole each time, after the parts that it newly names are on the disk. So
+    after a crash at any moment it never claims a part that is not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the result.
+    made_of : mapping of str to str
+        What decides about the numbers in the result: a few words or a hash of image, model and
+        settings each. A result is gone on with only where all of them are the same.
+    how : mapping
+        What the computation goes on with as it began: tile, precision, how many planes a pass.
+    done : ndarray of bool
+        One flag for each part.
+    invalid_pixels : int
+        NaN and infinite pixels found in the parts that are done.
+    """
+
+    folder: Path
+    made_of: Mapping[str, str]
+    how: Mapping[str, Any]
+    done: npt.NDArray[np.bool_]
+    invalid_pixels: int = 0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> float:
+        """Fraction of the parts that are made."""
+        return float(self.done.mean())
+
+    def mark(self, parts: Iterable[int], invalid_pixels: int = 0) -> None:
+        """Record that parts are on the disk."""
+        self.done[list(parts)] = True
+        self.invalid_pixels += invalid_pixels
+        self.save(self.folder)
+
+    def save(self, folder: Path) -> None:
+        """Write the record into a folder, whole or not at all."""
+        text = json.dumps(
+            {
+                "format": _FORMAT,
+                "made_of": dict(self.made_of),
+                "how": dict(self.how),
+                "parts": int(self.done.size),
+                "done": np.packbits(self.done).tobytes().hex(),
+                "invalid_pixels": self.invalid_pixels,
+                "notes": dict(self.notes),
+            },
+            indent=1,
+        )
+        with replacing(folder / FILE_NAME) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> DoneRecord | None:
+        """Return the record in a folder; None where there is none.
+
+        Raises
+        ------
+        DenoisingError
+            If it cannot be read.
+        """
+        path = folder / FILE_NAME
+        if not path.is_file():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["format"] != _FORMAT:
+                raise ValueError(f"its format is {record['format']}")
+            bits = np.frombuffer(bytes.fromhex(record["done"]), np.uint8)
+            done = np.unpackbits(bits, count=record["parts"]).astype(bool)
+            how, made_of, notes = record["how"], record["made_of"], record["notes"]
+            return cls(folder, made_of, how, done, int(record["invalid_pixels"]), notes)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DenoisingError(
+                f"The record of finished tiles {path} cannot be used: {error}.",
+                "Choose another output, or overwrite this one.",
+            ) from error
+
+    def check_same(self, made_of: Mapping[str, str]) -> None:
+        """Refuse to go on with a result that is made of something else.
+
+        Raises
+        ------
+        DenoisingError
+            If image, model or settings differ; names which, with both values where they are short.
+        """
+        differ = [name for name in made_of if self.made_of.get(name) != made_of[name]]
+        if differ:
+            said = "; ".join(
+                f"{n}: {self.made_of.get(n, 'nothing')}, now {made_of[n]}" for n in differ
+            )
+            raise DenoisingError(
+                f"{self.folder} holds a result ({self.finished:.0%} of it) of another "
+                f"{' and '.join(differ)} ({said}).",
+                "Choose another output, or overwrite this one.",
+            )

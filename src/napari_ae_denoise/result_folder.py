@@ -1,0 +1,254 @@
+"""A result on disk that is made part by part: an OME-Zarr image and the record of what is done."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise import pyramid
+from napari_ae_denoise.disk import disk_errors
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.image_record import ImageFile
+from napari_ae_denoise.zarr_folders import CHUNK, NESTED, describe, ome_order
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.done_record import DoneRecord
+
+_NOTES = "napari-ae-denoise"  # our entry among the attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a result goes on disk, and what is known of its pixels.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder of the OME-Zarr image, ending in ``.zarr``.
+    spacing : mapping of str to float
+        Distance between neighbours along Z, Y and X in ``unit``, and along T in seconds.
+    unit : str
+        Such as ``"micrometer"``.
+    overwrite : bool
+        Whether a folder that is there, and is no unfinished result of the same image, model and
+        settings, is replaced.
+    """
+
+    path: str | Path
+    spacing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    unit: str = ""
+    overwrite: bool = False
+
+
+def chunk_and_step(tile: int, stride: int) -> tuple[int, int]:
+    """Return the side of chunks and of tiles, in pixels, so that no two tiles share a chunk.
+
+    Parameters
+    ----------
+    tile : int
+        The side that a tile should have, about.
+    stride : int
+        Of the network.
+
+    Returns
+    -------
+    chunk, step : int
+        ``chunk`` is the stride times a power of two, 512 at most; ``step`` a multiple of it.
+    """
+    chunk = stride
+    while 2 * chunk <= min(tile, CHUNK):
+        chunk *= 2
+    return chunk, max(tile // chunk, 1) * chunk
+
+
+def unfinished_value(dtype: np.dtype[Any]) -> Any:
+    """Return what pixels hold that are not made yet: NaN, or the largest integer there is.
+
+    Integers have no NaN. The largest value is shown white, not as black that looks finished; the
+    record tells exactly.
+    """
+    if np.issubdtype(dtype, np.floating):
+        return np.nan
+    return True if dtype == np.bool_ else int(np.iinfo(dtype).max)
+
+
+@dataclass(slots=True, eq=False)
+class ResultFolder:
+    """A pyramid of arrays on disk, and which parts of it are made.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    layout : PlaneLayout
+        Of the image that the result is of.
+    levels : tuple of zarr arrays
+        From fine to coarse, with axes in the order of OME-Zarr.
+    record : DoneRecord
+        Which parts are done.
+    """
+
+    path: Path
+    layout: PlaneLayout
+    levels: tuple[Any, ...]
+    record: DoneRecord
+
+    @property
+    def order(self) -> str:
+        """The axes of the arrays, one letter each."""
+        return ome_order(self.layout.axes)
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """By how much each level is coarser along Y and X."""
+        return tuple(2**number for number in range(len(self.levels)))
+
+    def arrays(self) -> list[Any]:
+        """Return each level as a dask array with the axes in the image's order."""
+        import dask.array as da
+
+        back = [self.order.index(a) for a in self.layout.axes]
+        return [da.from_array(level, chunks=level.chunks).transpose(back) for level in self.levels]
+
+    def place(self, plane: int, y: slice, x: slice) -> dict[str, int | slice]:
+        """Return the index of a window of a plane, for each axis."""
+        layout = self.layout
+        at: dict[str, int | slice] = dict(
+            zip(layout.stack_axes, layout.stack_index(plane), strict=True)
+        )
+        if layout.joint and "C" in layout.axes:
+            at["C"] = slice(0, layout.channels)
+        return at | {"Y": y, "X": x}
+
+    def write(
+        self, plane: int, y: slice, x: slice, window: npt.NDArray[Any], alpha: Any = None
+    ) -> set[Path]:
+        """Write a tile of a plane into all levels.
+
+        Parameters
+        ----------
+        plane : int
+            Number of the plane.
+        y, x : slice
+            Where the tile lies in the finest level.
+        window : ndarray
+            (channels, Y, X).
+        alpha : ndarray, optional
+            (Y, X): goes after the channels.
+
+        Returns
+        -------
+        set of Path
+            The files that were written.
+        """
+        files: set[Path] = set()
+        for number, factor in enumerate(self.factors):
+            if number:
+                window = pyramid.halved(window)
+                alpha = None if alpha is None else pyramid.halved(alpha)
+            at = self.place(plane, pyramid.coarser(y, factor), pyramid.coarser(x, factor))
+            shown = window if isinstance(at.get("C"), slice) else window[0]
+            files |= self._put(number, at, shown)
+            if alpha is not None:
+                files |= self._put(number, at | {"C": self.layout.channels}, alpha)
+        return files
+
+    def _put(self, number: int, at: Mapping[str, int | slice], values: Any) -> set[Path]:
+        index = tuple(at[a] for a in self.order)
+        level = self.levels[number]
+        level[index] = values
+        touched = []
+        for i, side in zip(index, level.chunks, strict=True):
+            first, end = (i.start, i.stop) if isinstance(i, slice) else (i, i + 1)
+            touched.append(range(first // side, -(-end // side)))
+        folder = self.path / str(number)
+        return {folder / level.metadata.encode_chunk_key(c) for c in itertools.product(*touched)}
+
+
+def create(
+    to: Destination,
+    layout: PlaneLayout,
+    dtype: np.dtype[Any],
+    sides: tuple[int, int],
+    record: DoneRecord,
+) -> None:
+    """Make the folder with empty arrays and a record of nothing done: whole or not at all.
+
+    Parameters
+    ----------
+    to : Destination
+        Where; what is there is replaced.
+    layout : PlaneLayout
+        Of the image.
+    dtype : dtype
+        Of the result.
+    sides : (int, int)
+        Of chunks and tiles, see `chunk_and_step`.
+    record : DoneRecord
+        Of nothing done; its notes become attributes of the image.
+    """
+    import zarr
+
+    path, (chunk, step) = Path(to.path), sides
+    order, fill = ome_order(layout.axes), unfinished_value(dtype)
+    factors = pyramid.factors(layout.plane_shape, step)
+    new, old = (path.with_name(f".{path.name[:80]}.{end}") for end in ("new", "old"))
+    with disk_errors(path):
+        shutil.rmtree(new, ignore_errors=True)  # what a run left that was killed here
+        group = zarr.open_group(new, mode="w", zarr_format=2)
+        for number, factor in enumerate(factors):
+            sizes = dict(zip(layout.axes, layout.shape, strict=True))
+            sizes |= {a: -(-sizes[a] // factor) for a in "YX"}
+            group.create_array(
+                str(number),
+                shape=tuple(sizes[a] for a in order),
+                chunks=tuple(min(chunk, sizes[a]) if a in "YX" else 1 for a in order),
+                dtype=dtype,
+                fill_value=fill,
+                chunk_key_encoding=NESTED,
+            )
+        image = ImageFile(path, None, order, to.spacing, to.unit)
+        group.attrs["multiscales"] = [describe(path, image, order, factors)]
+        mark = "nan" if isinstance(fill, float) else fill
+        group.attrs[_NOTES] = {**record.notes, "unfinished_pixels_are": mark}
+        record.save(new)
+        if path.exists():
+            path.replace(old)
+        new.replace(path)
+        if old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.unlink(missing_ok=True)
+
+
+def open_levels(path: Path) -> tuple[Any, ...]:
+    """Return the arrays of a result for writing, from fine to coarse.
+
+    Raises
+    ------
+    DenoisingError
+        If they cannot be opened.
+    """
+    import zarr
+
+    try:
+        group = zarr.open_group(path, mode="r+")
+        described: Any = group.attrs["multiscales"]
+        found: list[Any] = [group[level["path"]] for level in described[0]["datasets"]]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise DenoisingError(
+            f"The unfinished result {path} cannot be gone on with: {error}.",
+            "Choose another output, or overwrite this one.",
+        ) from error
+    # a chunk that holds nothing but the fill value is written all the same: it is finished
+    return tuple(level.with_config({"write_empty_chunks": True}) for level in found)

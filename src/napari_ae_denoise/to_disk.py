@@ -1,0 +1,149 @@
+"""Denoising straight to disk: a result is begun, or the one found that was begun before."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ae_denoise import __version__, disk, fingerprints, result_folder
+from napari_ae_denoise.devices import PRECISIONS, choose_device, choose_precision
+from napari_ae_denoise.disk_job import DiskJob
+from napari_ae_denoise.done_record import DoneRecord
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and_step
+from napari_ae_denoise.tile_jobs import TileJobs
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
+from napari_ae_denoise.window_reader import naming_faults
+
+if TYPE_CHECKING:
+    from napari_ae_denoise.denoiser import Denoiser
+
+
+def begin(
+    denoiser: Denoiser,
+    image: Any,
+    to: str | Path | Destination,
+    *,
+    axes: str | None = None,
+    settings: PredictSettings | None = None,
+) -> DiskJob:
+    """Begin a result on disk, or find the one that was begun there by the same call.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+        The model.
+    image : array
+        numpy, dask or zarr; it is read tile by tile.
+    to : path-like or Destination
+        Where.
+    axes : str, optional
+        One letter per axis.
+    settings : PredictSettings, optional
+        How to run; ``tile`` is made to fit the chunks on disk.
+
+    Raises
+    ------
+    DenoisingError
+        If something else is there, the disk has no room, or image, axes, settings and model do
+        not fit.
+    """
+    to = to if isinstance(to, Destination) else Destination(to)
+    path = Path(to.path)
+    image = image if hasattr(image, "dtype") else np.asarray(image)
+    settings = settings or PredictSettings()
+    named = naming_faults(image)
+    seen = denoiser.resolve(named, axes, settings.noise_model)
+    layout = seen.layout
+    disk.check_place(path, layout.axes)
+    dtype = np.dtype(settings.dtype or image.dtype)
+    record = _found(path, overwrite=to.overwrite)
+    settings = _resolved(settings, record)
+    made_of = {
+        "image": fingerprints.of_image(named, layout),
+        "model": fingerprints.of_model(denoiser),
+        "settings": fingerprints.of_settings(settings, dtype, settings.precision),
+    }
+    if record is not None and to.overwrite and record.made_of != made_of:
+        record = None
+        settings = _resolved(settings, None)
+    network = denoiser.network
+    if record is None:
+        chunk, step = chunk_and_step(TileRunner(network, settings).tile, network.stride)
+        together = _planes_together(layout.plane_shape, step, network.halo)
+    else:
+        record.check_same(made_of)
+        step, together = record.how["tile"], record.how["together"]
+    margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
+    jobs = TileJobs.of(
+        layout.planes,
+        layout.plane_shape,
+        step,
+        together,
+        stride=network.stride,
+        halo=network.halo,
+        margin=margin,
+    )
+    needed = disk.bytes_needed(layout, dtype)
+    if record is None:
+        disk.check_space(path, needed)
+        how = {
+            "tile": step,
+            "together": together,
+            "device": settings.device,
+            "precision": settings.precision,
+            "version": __version__,
+        }
+        notes = {
+            "model": denoiser.card.name,
+            "version": __version__,
+            "strength": settings.strength,
+            "normalization": [dataclasses.asdict(m) for m in seen.maps],
+        }
+        record = DoneRecord(path, made_of, how, np.zeros(len(jobs), bool), notes=notes)
+        result_folder.create(to, layout, dtype, (chunk, step), record)
+    else:
+        disk.check_space(path, round(needed * (1 - record.finished)))
+        if record.finished < 1:
+            disk.remove_litter(path)
+    folder = ResultFolder(path, layout, result_folder.open_levels(path), record)
+    settings = replace(settings, tile=step)
+    return DiskJob(denoiser, image, folder, settings, seen, jobs, made_of)
+
+
+def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:
+    """Return the record of a result that is there; refuse anything else that is."""
+    if not path.exists():
+        return None
+    try:
+        record = DoneRecord.load(path)
+    except DenoisingError:
+        if overwrite:
+            return None
+        raise
+    if record is None and not overwrite:
+        raise DenoisingError(
+            f"{path} is there already, and is no result of ours that could be gone on with.",
+            "Choose another output, or overwrite this one.",
+        )
+    return record
+
+
+def _resolved(settings: PredictSettings, record: DoneRecord | None) -> PredictSettings:
+    """Return settings with device and precision decided, as the record has them where asked."""
+    device = choose_device(settings.device)
+    if record is not None and settings.precision == "auto":
+        return replace(settings, device=str(device), precision=str(record.how["precision"]))
+    chosen = choose_precision(device, settings.precision)
+    names = {dtype: name for name, dtype in PRECISIONS.items()}
+    return replace(settings, device=str(device), precision=names[chosen])
+
+
+def _planes_together(shape: tuple[int, int], step: int, halo: int) -> int:
+    """Return how many small planes fill one tile."""
+    seen = (min(shape[0], step) + 2 * halo) * (min(shape[1], step) + 2 * halo)
+    return max(1, (step + 2 * halo) ** 2 // seen)

@@ -1,0 +1,114 @@
+"""Live mode: what is looked at is denoised, and nothing else."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from napari_ae_denoise import region
+from napari_ae_denoise._qt import live as live_module
+from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.shared_model import SharedModel
+from napari_ae_denoise.tile_runner import PredictSettings
+
+
+@pytest.fixture
+def panel(viewer, open_panel, untrained_classic):
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    panel.model.value = "tutorial"
+    return panel
+
+
+def shown(viewer, qtbot, name="cells live"):
+    qtbot.waitUntil(lambda: name in viewer.layers, timeout=60_000)
+    return viewer.layers[name]
+
+
+@pytest.fixture
+def stack():
+    return np.random.default_rng(0).normal(1000, 200, (3, 300, 400)).astype("u2")
+
+
+def test_the_view_is_denoised_and_followed_in_another_thread(
+    viewer, panel, qtbot, stack, untrained_classic, monkeypatch
+):
+    threads = set()
+    usual = live_module.denoise_region
+
+    def noted(*args):
+        threads.add(threading.current_thread())
+        return usual(*args)
+
+    monkeypatch.setattr(live_module, "denoise_region", noted)
+    viewer.add_image(stack, name="cells", scale=(2, 0.5, 0.5), translate=(4, 10, 20))
+    viewer.dims.set_point(0, 6)  # plane 1
+    panel.live.switch.value = True
+    layer = shown(viewer, qtbot)
+    whole = untrained_classic.denoise(stack, axes="ZYX").astype(int)
+    assert np.abs(layer.data[0].astype(int) - whole[1]).max() <= 16
+    np.testing.assert_allclose(layer.translate, (6, 10, 20))
+    viewer.dims.set_point(0, 8)
+    qtbot.waitUntil(lambda: layer.translate[0] == 8, timeout=60_000)
+    assert np.abs(layer.data[0].astype(int) - whole[2]).max() <= 16
+    # as napari does when it draws, which it does not in a window that is not shown
+    viewer.layers["cells"].corner_pixels = np.array([[2, 100, 130], [2, 180, 250]])
+    qtbot.waitUntil(lambda: layer.data.shape[1] < 200, timeout=60_000)
+    assert layer.data.shape == (1, 81, 121)
+    y, x = ((layer.translate[1:] - (10, 20)) / 0.5).round().astype(int)
+    height, width = layer.data.shape[1:]
+    part = whole[2, y : y + height, x : x + width]
+    assert np.abs(layer.data[0].astype(int) - part).max() <= 16
+    assert threading.main_thread() not in threads
+    panel.live.switch.value = False
+    assert "cells live" not in viewer.layers
+
+
+def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):
+    go, usual, asked = threading.Event(), live_module.denoise_region, []
+
+    def slow(*args):
+        asked.append(args[-1])
+        go.wait(30)
+        return usual(*args)
+
+    monkeypatch.setattr(live_module, "denoise_region", slow)
+    viewer.add_image(stack, name="cells")
+    panel.live.switch.value = True
+    qtbot.waitUntil(lambda: len(asked) == 1, timeout=60_000)
+    panel.live.switch.value = False
+    go.set()
+    qtbot.wait(500)
+    assert "cells live" not in viewer.layers
+
+
+def test_without_an_image_it_is_said(viewer, panel, notes):
+    panel.live.switch.value = True
+    assert any("no image layer" in note for note in notes())
+
+
+def test_the_layer_removed_ends_it(viewer, panel, qtbot, stack):
+    viewer.add_image(stack, name="cells")
+    panel.live.switch.value = True
+    shown(viewer, qtbot)
+    viewer.layers.remove("cells")
+    qtbot.waitUntil(lambda: "cells live" not in viewer.layers, timeout=10_000)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "stack_place"),
+    [("YX", (90, 100), ()), ("ZYX", (3, 90, 100), (2,)), ("YXC", (90, 100, 4), ())],
+)
+def test_a_region_is_what_the_whole_has_there(untrained_classic, axes, shape, stack_place):
+    image = np.random.default_rng(0).random(shape).astype("f4")
+    how = PredictSettings(64, "cpu", "float32")
+    layout = plane_layout(shape, axes, network_channels=1)
+    _, maps = untrained_classic.resolve(image, axes)
+    whole = untrained_classic.denoise(image, axes=axes, tile=64, device="cpu", precision="float32")
+    at = region.Region(stack_place, slice(13, 55), slice(7, 100))
+    model = SharedModel.of(untrained_classic.network, how)
+    made = region.denoise_region(model, image, layout, maps, at)
+    index = [{"Y": at.y, "X": at.x}.get(a, slice(None)) for a in axes]
+    if stack_place:
+        index[0] = slice(2, 3)
+    np.testing.assert_allclose(made, whole[tuple(index)], atol=1e-5)
