@@ -100,7 +100,8 @@ def training_steps(
         for step in itertools.count(run.state.step):
             if run.fraction >= 1 or (stop is not None and stop.is_set()):
                 break
-            rate, loss = learning_rate(run.fraction, settings), math.nan
+            rate = learning_rate(run.fraction, settings, fine_tuning=start is not None)
+            loss = math.nan
             try:
                 loss = run.step(step, rate)
                 if math.isfinite(loss) and run.at_end_of_epoch:

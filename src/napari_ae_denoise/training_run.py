@@ -131,7 +131,9 @@ class TrainingRun:
             clip=settings.clip,
         )
         self.optimizer = OPTIMIZERS[settings.optimizer](
-            self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+            self.network.parameters(),
+            settings.highest_rate(fine_tuning=start is not None),
+            weight_decay=settings.weight_decay,
         )
         self.state = TrainingState(self.network, self.optimizer, average=settings.average)
         if checkpoint and Path(checkpoint).exists():

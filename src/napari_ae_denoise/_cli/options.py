@@ -154,7 +154,10 @@ Steps = Annotated[int | None, Option("--steps", help="Length: batches. Default: 
 Minutes = Annotated[float | None, Option("--minutes", help="Length: time.")]
 BatchSize = Annotated[int, Option("--batch-size", help="Patches a step.")]
 PatchSize = Annotated[int, Option("--patch-size", help="Side of the patches, in pixels.")]
-LearningRate = Annotated[float, Option("--learning-rate", help="Its highest value.")]
+LearningRate = Annotated[
+    float | None,
+    Option("--learning-rate", help="Its highest value. Default: 2e-3, with --from 5e-4."),
+]
 Loss = Annotated[
     str, Option("--loss", help='"mse" (mean squared error) or "l1" (mean absolute error).')
 ]

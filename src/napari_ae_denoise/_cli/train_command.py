@@ -32,7 +32,7 @@ def train(
     minutes: options.Minutes = None,
     batch_size: options.BatchSize = 8,
     patch_size: options.PatchSize = 64,
-    learning_rate: options.LearningRate = 2e-3,
+    learning_rate: options.LearningRate = None,
     loss: options.Loss = "mse",
     scheme: options.Scheme = "auto",
     noise_sigma: options.NoiseSigma = None,

@@ -105,11 +105,11 @@ class TrainFields:
         )
         self.learning_rate = field(
             "learning_rate",
-            _DEFAULTS.learning_rate,
+            0.0,
             "Learning rate",
-            "Its highest value; it rises at the start and falls to the end. Lower it if the loss "
-            "jumps.",
-            min=1e-7,
+            "Its highest value; it rises at the start and falls to the end. 0 is automatic. Lower "
+            "it if the loss jumps.",
+            min=0.0,
             max=1.0,
             step=1e-4,
         )
