@@ -423,7 +423,8 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_weights(data, quick_setti
     assert [r.step for r in records] == [1, 2, 3, 4, 4]
     assert "Stopped before step 5" in records[-1].note
     assert denoiser.card.training["note"] == records[-1].note
-    assert torch.equal(weights(denoiser), weights(good))
+    # not to the last bit: an objective of one's own gets the network as it is, not the lean one
+    torch.testing.assert_close(weights(denoiser), weights(good), rtol=0, atol=1e-6)
 
 
 def _after(data, steps):
