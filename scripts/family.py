@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from napari_ae_denoise import Denoiser, TrainingData, TrainSettings, add_gaussian_noise, psnr, train
-from napari_ae_denoise.fashion_mnist import load_fashion_mnist
+from napari_ae_denoise.fashion_mnist import CLASSES, load_fashion_mnist
 from napari_ae_denoise.figures import save_figure
 from napari_ae_denoise.latent_tools import scatter_coordinates, scatter_figure
 from napari_ae_denoise.msda import marginalized_linear
@@ -125,7 +125,12 @@ def dense(gallery: Gallery) -> None:
     gallery.before_after("fully-connected", denoiser)
     code = denoiser.encode(gallery.test_images, axes="NYX")
     title = "codes of 2,000 images, by label"
-    gallery.save("scatter", scatter_figure(scatter_coordinates(code), gallery.labels, title=title))
+    gallery.save(
+        "scatter",
+        scatter_figure(
+            scatter_coordinates(code), [CLASSES[n] for n in gallery.labels], title=title
+        ),
+    )
 
 
 def linear(gallery: Gallery) -> None:
@@ -185,7 +190,7 @@ def sparse(gallery: Gallery) -> None:
     """Draw how active each code unit is, with and without the penalty."""
     figure = canvas(6.4, 2.8)
     axes = figure.add_axes((0.1, 0.18, 0.88, 0.78))
-    for weight in (0.0, 1e-2):
+    for weight in (0.0, 1e-1):
         denoiser = gallery.trained("sparse", preset="dense", code_channels=64, weight=weight)
         code = denoiser.encode(gallery.test_images, axes="NYX")
         active = np.sort(code.mean(axis=(1, 2, 3)))[::-1]
@@ -199,7 +204,9 @@ def sparse(gallery: Gallery) -> None:
 
 def variational(gallery: Gallery) -> None:
     """Draw images from the code's Gaussian, and the codes of the test images."""
-    denoiser = gallery.trained("variational", preset="dense", sigma=0.0, code_channels=16)
+    denoiser = gallery.trained(
+        "variational", preset="dense", sigma=0.0, code_channels=16, weight=2e-2
+    )
     drawn = denoiser.sample(3 * SHOWN, seed=1)
     gallery.rows(
         "variational",
@@ -213,7 +220,9 @@ def variational(gallery: Gallery) -> None:
     title = "mean codes of 2,000 images, by label"
     gallery.save(
         "variational-scatter",
-        scatter_figure(scatter_coordinates(mean), gallery.labels, title=title),
+        scatter_figure(
+            scatter_coordinates(mean), [CLASSES[n] for n in gallery.labels], title=title
+        ),
     )
 
 
@@ -222,8 +231,8 @@ def contractive(gallery: Gallery) -> None:
     figure = canvas(6.4, 2.8)
     axes = figure.add_axes((0.1, 0.18, 0.88, 0.78))
     sigmas = np.linspace(0, 100, 11)
-    for weight in (0.0, 1e-2):
-        options = {"preset": "dense", "weight": weight, "sigma": 0.0}
+    for weight in (0.0, 1e-1):
+        options = {"preset": "dense", "weight": weight, "sigma": 0.0, "code_channels": 16}
         denoiser = gallery.trained("contractive", **options)
         clean = gallery.test_images[:200].astype(np.float32)
         code = denoiser.encode(clean, axes="NYX")
@@ -280,7 +289,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", choices=[*PICTURES, []], help="default: all")
-    parser.add_argument("--steps", type=int, default=1500, help="of each training")
+    parser.add_argument("--steps", type=int, default=1000, help="of each training")
     parser.add_argument("--images", type=int, default=6000, help="to train on")
     args = parser.parse_args()
     gallery = Gallery(args.folder, args.steps, args.images)
