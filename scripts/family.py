@@ -31,7 +31,13 @@ from napari_ae_denoise.msda import marginalized_linear
 
 SIGMA = 60.0  # grey values of 255
 SHOWN = 12  # images a row
-USUAL = {"batch_size": 32, "patch_size": 28, "device": "cpu", "precision": "float32"}
+USUAL = {
+    "batch_size": 16,
+    "patch_size": 28,
+    "average": 0.98,  # the trainings are short
+    "device": "cpu",
+    "precision": "float32",
+}
 
 
 class Gallery:
@@ -215,7 +221,7 @@ def sparse(gallery: Gallery) -> None:
 def variational(gallery: Gallery) -> None:
     """Draw images from the code's Gaussian, and the codes of the test images."""
     denoiser = gallery.trained(
-        "variational", preset="dense", sigma=0.0, code_channels=16, weight=2e-2
+        "variational", preset="dense", sigma=0.0, code_channels=8, weight=5e-2
     )
     drawn = denoiser.sample(3 * SHOWN, seed=1)
     gallery.rows(
