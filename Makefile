@@ -11,7 +11,7 @@ XVFB := xvfb-run -a -s "-screen 0 1400x900x24"
 # One thread a core less than there are: see devices.py. The tests ask for one, to be repeatable.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: help demo test test-core test-panels lint format bench screenshots clean
+.PHONY: help demo test test-core test-panels lint format bench screenshots family clean
 
 help:
 	@echo "make demo         open napari on a noisy micrograph, denoised (a picture, without a display)"
@@ -19,6 +19,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        short forms of the benchmarks"
 	@echo "make screenshots  pictures of the panels for the docs"
+	@echo "make family       pictures of the kinds of autoencoders for the docs"
 
 $(READY): pyproject.toml constraints.txt scripts/install.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" QT="$(QT)" sh scripts/install.sh
@@ -55,6 +56,9 @@ bench: $(READY)
 screenshots: $(READY)
 	sh scripts/system-libraries.sh virtual-display
 	LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python scripts/screenshots.py docs/images
+
+family: $(READY)
+	$(BIN)/python scripts/family.py docs/images/family
 
 clean:
 	rm -rf $(VENV) demo-output build dist

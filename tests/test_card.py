@@ -7,6 +7,7 @@ import pytest
 from napari_ae_denoise.card import FORMAT, Card, now, versions_now
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.penalty_spec import Penalty
 
 FULL = Card(
     network=NetworkSpec("residual", widths=(8, 16), code_channels=3, skips=True, stem=2),
@@ -14,6 +15,7 @@ FULL = Card(
     name="Zellkern μ",
     description="for tests",
     objective="l1",
+    penalties=(Penalty("weights-l2", 1e-5), Penalty("sparsity", 0.1, target=0.2)),
     data_kind="clean",
     sigma=(0.5, 20.0),
     sigma_relative=True,
@@ -30,7 +32,10 @@ def through_json(record):
     return json.loads(json.dumps(record, allow_nan=False))
 
 
-@pytest.mark.parametrize("card", [FULL, Card(network=NetworkSpec("plain"))])
+DENSE = NetworkSpec("dense", widths=(), code_channels=2, image_size=(28, 20), linear=True)
+
+
+@pytest.mark.parametrize("card", [FULL, Card(network=NetworkSpec("plain")), Card(network=DENSE)])
 def test_card_comes_back_from_its_record(card):
     assert Card.from_record(through_json(card.to_record())) == card
 
@@ -81,6 +86,18 @@ def without(name):
         FULL.to_record() | {"network": {"style": ["plain"], "widths": [4]}},
         FULL.to_record() | {"network": {"style": "os.system", "widths": [4]}},
         FULL.to_record() | {"network": {"style": "plain", "widths": [10**12]}},
+        FULL.to_record()
+        | {"network": {"style": "plain", "widths": [4], "code_activation": "exec"}},
+        FULL.to_record() | {"network": {"style": "dense", "widths": [4], "image_size": 28}},
+        FULL.to_record() | {"network": {"style": "dense", "widths": [4], "image_size": [10**9, 1]}},
+        FULL.to_record() | {"network": {"style": "plain", "widths": [4], "variational": "yes"}},
+        FULL.to_record() | {"penalties": None},
+        FULL.to_record() | {"penalties": "all"},
+        FULL.to_record() | {"penalties": [{"name": "os.system", "weight": 1}]},
+        FULL.to_record() | {"penalties": [{"name": "sparsity", "weight": "1"}]},
+        FULL.to_record() | {"penalties": [{"name": "sparsity", "weight": 1, "more": 1}]},
+        FULL.to_record() | {"penalties": [{"name": "sparsity", "weight": 10**400}]},
+        FULL.to_record() | {"penalties": [["sparsity", 1]]},
         FULL.to_record() | {"normalization": None},
         FULL.to_record() | {"normalization": {"kind": "eval"}},
         FULL.to_record() | {"normalization": {"scale": 0}},

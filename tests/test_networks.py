@@ -22,6 +22,11 @@ SPECS = {
     "plain skips": NetworkSpec("plain", widths=(4, 4, 4), skips=True),
     "plain colours": NetworkSpec("plain", widths=(4, 4), channels=3),
     "deep": NetworkSpec("plain", widths=(4, 4, 4, 4)),
+    "sigmoid code": NetworkSpec("plain", widths=(4, 4), code_channels=3, code_activation="sigmoid"),
+    "variational": NetworkSpec("plain", widths=(4, 4), code_channels=3, variational=True),
+    "variational residual": NetworkSpec("residual", widths=(4, 4), blocks=1, variational=True),
+    "dense": NetworkSpec("dense", widths=(5, 4), code_channels=3, image_size=(6, 4)),
+    "linear": NetworkSpec("dense", widths=(), code_channels=2, image_size=(5, 5), linear=True),
 }
 
 
@@ -257,3 +262,89 @@ def test_images_made_from_the_code_alone_have_no_steps_in_bfloat16(name):
     assert made.dtype == torch.float32
     levels = len(torch.unique(made))
     assert levels > 3000  # bfloat16 has 128 between 0.5 and 1
+
+
+# ---- codes with a layer of their own, fully-connected networks
+
+
+def test_a_sigmoid_code_is_between_0_and_1():
+    network = ConvAutoencoder(SPECS["sigmoid code"]).eval()
+    code = network.encode(torch.randn(2, 1, 16, 16))
+    assert code.shape == (2, 3, 4, 4)
+    assert 0 < code.min() < code.max() < 1
+
+
+@pytest.mark.parametrize("name", ["variational", "variational residual"])
+def test_a_variational_code_is_drawn_in_training_and_the_mean_in_prediction(name):
+    network = ConvAutoencoder(SPECS[name]).eval()
+    x = torch.rand(2, 1, 16, 16)
+    with torch.inference_mode():
+        first, again, other = (
+            network.training_pass(x, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+        )
+        mean, log_variance = network.distribution(x)
+        torch.testing.assert_close(network.encode(x), mean)
+        torch.testing.assert_close(network(x), network.decode(mean))
+        assert torch.equal(first.code, again.code)
+        assert not torch.equal(first.code, other.code)
+        torch.testing.assert_close(first.image, network.decode(first.code))
+        torch.testing.assert_close(network.variance_encoder().encode(x), log_variance.exp())
+        torch.testing.assert_close(network.encode(x), mean)  # the twin changed nothing
+        many = torch.stack(
+            [network.training_pass(x, torch.Generator().manual_seed(s)).code for s in range(500)]
+        )
+    torch.testing.assert_close(many.mean(0), mean, atol=0.35, rtol=0.2)
+    torch.testing.assert_close(many.var(0), log_variance.exp(), atol=0.4, rtol=0.35)
+
+
+def test_a_plain_code_has_no_variance(refused):
+    with refused("plain code", remedy="variational"):
+        ConvAutoencoder(SPECS["plain colours"]).distribution(torch.rand(1, 3, 8, 8))
+
+
+def test_a_fully_connected_layer_is_one_over_all_pixels():
+    spec = NetworkSpec("dense", widths=(), code_channels=3, image_size=(4, 4), linear=True)
+    network = ConvAutoencoder(spec)
+    assert (network.stride, network.halo) == (4, 0)
+    assert network.code_ratio == 3 / 16
+    down, up = (m for m in network.modules() if isinstance(m, torch.nn.Conv2d))
+    x = torch.rand(2, 1, 4, 4)
+    code = torch.nn.functional.linear(x.flatten(1), down.weight.flatten(1), down.bias)
+    torch.testing.assert_close(network.encode(x)[..., 0, 0], code)
+    made = torch.nn.functional.linear(code, up.weight.flatten(1), up.bias).view(2, 1, 4, 4)
+    torch.testing.assert_close(network(x), made)
+
+
+def test_a_linear_network_without_biases_is_linear():
+    spec = NetworkSpec(
+        "dense", widths=(6,), code_channels=3, image_size=(4, 4), linear=True, bias=False
+    )
+    network = ConvAutoencoder(spec)
+    a, b = torch.randn(2, 1, 1, 4, 4)
+    torch.testing.assert_close(network(2 * a - 3 * b), 2 * network(a) - 3 * network(b))
+    assert not any(p.ndim == 1 for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "remedy"),
+    [
+        ({"code_activation": "tanh"}, ["code_activation", "tanh"], "sigmoid"),
+        ({"variational": 1}, ["variational", "1"], "True or False"),
+        ({"variational": True, "skips": True}, ["variational", "skip"], "skips=False"),
+        ({"variational": True, "code_activation": "sigmoid"}, ["Gaussian"], "variational=False"),
+        ({"image_size": (8, 8)}, ["image_size", "plain"], "dense"),
+        ({"linear": True}, ["linear"], "dense"),
+        ({"bias": False}, ["bias"], "dense"),
+        ({"widths": ()}, ["widths", "()"], "1 to 6"),
+        ({"style": "dense"}, ["image_size", "None"], "height and width"),
+        ({"style": "dense", "image_size": (8,)}, ["(8,)"], "height and width"),
+        ({"style": "dense", "image_size": (8, 2.5)}, ["2.5"], "whole numbers"),
+        ({"style": "dense", "image_size": (0, 8)}, ["(0, 8)"], "from 1"),
+        ({"style": "dense", "image_size": (9000, 8)}, ["9000"], "4096"),
+        ({"style": "dense", "image_size": (8, 8), "skips": True}, ["skip"], "skips=False"),
+        ({"style": "dense", "image_size": (2048, 2048)}, ["134 million"], "8 units"),
+    ],
+)
+def test_codes_and_sizes_that_make_no_network_are_refused(refused, changes, words, remedy):
+    with refused(*words, remedy=remedy):
+        NetworkSpec(**({"style": "plain"} | changes))

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FOLDER_VARIABLE = "NAPARI_AE_DENOISE_FASHION_MNIST"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+CLASSES = (
+    "T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"
+)  # fmt: skip
 TUTORIAL_SIGMA = 0.5  # of the range from 0 to 1
 
 _SOURCE = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"

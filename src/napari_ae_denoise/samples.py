@@ -202,14 +202,15 @@ def fashion_mnist_layers() -> list[LayerData]:
         If its files are not on this computer: this function never downloads, for napari calls it
         in the thread of its window. `napari_ae_denoise.fashion_mnist.fetch_fashion_mnist` does.
     """
-    from napari_ae_denoise.fashion_mnist import add_tutorial_noise, load_fashion_mnist
+    from napari_ae_denoise.fashion_mnist import CLASSES, add_tutorial_noise, load_fashion_mnist
 
-    images, _ = load_fashion_mnist("test")
+    images, labels = load_fashion_mnist("test")
     clean = images.astype(np.float32) / 255
     how = {
         "axis_labels": ("n", "y", "x"),
         "contrast_limits": (0.0, 1.0),
         "colormap": "gray",
+        "metadata": {"labels": [CLASSES[label % len(CLASSES)] for label in labels]},
     }
     return [
         (clean, {"name": "Fashion-MNIST clean", **how}, "image"),

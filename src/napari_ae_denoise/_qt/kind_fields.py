@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise._qt.forms import field, note, on_change
 from napari_ae_denoise.kinds import KINDS, Kind
+from napari_ae_denoise.penalty_spec import PENALTY_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class KindFields:
             "sparsity",
             "Penalty",
             "What is added to the loss.",
-            choices=lambda _: list(self.chosen.penalties) if hasattr(self, "kind") else [],
+            choices=list(PENALTY_NAMES),
         )
         self.weight = field(
             "weight",
@@ -87,6 +88,10 @@ class KindFields:
         """Whether the kind is trained without noise."""
         return self.chosen.settings.get("sigma") == 0
 
+    @property
+    def _sparse(self) -> bool:
+        return bool(self.chosen.penalties) and self.penalty.value == "sparsity"
+
     def changed(self, react: Callable[[], None]) -> None:
         """Call a function whenever the network that is described may have changed."""
         on_change([self.kind, self.depth, self.code_channels], react)
@@ -100,7 +105,7 @@ class KindFields:
             options["code_channels"] = self.code_channels.value
         if self.chosen.penalties:
             options |= {"penalty": self.penalty.value, "weight": self.weight.value}
-        if self.penalty.value == "sparsity":
+        if self._sparse:
             options["target"] = self.target.value
         return options
 
@@ -111,11 +116,11 @@ class KindFields:
         self._show_options()
 
     def _show_options(self) -> None:
-        self.penalty.reset_choices()
         penalties = self.chosen.penalties
         self.penalty.visible = len(penalties) > 1
         self.weight.visible = bool(penalties)
         if penalties:
+            self.penalty.choices = list(penalties)
             self.penalty.value = next(iter(penalties))
         self._follow_penalty()
 
@@ -123,4 +128,4 @@ class KindFields:
         usual = self.chosen.penalties.get(self.penalty.value)
         if usual is not None:
             self.weight.value = usual
-        self.target.visible = self.penalty.value == "sparsity"
+        self.target.visible = self._sparse

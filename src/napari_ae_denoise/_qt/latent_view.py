@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_ae_denoise._qt.forms import field, form
+from napari_ae_denoise._qt.forms import field, form, on_change
 from napari_ae_denoise._qt.latent_layers import BOTH, COLOURS, UNITS
 from napari_ae_denoise.latent_tools import scatter_figure
 
@@ -50,8 +50,12 @@ class LatentView(QWidget):
         column.addWidget(form(self.view).native)
         column.addWidget(self.button)
         self.offer(None)
-        latent.changed.connect(self.setVisible)
-        self.setVisible(bool(latent.value))
+        self._latent = latent
+        on_change([latent], self._follow)
+        self._follow()
+
+    def _follow(self) -> None:
+        self.setVisible(bool(self._latent.value))
 
     def offer(self, scatter: Scatter | None) -> None:
         """Take the scatter of the last result."""

@@ -168,6 +168,12 @@ class TrainFields:
         if now == usual[not eight_bit]:
             self.unit.value, self.sigma_low.value, self.sigma_high.value = usual[eight_bit]
 
+    @property
+    def name(self) -> str:
+        """What sets the model apart: its kind, or for the usual kind its network."""
+        kind = self.family.kind.value
+        return self.preset.value if kind == "denoising" else kind
+
     def settings(self, name: str) -> TrainSettings:
         """Return what the fields say, for a model of this name."""
         relative, unit = read_unit(self.unit)

@@ -111,7 +111,7 @@ class TrainWidget(Panel):
                 )
             images[sides[1]] = take(self.chosen_layer(self.second), fields.axes.value).image
         start = self._model_to_start_from()
-        name = f"{start.card.name} fine-tuned" if start else f"{first.name} {fields.preset.value}"
+        name = f"{start.card.name} fine-tuned" if start else f"{first.name} {fields.name}"
         data = TrainingData(**images, axes=first.axes or None)
         return TrainChoices(data, fields.settings(name), start)
 

@@ -1,0 +1,87 @@
+"""Trainings that cannot be: refused before they start, with what to change."""
+
+import numpy as np
+import pytest
+
+from napari_ae_denoise import NetworkSpec, Objective, Penalty, TrainingData, TrainSettings
+from napari_ae_denoise.training import training_steps
+
+PLAIN = NetworkSpec("plain", widths=(4,))
+SKIPS = NetworkSpec("residual", widths=(4, 4), blocks=1, skips=True)
+VARIATIONAL = NetworkSpec("plain", widths=(4,), variational=True)
+SIGMOID = NetworkSpec("plain", widths=(4,), code_activation="sigmoid")
+IMAGE = np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8)
+
+
+def begin(spec, *penalties, loss="mse", data=None, **settings):
+    objective = Objective(loss, tuple(Penalty(name, 0.1) for name in penalties))
+    usual = {"steps": 1, "batch_size": 1, "patch_size": 16, "device": "cpu"}
+    how = TrainSettings(preset=spec, objective=objective, **(usual | settings))
+    next(training_steps(data or TrainingData(clean=IMAGE), how))
+
+
+@pytest.mark.parametrize(
+    ("spec", "penalties", "settings", "words", "remedy"),
+    [
+        (PLAIN, ["variational"], {}, ["plain code"], "variational=True"),
+        (VARIATIONAL, [], {}, ["variational", "no Gaussian"], "Penalty"),
+        (VARIATIONAL, ["variational", "marginalized"], {}, ["noise of its own"], "one of the two"),
+        (PLAIN, ["sparsity"], {}, ["between 0 and 1", "no sigmoid"], "activity-l1"),
+        (SKIPS, ["contractive"], {}, ["contractive", "skip"], "without skips"),
+        (SKIPS, ["activity-l1"], {}, ["activity-l1", "skip"], "without skips"),
+        (SKIPS, ["marginalized"], {}, ["marginalized", "skip"], "without skips"),
+        (PLAIN, ["marginalized"], {"loss": "l1"}, ["l1", "curvature"], "mse"),
+        (PLAIN, ["marginalized"], {"sigma": 0}, ["nothing to marginalize"], "above 0"),
+        (SKIPS, [], {"sigma": 0}, ["sigma 0", "copy"], "above 0"),
+    ],
+)
+def test_contradictions_are_refused_with_what_to_change(
+    refused, spec, penalties, settings, words, remedy
+):
+    with refused(*words, remedy=remedy):
+        begin(spec, *penalties, **settings)
+
+
+@pytest.mark.parametrize("sides", [{"noisy": IMAGE}, {"noisy": IMAGE, "noisy_again": IMAGE}])
+def test_noise_is_marginalized_around_clean_images_only(refused, sides):
+    with refused("clean images", remedy="clean"):
+        begin(PLAIN, "marginalized", data=TrainingData(**sides), noise_sigma=5.0)
+
+
+def test_a_fully_connected_preset_takes_images_of_one_size(refused):
+    data = TrainingData(clean=[IMAGE, IMAGE[:20]])
+    with refused("one size", "20 x 32", "32 x 32", remedy="Crop or scale"):
+        begin("dense", data=data)
+
+
+def test_a_fully_connected_network_takes_its_own_size_only(refused):
+    spec = NetworkSpec("dense", widths=(4,), image_size=(16, 16))
+    with refused("16 x 16", "32 x 32", remedy="Crop or scale"):
+        begin(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "penalty"),
+    [
+        (SKIPS, "weights-l1"),
+        (SKIPS, "weights-l2"),
+        (SIGMOID, "sparsity"),
+        (SIGMOID, "contractive"),
+        (VARIATIONAL, "variational"),
+        (PLAIN, "activity-l1"),
+        (PLAIN, "marginalized"),
+    ],
+)
+def test_what_fits_is_trained(spec, penalty):
+    begin(spec, penalty)
+
+
+@pytest.mark.parametrize("changes", [{"wings": 2}, {"skips": "yes"}, {"code_channels": 0}])
+def test_changes_that_make_no_network_are_refused(refused, changes):
+    with refused(next(iter(changes))):
+        TrainSettings(network_changes=changes)
+
+
+def test_a_pretraining_that_is_not_known_is_refused(refused):
+    with refused("pretraining", "greedy", remedy="layerwise"):
+        TrainSettings(pretraining="greedy")
