@@ -230,7 +230,7 @@ def sparse(gallery: Gallery) -> None:
 def variational(gallery: Gallery) -> None:
     """Draw images from the code's Gaussian, and the codes of the test images."""
     denoiser = gallery.trained(
-        "variational", preset="dense", sigma=0.0, code_channels=8, weight=1e-1
+        "variational", preset="dense", sigma=0.0, code_channels=8, weight=5e-2
     )
     drawn = denoiser.sample(3 * SHOWN, seed=1)
     gallery.rows(
