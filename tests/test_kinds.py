@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_ae_denoise import KINDS, Denoiser, Penalty, TrainingData, TrainSettings, train
+from napari_ae_denoise.model_file import read_model
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.penalties import jacobian_norm
 
@@ -39,7 +40,7 @@ def trained(kind, **options):
 
 def tensor(denoiser, images):
     """Return images as a network sees them, (N, 1, Y, X)."""
-    _, (grey_map,) = denoiser.resolve(images, "NYX")
+    (grey_map,) = denoiser.resolve(images, "NYX").maps
     return torch.from_numpy(grey_map.apply(images.astype(np.float32)))[:, None]
 
 
@@ -94,11 +95,14 @@ def test_kinds_are_resumed_as_if_nothing_had_happened(kind, camera, tmp_path):
         return TrainSettings.of_kind(kind, steps=steps, **how, **QUICK)
 
     data = TrainingData(clean=camera[:64, :64])
-    whole = train(data, settings(6))
-    train(data, settings(3), checkpoint=tmp_path / "state")
-    resumed = train(data, settings(6), checkpoint=tmp_path / "state")
-    for ours, theirs in zip(resumed.network.parameters(), whole.network.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    train(data, settings(6), checkpoint=tmp_path / "whole")
+    train(data, settings(3), checkpoint=tmp_path / "resumed")
+    train(data, settings(6), checkpoint=tmp_path / "resumed")
+    whole, resumed = (read_model(tmp_path / name)[0] for name in ("whole", "resumed"))
+    live = [name for name in whole if name.startswith("network.")]  # the best may be older
+    for name in live:
+        torch.testing.assert_close(resumed[name], whole[name], rtol=1e-4, atol=1e-6)
+    assert live
 
 
 def test_an_unknown_kind_is_refused_with_the_names(refused):
@@ -203,8 +207,8 @@ def test_l1_makes_more_weights_useless_than_l2():
         weights = denoiser.network.features[0][0].weight
         return float((weights.abs() < 0.02 * weights.abs().max()).float().mean())
 
-    lasso = trained("regularized", penalty="weights-l1", weight=1e-4)
-    ridge = trained("regularized", penalty="weights-l2", weight=1e-4)
+    lasso = trained("regularized", penalty="weights-l1", weight=1e-5)
+    ridge = trained("regularized", penalty="weights-l2", weight=1e-5)
     assert useless(lasso) > 2 * useless(ridge)
 
 
@@ -263,8 +267,8 @@ def test_contractive_encoder_has_a_smaller_jacobian():
 
 
 def test_marginalized_learns_to_denoise_without_seeing_noise():
-    plain = trained("autoencoder", sigma=0.0, code_channels=64)
-    marginalized = trained("marginalized", sigma=40.0, code_channels=64)
+    plain = trained("autoencoder", sigma=0.0, code_channels=16)
+    marginalized = trained("marginalized", sigma=40.0, code_channels=16)
     seen = noisy(40)
     assert error(marginalized, seen) < 0.9 * error(plain, seen)
 

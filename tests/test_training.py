@@ -337,8 +337,9 @@ def test_an_abandoned_training_gives_the_threads_back(data, quick_settings):
 # ---- going on
 
 
-def test_resumed_training_equals_an_uninterrupted_one(data, quick_settings, tmp_path):
-    how = quick_settings(steps=60, patch_size=(8, 16))
+@pytest.mark.parametrize("optimizer", ["muon", "adam", "adamw"])
+def test_resumed_training_equals_an_uninterrupted_one(data, quick_settings, tmp_path, optimizer):
+    how = quick_settings(steps=60, patch_size=(8, 16), optimizer=optimizer)
     expected_records, expected = run(training_steps(data, how))
     state = tmp_path / "state.safetensors"
     for kill_after in (7, 30):

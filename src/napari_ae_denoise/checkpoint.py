@@ -151,8 +151,11 @@ class TrainingState:
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             number, key = name.split(".", 1)
-            if value.ndim and value.shape != self._average[int(number)].shape:
+            weight = self._average[int(number)]
+            if value.ndim and value.shape != weight.shape:
                 raise KeyError(f"optimizer.{name}")
+            if value.ndim:  # laid out as the weight: fused Adam reads both as they lie in memory
+                value = torch.empty_like(weight).copy_(value)
             moments.setdefault(int(number), {})[key] = value
         return moments
 

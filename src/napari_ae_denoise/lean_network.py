@@ -47,7 +47,7 @@ def for_training(network: ConvAutoencoder) -> ConvAutoencoder:
 
 def is_plain_chain(spec: NetworkSpec) -> bool:
     """Return whether a network is a chain of plain convolutions, and nothing else."""
-    return spec == NetworkSpec(
+    return spec.style == "plain" and spec == NetworkSpec(
         "plain",
         channels=spec.channels,
         widths=spec.widths,

@@ -28,6 +28,7 @@ AUTO_GROWTH = (
     2.0  # of the variance from dark to bright, from which on noise is taken for a camera's
 )
 _ANY_GROWTH = 1.05
+_SMALLEST = 64  # pixels: in smaller images details are structure as often as noise
 _BEYOND = 1.25  # of a model's noise range: the estimate is no closer than that
 _RANGE_OF_STD = 4.5  # grey values span about so many standard deviations in photographs
 
@@ -83,7 +84,8 @@ def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -
     layout = layout_for(card.network, image.shape, axes)
     remarks, warnings = _about_channels(card, layout), []
     for_gaussian = card.data_kind == "clean" and card.noise == "gaussian"
-    if noise_model == "gaussian" or (noise_model == "auto" and not for_gaussian):
+    told = for_gaussian and min(layout.plane_shape) >= _SMALLEST
+    if noise_model == "gaussian" or (noise_model == "auto" and not told):
         return Resolved(layout, card.normalization.of_image(image, layout), tuple(remarks))
     maps: list[GreyMap | StabilizedMap] = []
     for channel in channel_groups(layout):

@@ -24,6 +24,7 @@ def choose_sampler(
 ) -> PatchSampler:
     """Return the sampler that is fastest for some data; the parameters are `PatchSampler`'s."""
     seen_whole = is_small_stack(data, channels, stride, patch_size)
+    seen_whole = seen_whole and how.get("noise", "gaussian") == "gaussian"
     kind = StackSampler if seen_whole else PatchSampler
     return kind(data, channels=channels, stride=stride, patch_size=patch_size, **how)
 
@@ -84,7 +85,8 @@ class StackSampler(PatchSampler):
         if self._augment:
             noisy, clean = _turned(noisy, clean, rng)
         unit = (maps.scale / self._greys.psnr_range).astype(np.float32)
-        return Batch(noisy, clean, unit, None, usual_errors(drawn, self._sigma))
+        usual = usual_errors(drawn, self._sigma) if self._synthetic else None
+        return Batch(noisy, clean, unit, None, usual)
 
 
 def _turned(

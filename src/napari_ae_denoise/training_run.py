@@ -190,8 +190,10 @@ class TrainingRun:
         with computing_in(self.precision, self.device):
             stage, objective = self.stage, self.settings.objective
             if stage is None:
-                draw = _generator(self.settings.seed, number)
-                loss = objective(self.network, noisy, target, scored, usual, draw)
+                # only penalties draw: an objective of one's own need not know of it
+                draw = _generator(self.settings.seed, number) if objective.penalties else None
+                more = {} if draw is None else {"generator": draw}
+                loss = objective(self.network, noisy, target, scored, usual, **more)
             else:
                 before = self.stages[:stage]
                 loss = stage_loss(
