@@ -411,7 +411,7 @@ def test_an_image_that_shrinks_is_noticed(untrained, tmp_path, refused, on_disk,
 def test_a_mapped_file_that_shrinks_is_noticed_before_it_is_read(untrained, tmp_path, refused):
     np.save(tmp_path / "a.npy", grey((150, 170)))
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
-    reader = window_reader.WindowReader(mapped, untrained("classic").resolve(mapped, None)[0])
+    reader = window_reader.WindowReader(mapped, untrained("classic").resolve(mapped, None).layout)
     reader.check_unchanged()
     os.truncate(tmp_path / "a.npy", 5000)
     with refused("changed while it was read", "a.npy", "5000"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,3 +90,14 @@ def stacked(patches: list[Patch], usual: npt.NDArray[np.float32] | None = None) 
         np.stack(scored) if scored else None,
         usual,
     )
+
+
+def batches_psnr(pairs: list[tuple[npt.NDArray[Any], Batch]]) -> float:
+    """Return the PSNR in dB of all made patches together, in units of the images' data range."""
+    errors = []
+    for made, batch in pairs:
+        square = (made - batch.target) ** 2
+        where = True if batch.scored is None else batch.scored
+        errors.append(square.mean(axis=(1, 2, 3), where=where) * batch.unit**2)  # (N,)
+    mean = float(np.concatenate(errors).mean())
+    return math.inf if mean == 0 else -10 * math.log10(mean)  # NaN stays NaN

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_ae_denoise.batches import batches_psnr
 from napari_ae_denoise.card import Card, now, versions_now
 from napari_ae_denoise.checkpoint import TrainingState
 from napari_ae_denoise.contradictions import check_fit
@@ -34,7 +35,6 @@ from napari_ae_denoise.small_images import choose_sampler, is_small_stack
 if TYPE_CHECKING:
     import contextlib
 
-    from napari_ae_denoise.batches import Batch
     from napari_ae_denoise.network_spec import NetworkSpec
     from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.training_data import TrainingData
@@ -140,7 +140,7 @@ class TrainingRun:
             self.state.load(checkpoint)
         self.steps = settings.steps_in_all(self.sampler.steps_per_epoch)
         self.held_out = self.sampler.validation_batches()
-        self.noisy_psnr = _psnr([(b.noisy, b) for b in self.held_out])
+        self.noisy_psnr = batches_psnr([(b.noisy, b) for b in self.held_out])
         self.validation_psnr = math.nan
         self._began = time.monotonic() - self.state.elapsed
 
@@ -220,7 +220,7 @@ class TrainingRun:
         with self._memory_errors(), self.state.averaged(), torch.inference_mode(), computing:
             made = [self.network(_tensor(b.noisy, self.device)) for b in self.held_out]
         pairs = [(m.float().cpu().numpy(), b) for m, b in zip(made, self.held_out, strict=True)]
-        self.validation_psnr = _psnr(pairs)
+        self.validation_psnr = batches_psnr(pairs)
         self.state.keep_if_best(self.validation_psnr)
 
     def rate_last_steps(self) -> None:
@@ -300,17 +300,6 @@ def _generator(seed: int, step: int) -> torch.Generator:
     """Return what draws the randomness of a step, the same for the same seed and step."""
     (state,) = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state))
-
-
-def _psnr(pairs: list[tuple[np.ndarray[Any, Any], Batch]]) -> float:
-    """Return the PSNR in dB of all made patches together, in units of the images' data range."""
-    errors = []
-    for made, batch in pairs:
-        square = (made - batch.target) ** 2
-        where = True if batch.scored is None else batch.scored
-        errors.append(square.mean(axis=(1, 2, 3), where=where) * batch.unit**2)  # (N,)
-    mean = float(np.concatenate(errors).mean())
-    return math.inf if mean == 0 else -10 * math.log10(mean)  # NaN stays NaN
 
 
 def _tensor(batch: np.ndarray[Any, Any], device: torch.device) -> Tensor:
