@@ -182,7 +182,7 @@ class Denoiser(LatentSide):
         noise_model : {"auto", "gaussian", "camera"}
             ``camera`` (Poisson-Gaussian): the noise is estimated from the image, levelled before
             the network, and the levelling is undone without bias. ``auto``: where the model was
-            trained for Gaussian noise, and that of the image grows with its grey values.
+            trained with synthetic noise, and that of the image grows with its grey values.
         to : path-like or Destination, optional
             Write to an OME-Zarr folder, tile by tile. After a stop or a crash the same call goes
             on where it was; see `to_disk.begin`.

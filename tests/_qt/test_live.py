@@ -103,7 +103,7 @@ def test_a_region_is_what_the_whole_has_there(untrained_classic, axes, shape, st
     image = np.random.default_rng(0).random(shape).astype("f4")
     how = PredictSettings(64, "cpu", "float32")
     layout = plane_layout(shape, axes, network_channels=1)
-    _, maps = untrained_classic.resolve(image, axes)
+    maps = untrained_classic.resolve(image, axes).maps
     whole = untrained_classic.denoise(image, axes=axes, tile=64, device="cpu", precision="float32")
     at = region.Region(stack_place, slice(13, 55), slice(7, 100))
     model = SharedModel.of(untrained_classic.network, how)

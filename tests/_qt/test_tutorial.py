@@ -21,7 +21,7 @@ def test_sample_train_denoise(viewer, open_panel, run, short_training, small):
     assert clean.data.shape == (COUNTS["t10k"], 28, 28)
 
     train = open_panel("Train autoencoder")
-    short_training(train, steps=60)
+    short_training(train, steps=250)
     train.fields.kind.value = "clean and noisy images"
     chosen = {"clean": clean, "noisy": noisy}
     for field in (train.first, train.second):

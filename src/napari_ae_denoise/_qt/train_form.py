@@ -190,7 +190,7 @@ class TrainFields:
             **_LENGTHS[self.length_unit.value](self.length.value),
             batch_size=self.batch_size.value,
             patch_size=self.patch_size.value,
-            learning_rate=self.learning_rate.value,
+            learning_rate=self.learning_rate.value or None,
             scheme=self.scheme.value,
             **({} if optimizer == _DEFAULTS.optimizer else {"optimizer": optimizer}),
             seed=self.seed.value,
