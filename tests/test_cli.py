@@ -856,9 +856,11 @@ def quick_demo(monkeypatch, untrained):
     """A demo without a training."""
     from napari_ae_denoise import demo as module
 
-    monkeypatch.setattr(module, "bundled_models", lambda: {module.DEMO_MODEL: None})
-    loader = type("Loader", (), {"load": staticmethod(lambda _name: untrained("residual"))})
-    monkeypatch.setattr(module, "Denoiser", loader)
+    def trained(*_how):
+        yield from ()
+        return untrained("residual")
+
+    monkeypatch.setattr(module, "_trained", trained)
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ def small_sample(monkeypatch):
 
 
 def test_the_demo_denoises_a_part_that_was_not_trained_on(small_sample, monkeypatch):
-    monkeypatch.setattr(module, "bundled_models", dict)
     seen = []
     monkeypatch.setattr(
         module,
@@ -69,20 +68,3 @@ def test_the_channel_shown_is_the_one_like_the_image(untrained):
     )
     assert made.stride == 4
     assert made.channel == 3
-
-
-def test_a_bundled_model_is_used_instead_of_a_training(small_sample, monkeypatch, untrained):
-    monkeypatch.setattr(module, "bundled_models", lambda: {module.DEMO_MODEL: None})
-    asked = []
-
-    class Loader:
-        @staticmethod
-        def load(name):
-            asked.append(name)
-            return untrained("residual")
-
-    monkeypatch.setattr(module, "Denoiser", Loader)
-    demo, steps = finished(make_demo(60, device="cpu"))
-    assert asked == [module.DEMO_MODEL]
-    assert steps == 0
-    assert demo.code.shape[0] == 8

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.bundled import bundled_models
-from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.figures import before_after
 from napari_ae_denoise.metrics import data_range_of, psnr
 from napari_ae_denoise.network_spec import NetworkSpec
@@ -26,7 +24,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-DEMO_MODEL = "microscopy"  # is used where it is bundled, instead of a training
+    from napari_ae_denoise.denoiser import Denoiser
+
 # Small, for it has less than a minute on whatever processor there is. Without skips the image goes
 # through the code, which then shows the image; with skips the code is mostly about the noise.
 _SPEC = NetworkSpec("residual", widths=(32, 64), blocks=2, skips=False, stem=2)
@@ -97,7 +96,7 @@ def make_demo(
     Parameters
     ----------
     seconds : float
-        How long to train. There is no training where a model for micrographs is bundled.
+        How long to train.
     device : str
         See `choose_device`.
     stop : threading.Event, optional
@@ -116,10 +115,7 @@ def make_demo(
     height, width = (n // 2 for n in sample.noisy.shape)
     shown = np.s_[:height, width:]  # what is shown was not trained on
     noisy, clean = sample.noisy[shown], sample.clean[shown]
-    if DEMO_MODEL in bundled_models():
-        denoiser = Denoiser.load(DEMO_MODEL)
-    else:
-        denoiser = yield from _trained(sample, np.s_[height:], seconds, device, stop)
+    denoiser = yield from _trained(sample, np.s_[height:], seconds, device, stop)
     settings = PredictSettings(device=device)
     made: Any = drain(denoiser.predict_steps(noisy, axes=sample.axes, settings=settings, code=True))
     span = data_range_of(clean)

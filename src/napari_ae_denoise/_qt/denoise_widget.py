@@ -187,7 +187,7 @@ class DenoiseWidget(Panel):
         unit = "% of the range" if card.sigma_relative else "grey values"
         factor = 100 if card.sigma_relative else 1
         sigma = (
-            f", sigma {card.sigma[0] * factor:g} to {card.sigma[1] * factor:g} {unit}"
+            f", sigma {card.sigma[0] * factor:.3g} to {card.sigma[1] * factor:.3g} {unit}"
             if card.sigma
             else ""
         )
