@@ -278,7 +278,7 @@ def encode_as(
     denoiser: Denoiser, clean: np.ndarray[Any, Any], noisy: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
     """Return the code of noisy images whose grey values are mapped as the clean ones' are."""
-    _, (grey_map,) = denoiser.resolve(clean, "NYX")
+    (grey_map,) = denoiser.resolve(clean, "NYX").maps
     batch = torch.from_numpy(grey_map.apply(noisy))[:, None]
     with torch.inference_mode():
         return denoiser.network.encode(batch).movedim(1, 0).numpy()

@@ -244,7 +244,7 @@ def test_best_weights_are_kept_not_the_last(data, quick_settings, monkeypatch):
     def score(pairs):
         return next(scores) if seen else seen.append(1) or 5.0
 
-    monkeypatch.setattr(training_run, "_psnr", score)
+    monkeypatch.setattr(training_run, "batches_psnr", score)
     how = quick_settings(steps=200, average=0, patch_size=8, sigma=0.1)
     steps = training_steps(TrainingData(clean=np.random.default_rng(0).random((16, 16))), how)
     live, records = {}, []
