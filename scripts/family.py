@@ -140,7 +140,7 @@ def code_sizes(gallery: Gallery) -> None:
     for kind, channels in (("under-complete", 2), ("under-complete", 8), ("over-complete", 64)):
         denoiser = gallery.trained(kind, code_channels=channels)
         made = denoiser.denoise(gallery.noisy, axes="NYX")
-        rows[f"{denoiser.network.code_ratio:g} code values a pixel, {gallery.quality(made)}"] = made
+        rows[f"{denoiser.network.code_ratio:g} a pixel, {gallery.quality(made)}"] = made
     gallery.rows("code-size", rows)
 
 
@@ -196,7 +196,7 @@ def scaled(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def regularized(gallery: Gallery) -> None:
     """Draw weights of the first layer with and without their penalty."""
     rows = {}
-    for name, weight in (("none", 0.0), ("weights-l2", 3e-5), ("weights-l1", 3e-5)):
+    for name, weight in (("none", 0.0), ("weights-l2", 3e-5), ("weights-l1", 3e-6)):
         penalty = {"penalty": None if name == "none" else name, "weight": weight}
         denoiser = gallery.trained("regularized", preset="dense", **penalty)
         weights = first_layer(denoiser)
