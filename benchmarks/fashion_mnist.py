@@ -21,7 +21,7 @@ import torch
 from napari_ae_denoise import tutorial
 from napari_ae_denoise.devices import using_threads
 from napari_ae_denoise.fashion_mnist import find_fashion_mnist
-from napari_ae_denoise.settings import learning_rate
+from napari_ae_denoise.schedule import learning_rate
 from napari_ae_denoise.training_run import TrainingRun
 
 _LAP = 50  # steps
