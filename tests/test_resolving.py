@@ -8,6 +8,8 @@ from napari_ae_denoise.card import Card
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.resolving import resolve
+from napari_ae_denoise.steps import drain
+from napari_ae_denoise.tile_runner import PredictSettings
 
 GRAY = NetworkSpec("residual", widths=(4,), blocks=1, skips=True, stem=2)
 COLOUR = NetworkSpec("residual", channels=3, widths=(4,), blocks=1, skips=True, stem=2)
@@ -152,6 +154,17 @@ def test_levelled_noise_is_tiled_exactly_and_the_unit_does_not_matter(poisson):
     np.testing.assert_allclose(tiled, whole, atol=1e-5 * np.ptp(poisson))
     scaled = denoiser.denoise(5 * poisson, precision="float32")
     np.testing.assert_allclose(scaled, 5 * whole, rtol=1e-3, atol=0.05)
+
+
+@pytest.mark.parametrize("noise_model", ["gaussian", "camera"])
+def test_the_code_is_that_of_the_image_as_it_was_denoised(poisson, noise_model):
+    denoiser = Denoiser(ConvAutoencoder(GRAY), card())
+    how = PredictSettings(precision="float32", noise_model=noise_model)
+    both = drain(denoiser.predict_steps(poisson, settings=how, code=True))
+    code = denoiser.encode(poisson, precision="float32", noise_model=noise_model)
+    np.testing.assert_array_equal(code, both.code)
+    other = "camera" if noise_model == "gaussian" else "gaussian"
+    assert np.abs(denoiser.encode(poisson, noise_model=other) - code).max() > 1e-3
 
 
 def test_strength_mixes_grey_values(poisson):

@@ -119,6 +119,16 @@ def is_dask(array: object) -> bool:
     return type(array).__module__.split(".")[0] == "dask"
 
 
+def chunk_sizes(image: Any, axis: int) -> Sequence[int]:
+    """Return how long the chunks of a dask, zarr or other array are along an axis."""
+    length = image.shape[axis]
+    chunks = getattr(image, "chunks", None)
+    step = 1 if chunks is None else chunks[axis]
+    if isinstance(step, tuple):  # of dask: they may differ
+        return step
+    return [min(step, length - start) for start in range(0, length, step)]
+
+
 def guess_axes(shape: Sequence[int], *, rgb: bool | None = None) -> str:
     """Name the axes of an array that came without names.
 

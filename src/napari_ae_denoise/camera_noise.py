@@ -6,7 +6,7 @@ electronics. So the variance of the noise is a straight line over the grey value
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,13 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise_level import MAD_OF_NORMAL, details_and_means
-from napari_ae_denoise.normalization import GreyMap, Normalization, check_real, to_dtype
+from napari_ae_denoise.normalization import (
+    GreyMap,
+    Normalization,
+    check_real,
+    read_sample,
+    to_dtype,
+)
 
 _DARKNESS = 2 * (3 / 8) ** 0.5  # the stabilized value of no light and no read noise: the least
 _BINS = 40  # of grey values, with as many pixels each
@@ -102,10 +108,6 @@ class CameraNoise:
         """What is added to the electrons under the root."""
         return 3 / 8 + (self.read_noise / self.gain) ** 2
 
-    def to_record(self) -> dict[str, float]:
-        """Return it as what json can hold."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class StabilizedMap:
@@ -185,7 +187,7 @@ def estimate_camera_noise(image: npt.ArrayLike, *, axes: str | None = None) -> C
     array: Any = image if hasattr(image, "dtype") else np.asarray(image)
     check_real(array)
     layout = plane_layout(array.shape, axes, network_channels=1)
-    return camera_noise_from(*details_and_means(array, layout))
+    return camera_noise_from(*details_and_means(read_sample(array, layout)))
 
 
 def camera_noise_from(

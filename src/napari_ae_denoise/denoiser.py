@@ -224,6 +224,7 @@ class Denoiser(LatentSide):
         tile: int | str = "auto",
         device: str = "auto",
         precision: str = "auto",
+        noise_model: NoiseModel = "auto",
         on_progress: Callable[[TileProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Any:
@@ -234,7 +235,7 @@ class Denoiser(LatentSide):
         array
             (code channels, stack axes..., Y/stride, X/stride) float32, rounded up.
         """
-        settings = PredictSettings(tile, device, precision)
+        settings = PredictSettings(tile, device, precision, noise_model=noise_model)
         if is_dask(image):
             return self._lazily(image, axes, settings, code=True)
         steps = self.predict_steps(

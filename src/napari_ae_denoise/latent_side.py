@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.latent import decode
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
+from napari_ae_denoise.resolving import resolve
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_runner import PredictSettings
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Generator
 
+    from napari_ae_denoise.card import Card
     from napari_ae_denoise.networks import ConvAutoencoder
-    from napari_ae_denoise.resolving import NoiseModel, Resolved
 
 _DRAWN = (64, 64)  # pixels of a drawn image, where no size is asked for
 _MOST_DRAWN = 100_000
@@ -28,10 +29,7 @@ class LatentSide:
     """The decoder's side of a `Denoiser`."""
 
     network: ConvAutoencoder
-
-    def resolve(self, image: Any, axes: str | None, noise_model: NoiseModel = "auto") -> Resolved:
-        """Return how an image is seen; see `Denoiser.resolve`."""
-        raise NotImplementedError
+    card: Card
 
     def decode(
         self,
@@ -71,7 +69,7 @@ class LatentSide:
         ``decode(encode(x), like=x)`` is ``denoise(x)``, but for the ``halo`` pixels at the edge:
         beyond it `denoise` mirrors the image, and this the code, for it has nothing else.
         """
-        seen = None if like is None else self.resolve(like, axes)
+        seen = None if like is None else resolve(self.card, like, axes, "auto")
         values = np.asarray(code, np.float32)
         return decode(self.network, values, device=device, like=like, seen=seen)
 
@@ -172,7 +170,7 @@ class LatentSide:
             )
         array = image if hasattr(image, "dtype") else np.asarray(image)
         network, settings = self.network.variance_encoder(), settings or PredictSettings()
-        seen = self.resolve(array, axes, settings.noise_model)
+        seen = resolve(self.card, array, axes, settings.noise_model)
         steps = predict(
             network, array, seen.layout, seen.maps, settings, denoised=False, code=True, stop=stop
         )

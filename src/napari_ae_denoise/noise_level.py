@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import PlaneLayout, plane_layout
+from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import check_real, sample_windows
+from napari_ae_denoise.normalization import check_real, read_sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAD_OF_NORMAL = 0.6744897501960817  # median absolute value of a standard normal variable
 # High-pass filter of the Daubechies wavelet with two vanishing moments: blind to linear ramps.
@@ -53,22 +56,13 @@ def estimate_sigma(image: npt.ArrayLike, *, axes: str | None = None) -> float:
     array: Any = image if hasattr(image, "dtype") else np.asarray(image)
     check_real(array)
     layout = plane_layout(array.shape, axes, network_channels=1)
-    return sigma_of(array, layout)
-
-
-def sigma_of(image: Any, layout: PlaneLayout, channel: int | None = None) -> float:
-    """Return what `estimate_sigma` does, of an image seen as planes of one channel.
-
-    The parameters are those of `sample_windows`.
-    """
-    details, _ = details_and_means(image, layout, channel)
-    if not details.size:
-        seen = [layout.read(image, *window) for window in sample_windows(image, layout, channel)]
-        if not any(np.isfinite(values).any() for values in seen):
-            raise DenoisingError(
-                "The noise cannot be estimated: no pixel of the image is finite.",
-                "Choose another image, or give the noise level yourself.",
-            )
+    windows = read_sample(array, layout)
+    details, _ = details_and_means(windows)
+    if not details.size and not any(np.isfinite(window).any() for window in windows):
+        raise DenoisingError(
+            "The noise cannot be estimated: no pixel of the image is finite.",
+            "Choose another image, or give the noise level yourself.",
+        )
     return sigma_from(details)
 
 
@@ -78,11 +72,14 @@ def sigma_from(details: npt.NDArray[np.float64]) -> float:
 
 
 def details_and_means(
-    image: Any, layout: PlaneLayout, channel: int | None = None
+    windows: Sequence[npt.NDArray[Any]],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the finest detail at many places of an image, and the mean grey value there.
 
-    The parameters are those of `sample_windows`.
+    Parameters
+    ----------
+    windows : sequence of ndarray
+        (channels, Y, X) each, as `read_sample` gives them.
 
     Returns
     -------
@@ -91,8 +88,8 @@ def details_and_means(
         pixel to pixel. Places that are exactly flat or not finite are left out.
     """
     details, means = [np.zeros(0)], [np.zeros(0)]
-    for plane, y, x in sample_windows(image, layout, channel):
-        for colour in layout.read(image, plane, y, x):
+    for window in windows:
+        for colour in window:
             if min(colour.shape) >= _HIGH_PASS.size:
                 detail = _filtered(colour, _HIGH_PASS).ravel()
                 mean = _filtered(colour, np.full(_HIGH_PASS.size, 1 / _HIGH_PASS.size)).ravel()

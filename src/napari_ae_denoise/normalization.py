@@ -210,7 +210,19 @@ def of_plane(things: Sequence[Thing], layout: PlaneLayout, plane: int) -> Thing:
     return things[layout.stack_index(plane)[layout.stack_axes.index("C")]]
 
 
-def sample_values(image: Any, layout: PlaneLayout, channel: int | None = None) -> npt.NDArray[Any]:
+def read_sample(
+    image: Any, layout: PlaneLayout, channel: int | None = None
+) -> list[npt.NDArray[Any]]:
+    """Return the windows (channels, Y, X) of `sample_windows`, read."""
+    return [layout.read(image, *window) for window in sample_windows(image, layout, channel)]
+
+
+def sample_values(
+    image: Any,
+    layout: PlaneLayout,
+    channel: int | None = None,
+    windows: Sequence[npt.NDArray[Any]] | None = None,
+) -> npt.NDArray[Any]:
     """Return a bounded, evenly spread sample of an image's grey values, the same each time.
 
     The smallest and the largest finite value of an image in memory are always among them: small
@@ -224,15 +236,18 @@ def sample_values(image: Any, layout: PlaneLayout, channel: int | None = None) -
         How to read it.
     channel : int, optional
         Only this channel of an axis C that the planes are stacked along.
+    windows : sequence of ndarray, optional
+        What `read_sample` gives, where it was read already.
 
     Returns
     -------
     ndarray
         (at most about a million,) values in the image's dtype.
     """
-    windows = sample_windows(image, layout, channel)
-    values = [layout.read(image, *window).ravel() for window in windows]
-    if isinstance(image, np.ndarray) and windows[0][1] != slice(None):
+    windows = read_sample(image, layout, channel) if windows is None else windows
+    values = [window.ravel() for window in windows]
+    seen_whole = sample_windows(image, layout, channel)[0][1] == slice(None)
+    if isinstance(image, np.ndarray) and not seen_whole:
         values.append(_finite_limits(image, layout, channel))
     return np.concatenate(values)
 

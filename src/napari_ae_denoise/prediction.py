@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.axes import chunk_sizes
 from napari_ae_denoise.devices import free_memory, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import GreyMap, of_plane, to_dtype
@@ -225,7 +226,7 @@ def _parts(image: Any, outer: tuple[slice, ...] = ()) -> Iterator[tuple[slice, .
     axis = len(outer)
     row = math.prod(part.stop - part.start for part in outer) * math.prod(image.shape[axis + 1 :])
     most = _READ_BYTES // (row * image.dtype.itemsize)  # along this axis
-    sizes = _chunk_sizes(image, axis)
+    sizes = chunk_sizes(image, axis)
     first = last = 0
     for size in (*sizes, most + 1):  # the last one is there to end the part before it
         if last > first and last + size - first > most:
@@ -236,16 +237,6 @@ def _parts(image: Any, outer: tuple[slice, ...] = ()) -> Iterator[tuple[slice, .
                 yield part
             first = last
         last += size
-
-
-def _chunk_sizes(image: Any, axis: int) -> Sequence[int]:
-    """Return how long the chunks of a dask, zarr or other array are along an axis."""
-    length = image.shape[axis]
-    chunks = getattr(image, "chunks", None)
-    step = 1 if chunks is None else chunks[axis]
-    if isinstance(step, tuple):  # of dask: they may differ
-        return step
-    return [min(step, length - start) for start in range(0, length, step)]
 
 
 def _difference(image: npt.NDArray[Any], denoised: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -11,7 +11,13 @@ from napari_ae_denoise.axes import PlaneLayout, is_rgb, plane_layout
 from napari_ae_denoise.camera_noise import StabilizedMap, camera_noise_from, stabilized_map
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
-from napari_ae_denoise.normalization import GreyMap, channel_groups, check_real, sample_values
+from napari_ae_denoise.normalization import (
+    GreyMap,
+    channel_groups,
+    check_real,
+    read_sample,
+    sample_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +94,8 @@ def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -
         return Resolved(layout, card.normalization.of_image(image, layout), tuple(remarks))
     maps: list[GreyMap | StabilizedMap] = []
     for channel in channel_groups(layout):
-        details, means = details_and_means(image, layout, channel)
+        windows = read_sample(image, layout, channel)
+        details, means = details_and_means(windows)
         camera = None
         try:
             growth = AUTO_GROWTH if noise_model == "auto" else _ANY_GROWTH
@@ -96,7 +103,7 @@ def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -
         except DenoisingError as error:
             if noise_model == "camera":
                 warnings.append(f"{error.cause} Gaussian noise is assumed.")
-        values = sample_values(image, layout, channel)
+        values = sample_values(image, layout, channel, windows)
         if camera is None:
             maps.append(card.normalization.of_group(values, image))
             sigma = sigma_from(details)

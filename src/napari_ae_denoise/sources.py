@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.noise_level import details_and_means, sigma_of
+from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import (
     GreyMap,
     Normalization,
     channel_groups,
     of_plane,
+    read_sample,
     sample_values,
 )
 from napari_ae_denoise.training_noise import NoiseKind, unit_noise
@@ -215,8 +216,8 @@ class Source:
         return self._noises
 
     def _noise(self, channel: int | None) -> float | CameraNoise:
-        details, means = details_and_means(self.image, self.layout, channel)
+        details, means = details_and_means(read_sample(self.image, self.layout, channel))
         try:
             return camera_noise_from(details, means)
         except DenoisingError:
-            return sigma_of(self.image, self.layout, channel)
+            return sigma_from(details)

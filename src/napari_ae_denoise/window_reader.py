@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import is_dask
+from napari_ae_denoise.axes import chunk_sizes, is_dask
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.tiling import Tile
@@ -55,7 +55,7 @@ class WindowReader:
         """How many neighbouring planes share a chunk."""
         if not self.layout.stack_axes:
             return 1
-        return max(_chunk_sizes(self.image, self.layout.axes.index(self.layout.stack_axes[-1])))
+        return max(chunk_sizes(self.image, self.layout.axes.index(self.layout.stack_axes[-1])))
 
     def read(self, plane: int, tile: Tile) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
         """Return what a tile reads of a plane, and the alpha that belongs to what it writes.
@@ -183,16 +183,6 @@ def naming_faults(array: Any) -> Any:
     return array if isinstance(array, np.ndarray) else _NamingFaults(array)
 
 
-def _chunk_sizes(image: Any, axis: int) -> Sequence[int]:
-    """Return how long the chunks of a dask, zarr or other array are along an axis."""
-    length = image.shape[axis]
-    chunks = getattr(image, "chunks", None)
-    step = 1 if chunks is None else chunks[axis]
-    if isinstance(step, tuple):  # of dask: they may differ
-        return step
-    return [min(step, length - start) for start in range(0, length, step)]
-
-
 def _on_disk(image: Any) -> Iterator[Any]:
     """Yield the arrays on disk that an image is read from, as far as it tells."""
     if is_dask(image):
@@ -226,7 +216,7 @@ def _unreadable(image: Any, index: tuple[int | slice, ...]) -> tuple[str, Except
     parts = []
     for axis, (place, length) in enumerate(zip(index, image.shape, strict=True)):
         low, high = (place, place + 1) if isinstance(place, int) else place.indices(length)[:2]
-        ends = list(itertools.accumulate(_chunk_sizes(image, axis)))
+        ends = list(itertools.accumulate(chunk_sizes(image, axis)))
         starts = [0, *ends[:-1]]
         parts.append(
             [

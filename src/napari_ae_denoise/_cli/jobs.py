@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import typer
 
-from napari_ae_denoise._cli.storing import can_store, store, with_tile_bar
+from napari_ae_denoise._cli.storing import can_store, say_remarks, store, with_tile_bar
 from napari_ae_denoise._cli.terminal import (
     dask_bar,
     make_folder,
     output_paths,
     refuse_existing,
-    say,
 )
 from napari_ae_denoise._cli.train_jobs import with_training_bar
 from napari_ae_denoise.axes import is_dask
@@ -26,6 +25,8 @@ from napari_ae_denoise.image_files import check_writable, read_image
 from napari_ae_denoise.image_files import write_image as write
 from napari_ae_denoise.noise import add_noise
 from napari_ae_denoise.noise_cells import GaussianNoise
+from napari_ae_denoise.normalization import check_real
+from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.steps import warned
 
 if TYPE_CHECKING:
@@ -148,10 +149,7 @@ def denoise_file(
 ) -> None:
     """Denoise an image, and write what is asked for; lazily read ones straight to disk."""
     image = read_image(path, level)
-    seen = denoiser.resolve(image.array, axes or image.axes, settings.noise_model)
-    for remark in seen.remarks:
-        say(f"{path.name}: {remark}")
-    layout = seen.layout
+    layout = _layout(denoiser, image, axes)
     dtype = settings.dtype or image.array.dtype
     check_writable(targets.denoised, layout.shape, dtype, layout.axes)
     code_shape, code_axes = _code_layout(denoiser, layout)
@@ -167,12 +165,10 @@ def denoise_file(
         if straight:
             made = store(denoiser, image, targets.denoised, layout.axes, settings, overwrite)
         else:
+            seen = denoiser.resolve(image.array, layout.axes, settings.noise_model)
+            say_remarks(path, seen.remarks)
             made = denoiser.denoise(
-                image.array,
-                strength=settings.strength,
-                dtype=settings.dtype,
-                noise_model=settings.noise_model,
-                **wanted,
+                image.array, strength=settings.strength, dtype=settings.dtype, **wanted
             )
         code = None if targets.latent is None else denoiser.encode(image.array, **wanted)
     else:
@@ -180,6 +176,7 @@ def denoise_file(
             image.array, axes=layout.axes, settings=settings, code=targets.latent is not None
         )
         prediction = warned(with_tile_bar(steps, path.name))
+        say_remarks(path, prediction.remarks)
         made, code = prediction.denoised, prediction.code
     if not straight:
         _write(targets.denoised, made, image, layout.axes)
@@ -195,7 +192,7 @@ def encode_file(
 ) -> None:
     """Write the latent code of an image."""
     image = read_image(path)
-    layout = denoiser.resolve(image.array, axes or image.axes).layout
+    layout = _layout(denoiser, image, axes)
     shape, code_axes = _code_layout(denoiser, layout)
     check_writable(target, shape, np.float32, code_axes)
     if is_dask(image.array):
@@ -208,12 +205,19 @@ def encode_file(
     _write(target, code, image.with_stride(denoiser.stride), code_axes)
 
 
+def _layout(denoiser: Denoiser, image: ImageFile, axes: str | None) -> PlaneLayout:
+    """Return the planes of an image as a denoiser sees them; nothing of it is read."""
+    check_real(image.array)
+    return layout_for(denoiser.card.network, image.array.shape, axes or image.axes)
+
+
 def _options(settings: PredictSettings, layout: PlaneLayout) -> dict[str, Any]:
     return {
         "axes": layout.axes,
         "tile": settings.tile,
         "device": settings.device,
         "precision": settings.precision,
+        "noise_model": settings.noise_model,
     }
 
 

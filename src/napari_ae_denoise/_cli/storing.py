@@ -12,7 +12,7 @@ from napari_ae_denoise.image_files import ZARR, format_of
 from napari_ae_denoise.steps import drain, warned
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from napari_ae_denoise.denoiser import Denoiser
@@ -55,9 +55,16 @@ def store(
         say(f"note: {target} is there to {before:.0%}, and is gone on with.")
     with stop_on_interrupt("Stopping after this tile; the same command goes on with it.") as stop:
         stored = warned(with_tile_bar(job.steps(stop=stop), image.path.name))
+    say_remarks(image.path, stored.remarks)
     if stored.finished < 1:
         raise typer.Exit(INTERRUPTED)
     return stored.array
+
+
+def say_remarks(path: Path, remarks: Sequence[str]) -> None:
+    """Say what was found in an image and is assumed of it."""
+    for remark in remarks:
+        say(f"{path.name}: {remark}")
 
 
 def with_tile_bar(steps: Generator[TileProgress, None, Result], name: str) -> Result:
