@@ -18,6 +18,7 @@ from napari_ae_denoise.devices import (
     memory_errors,
 )
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.fused_network import fused
 from napari_ae_denoise.normalization import GreyMap, to_dtype
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class TileRunner:
         self._strength = settings.strength
         self.stride, self.halo = network.stride, network.halo
         self._network = network.copy_on(self.device)
+        on_cpu = self.device.type == "cpu"
+        self._fast = fused(self._network, self._precision) if on_cpu else self._network
         self._bare = network.spec.edge == "zero"
         if settings.tile == "auto":
             self.tile = _automatic_tile(network, self.device)
@@ -192,20 +195,20 @@ class TileRunner:
     ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32]]:
         batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            made, features = self._pass(batch, image, self._precision)
+            made, features = self._pass(self._fast, batch, image, self._precision)
             whole = self._precision == torch.float32 or (_finite(features) and _finite(made))
             if not whole and _finite(batch):  # values beyond 65504 overflow in float16
-                made, features = self._pass(batch, image, torch.float32)
+                made, features = self._pass(self._network, batch, image, torch.float32)
         return None if made is None else made.cpu().numpy(), features.cpu().numpy()
 
     def _pass(
-        self, batch: torch.Tensor, image: bool, precision: torch.dtype
+        self, network: ConvAutoencoder, batch: torch.Tensor, image: bool, precision: torch.dtype
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
         """Return image and code as float32, computed in some precision."""
         with computing_in(precision, self.device):
             if not image:
-                return None, self._network.encode(batch).float()
-            made, features = self._network.image_and_code(batch)
+                return None, network.encode(batch).float()
+            made, features = network.image_and_code(batch)
             return made.float(), features.float()
 
 
