@@ -98,7 +98,8 @@ class TileRunner:
         self._network = network.copy_on(self.device)
         on_cpu = self.device.type == "cpu"
         self._fast = fused(self._network, self._precision) if on_cpu else self._network
-        self._bare = network.spec.edge == "zero"
+        self._bare = network.spec.edge == "zero"  # it sees no context beyond the image's edge
+        self._context = 0 if self._bare else self.halo
         if settings.tile == "auto":
             self.tile = _automatic_tile(network, self.device)
         else:
@@ -164,7 +165,7 @@ class TileRunner:
             invalid += 0 if mask is None else int(mask[inner].sum())
             if made is None:
                 continue
-            values = made[number, :, y.keep, x.keep]
+            values = made[number, :, _inside(y.keep, self._context), _inside(x.keep, self._context)]
             if self._strength == 1:
                 result = grey_map.invert(values, np.dtype(dtype))
             else:
@@ -172,7 +173,10 @@ class TileRunner:
             if mask is not None:
                 result[mask[inner]] = to_dtype(window[inner][mask[inner]], dtype)
             denoised.append(result)
-        kept = features[:, :, y.keep_code, x.keep_code] if code else None
+        kept = None
+        if code:
+            context = self._context // self.stride
+            kept = features[:, :, _inside(y.keep_code, context), _inside(x.keep_code, context)]
         return denoised, kept, invalid
 
     def _mixed(
@@ -207,8 +211,8 @@ class TileRunner:
         """Return image and code as float32, computed in some precision."""
         with computing_in(precision, self.device):
             if not image:
-                return None, network.encode(batch).float()
-            made, features = network.image_and_code(batch)
+                return None, network.encode(batch, self._context).float()
+            made, features = network.image_and_code(batch, self._context)
             return made.float(), features.float()
 
 
@@ -218,6 +222,11 @@ def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
     side = int(math.sqrt(budget / network.bytes_per_pixel)) - 2 * network.halo
     most = _LARGEST_TILE.get(device.type, _LARGEST_ON_A_GPU)
     return min(max(side, 4 * network.stride), most) // network.stride * network.stride
+
+
+def _inside(keep: slice, context: int) -> slice:
+    """Return a slice of what has a context as one of what has none."""
+    return slice(keep.start - context, keep.stop - context)
 
 
 def _finite(values: torch.Tensor | None) -> bool:
