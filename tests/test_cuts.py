@@ -11,6 +11,7 @@ SPECS = {
     "three levels": NetworkSpec("residual", widths=(4, 6, 8), blocks=1, skips=True, stem=2),
     "one level": NetworkSpec("residual", widths=(6,), blocks=3, skips=True, stem=2),
     "no stem": NetworkSpec("residual", widths=(4, 6), blocks=2, skips=True, stem=1),
+    "differences": PRESETS["residual"],
     "bottleneck": NetworkSpec("residual", widths=(6, 8), blocks=1, code_channels=3, stem=2),
     "plain with skips": NetworkSpec("plain", widths=(5, 4, 3), skips=True),
     "many levels": NetworkSpec("plain", widths=(3,) * 5),

@@ -11,6 +11,9 @@ from napari_ae_denoise.networks import ConvAutoencoder
 CPU = torch.device("cpu")
 
 
+DIFFERENCES = NetworkSpec(
+    "residual", channels=3, widths=(8, 6), skips=True, stem=2, differences=True
+)
 DENSE = NetworkSpec("dense", widths=(16,), code_channels=4, image_size=(9, 7))
 
 
@@ -31,9 +34,14 @@ def images_of(network, count=2):
     return torch.rand(count, network.spec.channels, *side, generator=generator)
 
 
-@pytest.mark.parametrize("name", ["classic", "residual", "bottleneck", "dense"])
+@pytest.fixture
+def small_specs(small_specs):
+    return {**small_specs, "dense": DENSE, "differences": DIFFERENCES}
+
+
+@pytest.mark.parametrize("name", ["classic", "residual", "bottleneck", "dense", "differences"])
 def test_image_and_code_are_those_of_the_network(small_specs, name):
-    network = network_of(DENSE if name == "dense" else small_specs[name])
+    network = network_of(small_specs[name])
     quick = fused(network, torch.float32)
     assert quick is not network
     x = images_of(network)
@@ -45,7 +53,7 @@ def test_image_and_code_are_those_of_the_network(small_specs, name):
     assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize("name", ["classic", "residual", "bottleneck"])
+@pytest.mark.parametrize("name", ["classic", "residual", "bottleneck", "differences"])
 def test_bfloat16_rounds_no_more_than_autocast_does(small_specs, name):
     network = network_of(small_specs[name])
     quick = fused(network, torch.bfloat16)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from napari_ae_denoise.blocks import ResidualBlock
+from napari_ae_denoise.blocks import DifferenceConv, ResidualBlock
 from napari_ae_denoise.devices import computing_in
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ class _FusedConv(nn.Module):
         self._geometry = (conv.padding, conv.stride, conv.dilation, conv.groups)
         self._weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *self._geometry)
         self._bias = None if conv.bias is None else conv.bias.detach().to(dtype)
-        self._dtype = dtype
+        self.dtype = dtype
         self._then = "relu" if relu else "none"
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to what the convolution and the ReLU make of it."""
         return torch.ops.mkldnn._convolution_pointwise(  # type: ignore[no-any-return]
-            x.to(self._dtype), self._weight, self._bias, *self._geometry, self._then, [], ""
+            x.to(self.dtype), self._weight, self._bias, *self._geometry, self._then, [], ""
         )
 
     def add_to(self, total: Tensor, x: Tensor) -> Tensor:
@@ -91,6 +91,7 @@ class _FusedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, width, H, W) to the same shape."""
+        x = x.to(self._second.dtype)
         return self._second.add_to(x, self._first(x))
 
 
@@ -101,6 +102,8 @@ def _fuse(module: Module, dtype: torch.dtype) -> Module:
         after = children[number + 1][1] if number + 1 < len(children) else None
         if isinstance(child, ResidualBlock):
             setattr(module, name, _FusedBlock(child, dtype))
+        elif isinstance(child, DifferenceConv):
+            continue  # in float32
         elif isinstance(child, nn.Conv2d):
             relu = isinstance(module, nn.Sequential) and isinstance(after, nn.ReLU)
             setattr(module, name, _FusedConv(child, dtype, relu=relu))

@@ -283,8 +283,12 @@ def build_empty(spec: NetworkSpec) -> ConvAutoencoder:
 PRESETS: MappingProxyType[str, NetworkSpec] = MappingProxyType(
     {
         "classic": NetworkSpec("plain", widths=(32, 32)),
-        "residual": NetworkSpec("residual", widths=(32, 64), blocks=2, skips=True, stem=2),
-        "residual-large": NetworkSpec("residual", widths=(64, 128), blocks=2, skips=True, stem=2),
+        "residual": NetworkSpec(
+            "residual", widths=(32, 64), blocks=2, skips=True, stem=2, differences=True
+        ),
+        "residual-large": NetworkSpec(
+            "residual", widths=(64, 128), blocks=2, skips=True, stem=2, differences=True
+        ),
         "dense": NetworkSpec("dense", widths=(256,), code_channels=32, image_size=(28, 28)),
     }
 )
