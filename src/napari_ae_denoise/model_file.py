@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 _LARGEST_FILE = 2 * 1024**3  # bytes
 _LARGEST_CARD = 1024**2  # characters
-_LARGEST_HEADER = 4 * 1024**2  # bytes; as Python's objects it is twenty times that at most
+_LARGEST_HEADER = 2 * 1024**2  # bytes; as Python's objects up to thirty times that
 _MOST_TENSORS = 20_000
 _MOST_AXES = 8
 _CARD, _SUM = "card", "sha256"  # what is kept beside the tensors

@@ -119,8 +119,8 @@ def opened(path: Path) -> Iterator[KerasModel]:
         If it is missing, empty, truncated, damaged, or no model file of Keras; whatever goes
         wrong in reading its weights included.
     """
-    try:
-        start = _checked_start(path)
+    with refusing(path):
+        start = check_start(path)
         if start == _HDF5:
             with _hdf5(path) as file:
                 yield _from_hdf5(file, path.stat().st_size)
@@ -131,6 +131,13 @@ def opened(path: Path) -> Iterator[KerasModel]:
             blob = parts[_WEIGHTS]
             with _hdf5(io.BytesIO(blob)) as file:
                 yield _from_archive(file, parts, len(blob))
+
+
+@contextlib.contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a file that is not what it seems into its refusal."""
+    try:
+        yield
     except DenoisingError:
         raise
     except (*_FAULTS, MemoryError, RecursionError) as error:
@@ -150,8 +157,14 @@ def _reason(error: BaseException) -> str:
     return said or type(error).__name__
 
 
-def _checked_start(path: Path) -> bytes:
-    """Return by which of the two known signs the file begins."""
+def check_start(path: Path) -> bytes:
+    """Return by which of the two known signs the file begins.
+
+    Raises
+    ------
+    DenoisingError
+        If there is no file, or it is neither of the two.
+    """
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its other end
