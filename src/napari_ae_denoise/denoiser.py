@@ -22,6 +22,7 @@ from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import NoiseModel, Resolved, resolve
 from napari_ae_denoise.steps import drain, warned
+from napari_ae_denoise.storage import is_there
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Denoiser(LatentSide):
         shipped = bundled.bundled_files()
         if str(name_or_path) in shipped:
             path = shipped[str(name_or_path)]
-        elif not path.suffix and not path.exists():
+        elif not path.suffix and not is_there(path):
             raise DenoisingError(
                 f'There is no bundled model "{name_or_path}", and no such file.',
                 f"Give the path of a model file, or one of: {', '.join(shipped) or 'none'}.",

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_ae_denoise.device_probe import check_device, trusted_device
 from napari_ae_denoise.devices import (
-    choose_device,
     choose_precision,
     computing_in,
     free_memory,
@@ -90,8 +90,10 @@ class TileRunner:
     """
 
     def __init__(self, network: ConvAutoencoder, settings: PredictSettings) -> None:
-        self.device = choose_device(settings.device)
+        self.device = trusted_device(settings.device)
         self._precision = choose_precision(self.device, settings.precision)
+        if self.device.type != "cpu":
+            check_device(self.device, self._precision)
         self._strength = settings.strength
         self.stride, self.halo = network.stride, network.halo
         self._network = network.copy_on(self.device)
