@@ -18,6 +18,7 @@ import torch
 import zarr
 
 from napari_ae_denoise import DenoisingError, TrainingData, train, training_steps
+from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.prediction import TileError
 from napari_ae_denoise.result_folder import unfinished_value
 from napari_ae_denoise.steps import drain
@@ -180,6 +181,51 @@ def test_cancel_in_the_last_tile_gives_the_whole(untrained, image, code):
             stop.set()
 
     assert drain(steps, cancel).finished == 1
+
+
+@pytest.mark.parametrize("layer", [0, 3, 10])
+@pytest.mark.parametrize("number", [0, 4])
+def test_cancel_within_a_tile_gives_it_up_and_keeps_the_others(
+    untrained, image, monkeypatch, number, layer
+):
+    """A tile may take seconds; the network stops at its next layer."""
+    denoiser, stop, layers = untrained("residual"), threading.Event(), [0]
+    whole = denoiser.denoise(image, **EXACT)
+    usual = torch.nn.functional.conv2d
+    convolutions = sum(isinstance(m, torch.nn.Conv2d) for m in denoiser.network.modules())
+
+    def conv2d(self, values, weight, bias):
+        layers[0] += 1
+        if layers[0] > number * convolutions + layer:
+            stop.set()
+        return usual(values, weight, bias, self.stride, self.padding)
+
+    monkeypatch.setattr(torch.nn.Conv2d, "_conv_forward", conv2d)
+    kept = drain(denoiser.predict_steps(image, settings=SETTINGS, code=True, stop=stop))
+    assert layers[0] == number * convolutions + layer + 1
+    assert kept.finished == pytest.approx(number / TILES)
+    assert ((kept.denoised == whole) | (kept.denoised == image)).all()
+    assert not any(m._forward_pre_hooks for m in denoiser.network.modules())
+
+
+def test_cancel_within_a_tile_to_disk_goes_on_later(untrained, image, monkeypatch, tmp_path):
+    denoiser, stop, layers = untrained("residual"), threading.Event(), [0]
+    whole = denoiser.denoise(image, **EXACT)
+    usual = torch.nn.functional.conv2d
+    convolutions = sum(isinstance(m, torch.nn.Conv2d) for m in denoiser.network.modules())
+
+    def conv2d(self, values, weight, bias):
+        layers[0] += 1
+        if layers[0] == 4 * convolutions + 2:
+            stop.set()
+        return usual(values, weight, bias, self.stride, self.padding)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.nn.Conv2d, "_conv_forward", conv2d)
+        denoiser.denoise(image, to=tmp_path / "a.zarr", stop=stop, **EXACT)
+    assert DoneRecord.load(tmp_path / "a.zarr").done.sum() == 4
+    made = denoiser.denoise(image, to=tmp_path / "a.zarr", **EXACT).compute()
+    np.testing.assert_allclose(made, whole, atol=1e-5 * np.ptp(image), rtol=0)
 
 
 # ---- data

@@ -15,7 +15,7 @@ from napari_ae_denoise.devices import free_memory, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import GreyMap, of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
-from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, Stopped
 from napari_ae_denoise.tiling import tiles
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def predict(
     denoised, code : bool
         What else to make; all of it comes from one pass.
     stop : threading.Event, optional
-        Once set, no further tile is begun.
+        Once set, the running tile is given up, and no further one is begun.
 
     Yields
     ------
@@ -173,7 +173,7 @@ def predict(
     TileError
         If a tile cannot be made after others were; it holds what was made.
     """
-    runner = PersistentRunner(network, settings)
+    runner = PersistentRunner(network, settings, stop)
     height, width = layout.plane_shape
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
     grid = list(tiles((height, width), runner.tile, runner.stride, runner.halo, margin))
@@ -216,6 +216,9 @@ def predict(
                         image=pixelwise,
                         code=code,
                     )
+                except Stopped:
+                    elapsed = time.monotonic() - began
+                    return Prediction(out, codes, removed, invalid, done / total, elapsed)
                 except Exception as error:
                     if not done:
                         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import GreyMap, to_dtype
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
 
     from napari_ae_denoise.camera_noise import StabilizedMap
@@ -78,6 +80,10 @@ class PredictSettings:
             )
 
 
+class Stopped(Exception):
+    """The stop was set while a tile was in the network; nothing of this tile is made."""
+
+
 class TileRunner:
     """A network on a device, ready for tiles.
 
@@ -87,9 +93,17 @@ class TileRunner:
         It is copied; the original stays where it is.
     settings : PredictSettings
         How to run it.
+    stop : threading.Event, optional
+        Once set, the network stops at its next layer and raises `Stopped`: a tile may take
+        seconds, and nobody should wait for one that is not wanted.
     """
 
-    def __init__(self, network: ConvAutoencoder, settings: PredictSettings) -> None:
+    def __init__(
+        self,
+        network: ConvAutoencoder,
+        settings: PredictSettings,
+        stop: threading.Event | None = None,
+    ) -> None:
         self.device = trusted_device(settings.device)
         self._precision = choose_precision(self.device, settings.precision)
         if self.device.type != "cpu":
@@ -97,6 +111,9 @@ class TileRunner:
         self._strength = settings.strength
         self.stride, self.halo = network.stride, network.halo
         self._network = network.copy_on(self.device)
+        if stop is not None:
+            for layer in self._network.modules():
+                layer.register_forward_pre_hook(functools.partial(_stop_if, stop))
         self._bare = network.spec.edge == "zero"
         if settings.tile == "auto":
             self.tile = _automatic_tile(network, self.device)
@@ -209,6 +226,11 @@ class TileRunner:
                 return None, self._network.encode(batch).float()
             made, features = self._network.image_and_code(batch)
             return made.float(), features.float()
+
+
+def _stop_if(stop: threading.Event, *_layer: Any) -> None:
+    if stop.is_set():
+        raise Stopped
 
 
 def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
