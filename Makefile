@@ -11,13 +11,15 @@ XVFB := xvfb-run -a -s "-screen 0 1400x900x24"
 # One thread a core less than there are: see devices.py. The tests ask for one, to be repeatable.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: help demo test test-core test-panels lint format bench screenshots family clean
+.PHONY: help demo test test-core test-panels lint format bench fuzz mutants screenshots family clean
 
 help:
 	@echo "make demo         open napari on a noisy micrograph, denoised (a picture, without a display)"
 	@echo "make test         run the whole test suite, the panels in a real viewer"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        short forms of the benchmarks"
+	@echo "make fuzz         open damaged model files for FUZZ_SECONDS (600) from FUZZ_SEED (0) on"
+	@echo "make mutants      break tiling.py and model_file.py and see the tests fail (an hour)"
 	@echo "make screenshots  pictures of the panels for the docs"
 	@echo "make family       pictures of the kinds of autoencoders for the docs"
 
@@ -52,6 +54,15 @@ format: $(READY)
 bench: $(READY)
 	sh scripts/system-libraries.sh virtual-display
 	$(ONE_THREAD) LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python benchmarks/write_tables.py
+
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= 0
+
+fuzz: $(READY)
+	$(ONE_THREAD) $(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+
+mutants: $(READY)
+	$(ONE_THREAD) $(BIN)/python scripts/mutants.py
 
 screenshots: $(READY)
 	sh scripts/system-libraries.sh virtual-display

@@ -56,6 +56,35 @@ def _one_thread(monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def _reader():
+    """One process that reads the Keras files of all tests, again started when it died."""
+    from napari_ae_denoise.interop.keras_apart import ReadingProcess
+
+    with contextlib.ExitStack() as stack:
+        alive = []
+
+        def read(path):
+            if not alive or not alive[-1].alive:
+                alive.append(stack.enter_context(ReadingProcess()))
+            return alive[-1].read(path)
+
+        yield read
+
+
+@pytest.fixture
+def one_reader(monkeypatch, _reader):
+    """Let one process read all Keras files of a test: to start one for each takes long."""
+    from napari_ae_denoise.interop import keras
+    from napari_ae_denoise.interop.keras_files import check_start
+
+    def read(path):
+        check_start(path)
+        return _reader(path)
+
+    monkeypatch.setattr(keras, "read_apart", read)
+
+
+@pytest.fixture(scope="session")
 def small_specs():
     return SMALL_SPECS
 

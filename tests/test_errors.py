@@ -1,8 +1,14 @@
+import ast
 import pickle
+from pathlib import Path
 
 import pytest
 
+import napari_ae_denoise
 from napari_ae_denoise import DenoisingError
+
+SOURCE = Path(napari_ae_denoise.__file__).parent
+ERRORS = {"DenoisingError", "TileError"}
 
 
 def test_error_says_both_sentences():
@@ -22,3 +28,55 @@ def test_error_survives_a_process_pool(protocol):
     assert type(error) is DenoisingError
     assert (error.cause, error.remedy) == ("Cause {} %s.", "Remedy.")
     assert str(error) == "Cause {} %s. Remedy."
+
+
+def made():
+    """Go through all places in the source where an error for users is made."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS:
+                yield pytest.param(node, id=f"{path.relative_to(SOURCE)}:{node.lineno}")
+
+
+def sentence(node):
+    """Return what is known of a sentence before it is made: ``?`` stands for what is not."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(sentence(part) for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return sentence(node.left) + sentence(node.right)
+    if isinstance(node, ast.IfExp):
+        return min(sentence(node.body), sentence(node.orelse), key=len)
+    if isinstance(node, ast.BoolOp):
+        return min((sentence(value) for value in node.values), key=len)
+    return "?"
+
+
+@pytest.mark.parametrize("call", list(made()))
+def test_every_error_says_a_cause_and_a_remedy(call):
+    assert len(call.args) == 2
+    assert not call.keywords
+    for part in map(sentence, call.args):
+        assert part.strip()
+        assert part[-1] in ".!?", f"this is no sentence: {part}"
+        assert "?" in part or len(part) >= 10, f"this says nothing: {part}"
+
+
+def test_all_errors_were_found():
+    assert len(list(made())) > 100
+
+
+def test_no_error_of_another_kind_is_raised_for_users():
+    """Other errors are for what calls this package from Python, or are caught here."""
+    allowed = {"AssertionError", "AttributeError", "EOFError", "ImportError", "KeyError"}
+    allowed |= {"NotImplementedError", "StopIteration", "TypeError", "ValueError", "SystemExit"}
+    raised = set()
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                name = getattr(node.exc.func, "id", getattr(node.exc.func, "attr", ""))
+                if name[:1].isupper():
+                    raised.add(name)
+    assert "RuntimeError" not in raised
+    assert raised - ERRORS <= allowed | {"BadParameter", "UsageError", "Exit"}

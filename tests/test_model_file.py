@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from napari_ae_denoise import model_file
 from napari_ae_denoise.denoiser import Denoiser
@@ -55,6 +56,22 @@ def test_tensors_of_any_layout_are_written(tmp_path):
     assert torch.equal(read_model(tmp_path / "m")[0]["odd"], odd)
 
 
+def test_safetensors_itself_reads_the_same(path):
+    mine, _ = read_model(path)
+    theirs = load_file(path)
+    assert set(mine) == set(theirs)
+    for name, tensor in theirs.items():
+        assert mine[name].dtype == tensor.dtype
+        assert torch.equal(mine[name], tensor)
+
+
+def test_files_of_the_first_days_have_no_checksum_and_open(path):
+    header, weights = split(path)
+    del header["__metadata__"]["sha256"]
+    join(path, header, weights)
+    assert read_model(path)[1] == CARD
+
+
 def test_every_truncation_is_refused(path, refused):
     blob = path.read_bytes()
     header = 8 + struct.unpack("<Q", blob[:8])[0]
@@ -92,26 +109,19 @@ def test_bit_flips_in_the_header_never_end_in_anything_but_a_refusal(path, refus
     assert all(str(path) in cause for cause in refusals)
 
 
-def test_bit_flips_anywhere_in_a_denoiser_never_crash(untrained, tmp_path):
+def test_bit_flips_anywhere_in_a_denoiser_are_noticed(untrained, tmp_path, refused):
     path = tmp_path / "m.safetensors"
     untrained("bottleneck").save(path)
     blob = path.read_bytes()
-    header = 8 + struct.unpack("<Q", blob[:8])[0]
     draw = random.Random(0)
-    outcomes = {True: 0, False: 0}
     for _ in range(250):
         damaged = bytearray(blob)
         for _ in range(draw.choice([1, 1, 2, 5])):
-            damaged[draw.randrange(header)] ^= 1 << draw.randrange(8)
+            damaged[draw.randrange(len(blob))] ^= 1 << draw.randrange(8)
         path.write_bytes(damaged)
-        try:
-            loaded = Denoiser.load(path)
-        except DenoisingError:
-            outcomes[False] += 1
-        else:
-            outcomes[True] += 1
-            assert loaded.stride > 0
-    assert min(outcomes.values()) > 0
+        if bytes(damaged) != blob:
+            with refused():
+                Denoiser.load(path)
 
 
 class Canary:
@@ -273,10 +283,10 @@ def test_missing_files_folders_and_sealed_files_are_refused(tmp_path, refused, m
     path = tmp_path / "m.safetensors"
     write_model(path, TENSORS, CARD)
 
-    def sealed(self):
+    def sealed(self, *_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(path), "read_bytes", sealed)
+    monkeypatch.setattr(type(path), "open", sealed)
     with refused(path, "Permission denied", remedy="may read"):
         read_model(path)
 
@@ -286,7 +296,7 @@ def test_huge_files_are_refused_unread(tmp_path, refused, monkeypatch):
     path = tmp_path / "m.safetensors"
     with path.open("wb") as file:
         file.truncate(3 * 1024**3)
-    monkeypatch.setattr(type(path), "read_bytes", lambda self: pytest.fail("it was read"))
+    monkeypatch.setattr(type(path), "open", lambda self, *_: pytest.fail("it was read"))
     with refused(path, "3.0 GiB"):
         read_model(path)
 

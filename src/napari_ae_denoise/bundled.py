@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise.card import Card
-from napari_ae_denoise.model_file import SUFFIX, read_model
+from napari_ae_denoise.model_file import SUFFIX, opened_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 def bundled_models() -> Mapping[str, Card]:
     """Return the cards of the models that come with the package, by name."""
-    return MappingProxyType(
-        {name: Card.from_record(read_model(p)[1]) for name, p in bundled_files().items()}
-    )
+    cards = {}
+    for name, path in bundled_files().items():
+        with opened_model(path) as model:
+            cards[name] = Card.from_record(model.card)
+    return MappingProxyType(cards)
 
 
 def bundled_names() -> list[str]:

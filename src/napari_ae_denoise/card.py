@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import platform
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise import __version__
-from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.errors import DenoisingError, plain_text
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.penalty_spec import Penalty
@@ -101,7 +102,7 @@ class Card:
         DenoisingError
             If it is of a newer format, or lacks or misstates something.
         """
-        number = record.get("format")
+        number = record.get("format", FORMAT)
         if isinstance(number, int) and number > FORMAT:
             raise DenoisingError(
                 f"The model has format {number}; this version of napari-ae-denoise "
@@ -109,12 +110,17 @@ class Card:
                 "Update napari-ae-denoise.",
             )
         try:
+            if type(number) is not int or number < 1:
+                raise TypeError(f"its format is {number!r}")
+            record = _plain(dict(record))
             values = {f.name: record[f.name] for f in dataclasses.fields(cls) if f.name in record}
             values["network"] = _spec(values["network"])
             values["normalization"] = Normalization(**values.get("normalization", {}))
             values["penalties"] = tuple(Penalty(**p) for p in values.get("penalties", ()))
             if values.get("sigma") is not None:
                 low, high = (float(v) for v in values["sigma"])
+                if not 0 <= low <= high < math.inf:
+                    raise ValueError(f"its sigma is from {low} to {high}")
                 values["sigma"] = (low, high)
             for name in (
                 "name",
@@ -135,6 +141,15 @@ class Card:
                 f"The model's card cannot be used: {error}.",
                 "Choose a file saved by napari-ae-denoise, or copy it again from its source.",
             ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a record whose texts can be shown: people read what a card says, in a terminal too."""
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, dict):
+        return {plain_text(str(name)): _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 def _spec(record: Mapping[str, Any]) -> NetworkSpec:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from napari_ae_denoise.optimizers import Optimizer
 
 _KIND = "training state"
+_REMEMBERED = {  # of each weight, by the optimizer
+    "Adam": {"step", "exp_avg", "exp_avg_sq"},
+    "AdamW": {"step", "exp_avg", "exp_avg_sq"},
+    "Muon": {"momentum"},
+    "Adam of Muon": {"step", "mean", "square"},
+}
 
 
 class TrainingState:
@@ -126,12 +132,19 @@ class TrainingState:
             best = _under(tensors, "best.")
             average = [tensors[f"average.{i}"] for i in range(len(self._average))]
             moments = self._moments(_under(tensors, "optimizer."))
-            for name, live in self._network.state_dict().items():
-                if not mine[name].shape == best[name].shape == live.shape:
+            weights = self._network.state_dict()
+            count = len(mine) + len(best) + len(average) + sum(map(len, moments.values()))
+            if not set(mine) == set(best) == set(weights) or count != len(tensors):
+                raise KeyError("the names of its weights")
+            for name, live in weights.items():
+                same = mine[name].shape == best[name].shape == live.shape
+                if not same or not mine[name].dtype == best[name].dtype == live.dtype:
                     raise KeyError(name)
             if any(a.shape != held.shape for a, held in zip(average, self._average, strict=True)):
                 raise KeyError("average")
             step, elapsed = int(record["step"]), float(record["elapsed"])
+            if step < 0 or elapsed < 0:
+                raise ValueError(f"step {step}")
             best_psnr = math.nan if record["best_psnr"] is None else float(record["best_psnr"])
         except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise DenoisingError(
@@ -147,17 +160,28 @@ class TrainingState:
         self.step, self.elapsed, self.best_psnr = step, elapsed, best_psnr
 
     def _moments(self, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-        """Return what the optimizer remembers: numbers, or tensors of a weight's shape."""
+        """Return what the optimizer remembers: of each weight the same, a count or its shape."""
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             number, key = name.split(".", 1)
+            if not number.isdecimal():
+                raise KeyError(f"optimizer.{name}")
             weight = self._average[int(number)]
-            if value.ndim and value.shape != weight.shape:
+            if value.shape != (() if key == "step" else weight.shape):
                 raise KeyError(f"optimizer.{name}")
             if value.ndim:  # laid out as the weight: fused Adam reads both as they lie in memory
                 value = torch.empty_like(weight).copy_(value)
             moments.setdefault(int(number), {})[key] = value
+        kind = type(self._optimizer).__name__
+        for place, remembered in moments.items():
+            known = _REMEMBERED["Adam of Muon" if self._by_adam(place) else kind]
+            if set(remembered) != known:
+                raise KeyError(f"what its optimizer remembers of weight {place}")
         return moments
+
+    def _by_adam(self, number: int) -> bool:
+        """Return whether a weight follows Adam though the optimizer is Muon: it has no matrix."""
+        return type(self._optimizer).__name__ == "Muon" and self._average[number].ndim < 2
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from napari_ae_denoise.normalization import of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.pipeline import overlapped
 from napari_ae_denoise.prediction import TileProgress, note_of
+from napari_ae_denoise.tile_runner import Stopped
 from napari_ae_denoise.window_reader import WindowReader
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class DiskJob:
         Parameters
         ----------
         stop : threading.Event, optional
-            Once set, no further tile is begun.
+            Once set, the running tile is given up, and no further one is begun.
         view : callable, optional
             Says what somebody looks at just now: this is made first.
 
@@ -143,7 +144,7 @@ class DiskJob:
             writes to the same place. Finished tiles stay.
         """
         folder, record = self.folder, self.folder.record
-        runner = PersistentRunner(self.denoiser.network, self.settings)
+        runner = PersistentRunner(self.denoiser.network, self.settings, stop)
         reader = WindowReader(self.image, folder.layout)
         began, computed = time.monotonic(), 0
         before, total = int(record.done.sum()), len(self.jobs)
@@ -172,11 +173,12 @@ class DiskJob:
 
         todo = self.jobs.todo(record.done.copy(), view, reader.depth)
         with _alone(folder.path), spare_a_core():
-            for _ in overlapped(todo, read, compute, write, stop=stop):
-                computed += 1
-                elapsed = time.monotonic() - began
-                remaining = elapsed * (total - before - computed) / computed
-                yield TileProgress(before + computed, total, elapsed, remaining)
+            with contextlib.suppress(Stopped):  # what is computed by then is written
+                for _ in overlapped(todo, read, compute, write, stop=stop):
+                    computed += 1
+                    elapsed = time.monotonic() - began
+                    remaining = elapsed * (total - before - computed) / computed
+                    yield TileProgress(before + computed, total, elapsed, remaining)
             if computed and record.finished == 1:
                 self._check_image()
         return self.stored(computed, time.monotonic() - began)

@@ -94,6 +94,8 @@ class DoneRecord:
             if record["format"] != _FORMAT:
                 raise ValueError(f"its format is {record['format']}")
             bits = np.frombuffer(bytes.fromhex(record["done"]), np.uint8)
+            if type(record["parts"]) is not int or -(-record["parts"] // 8) != bits.size:
+                raise ValueError(f"it has {record['parts']} parts and {bits.size} bytes for them")
             done = np.unpackbits(bits, count=record["parts"]).astype(bool)
             how, made_of, notes = record["how"], record["made_of"], record["notes"]
             return cls(folder, made_of, how, done, int(record["invalid_pixels"]), notes)

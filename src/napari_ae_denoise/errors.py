@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+_LONGEST = 2000  # characters of a sentence
+
 
 class DenoisingError(ValueError):
     """Something the user asked for cannot be done; says why and what to do.
@@ -23,6 +27,7 @@ class DenoisingError(ValueError):
     """
 
     def __init__(self, cause: str, remedy: str) -> None:
+        cause, remedy = _shown(cause), _shown(remedy)
         super().__init__(f"{cause} {remedy}")
         self.cause = cause
         self.remedy = remedy
@@ -30,3 +35,18 @@ class DenoisingError(ValueError):
     def __reduce__(self) -> tuple[type[DenoisingError], tuple[str, str]]:
         """Pickle by both sentences, so that the error survives a process pool or a dask worker."""
         return type(self), (self.cause, self.remedy)
+
+
+def plain_text(text: str) -> str:
+    """Return a text without characters that would command a terminal or cannot be written."""
+    replaced = "\N{REPLACEMENT CHARACTER}"
+    strange = {c for c in text if c not in "\n\t" and unicodedata.category(c) in ("Cc", "Cs")}
+    return text.translate({ord(c): replaced for c in strange}) if strange else text
+
+
+def _shown(sentence: str) -> str:
+    """Return a sentence that can be shown anywhere: names from files may be long, or no names."""
+    if len(sentence) > _LONGEST:
+        half = _LONGEST // 2 - 1
+        sentence = f"{sentence[:half]} … {sentence[-half:]}"
+    return plain_text(sentence)

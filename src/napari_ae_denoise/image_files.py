@@ -18,7 +18,7 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import check_axes, guess_axes, is_rgb
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
-from napari_ae_denoise.storage import replacing
+from napari_ae_denoise.storage import is_there, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +94,7 @@ def _is_image(path: Path) -> bool:
 
 def check_exists(path: Path) -> None:
     """Refuse a path where nothing is."""
-    if not path.exists():
+    if not is_there(path):
         raise DenoisingError(
             f"There is no image file {path}.", "Check the path, or choose the file again."
         )

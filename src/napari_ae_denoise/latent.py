@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_ae_denoise.devices import choose_device, spare_a_core
+from napari_ae_denoise.device_probe import trusted_device
+from napari_ae_denoise.devices import spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.tiling import Tile, tiles
@@ -72,7 +73,7 @@ def decode(
                 f"which has a code of shape {(width, *expected)}.",
                 "Give the image that the code was made from.",
             )
-    twin = network.copy_on(choose_device(device))
+    twin = network.copy_on(trusted_device(device))
     every = slice(None)
     made = np.empty(
         (math.prod(stack), network.spec.channels, rows * stride, columns * stride), np.float32

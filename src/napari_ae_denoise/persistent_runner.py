@@ -16,6 +16,7 @@ from napari_ae_denoise.tile_runner import PredictSettings, TileRunner, Window
 from napari_ae_denoise.tiling import Span, Tile
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
 
     from napari_ae_denoise.camera_noise import StabilizedMap
@@ -39,11 +40,18 @@ class PersistentRunner:
         The network.
     settings : PredictSettings
         How to run it.
+    stop : threading.Event, optional
+        See `TileRunner`.
     """
 
-    def __init__(self, network: ConvAutoencoder, settings: PredictSettings) -> None:
-        self._network, self._settings = network, settings
-        self._runner = TileRunner(network, settings)
+    def __init__(
+        self,
+        network: ConvAutoencoder,
+        settings: PredictSettings,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._network, self._settings, self._stop = network, settings, stop
+        self._runner = TileRunner(network, settings, stop)
         self.tile, self.stride, self.halo = self._runner.tile, network.stride, network.halo
         self._room: float = np.inf  # pixels that the network may see at once
 
@@ -104,7 +112,7 @@ class PersistentRunner:
         precision = self._settings.precision
         changed = {"precision": "float32"} if precision == "float16" else {}
         self._settings = replace(self._settings, device="cpu", tile=self.tile, **changed)  # type: ignore[arg-type]
-        self._runner = TileRunner(self._network, self._settings)
+        self._runner = TileRunner(self._network, self._settings, self._stop)
         self._room = np.inf
         warnings.warn(
             f"Memory ran out on {device}, even for small tiles: the CPU goes on, which is slower.",

@@ -15,7 +15,7 @@ from napari_ae_denoise.devices import free_memory, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import GreyMap, of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
-from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, Stopped
 from napari_ae_denoise.tiling import tiles
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.camera_noise import StabilizedMap
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.tiling import Tile
 
 _READ_BYTES = 64 * 1024**2  # of a lazy image at once: a stop is looked at in between
 
@@ -97,6 +98,37 @@ def note_of(warnings: Sequence[str], invalid_pixels: int) -> str:
     return " ".join(said)
 
 
+class TileError(DenoisingError):
+    """A tile that could not be made, after others were; these are not lost.
+
+    Attributes
+    ----------
+    prediction : Prediction or None
+        What was made before: the tile itself and those after it hold the noisy image, and NaN in
+        the code. None where the error has come from another process.
+    """
+
+    prediction: Prediction | None = None
+
+    @classmethod
+    def at(cls, planes: range, tile: Tile, error: Exception, prediction: Prediction) -> TileError:
+        """Return the error of a tile, which says where it lies."""
+        y, x = tile.y.write, tile.x.write
+        which = f"plane {planes[0]}" if len(planes) == 1 else f"planes {planes[0]} to {planes[-1]}"
+        reason = f"{type(error).__name__}: {error}"
+        remedy = "Run it again, with smaller tiles or on another device."
+        if isinstance(error, DenoisingError):
+            reason, remedy = error.cause, error.remedy
+        made = cls(
+            f"The tile at Y {y.start} to {y.stop - 1}, X {x.start} to {x.stop - 1} of {which} "
+            f"could not be made ({reason.rstrip('.')}); {prediction.finished:.0%} of the tiles "
+            "were made before.",
+            remedy,
+        )
+        made.prediction = prediction
+        return made
+
+
 def predict(
     network: ConvAutoencoder,
     image: Any,
@@ -125,7 +157,7 @@ def predict(
     denoised, code : bool
         What else to make; all of it comes from one pass.
     stop : threading.Event, optional
-        Once set, no further tile is begun.
+        Once set, the running tile is given up, and no further one is begun.
 
     Yields
     ------
@@ -135,8 +167,13 @@ def predict(
     Returns
     -------
     Prediction
+
+    Raises
+    ------
+    TileError
+        If a tile cannot be made after others were; it holds what was made.
     """
-    runner = PersistentRunner(network, settings)
+    runner = PersistentRunner(network, settings, stop)
     height, width = layout.plane_shape
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
     grid = list(tiles((height, width), runner.tile, runner.stride, runner.halo, margin))
@@ -170,14 +207,24 @@ def predict(
                     elapsed = time.monotonic() - began
                     return Prediction(out, codes, removed, invalid, done / total, elapsed)
                 windows = [layout.read(image, p, tile.y.read, tile.x.read) for p in planes]
-                made, features, bad = runner(
-                    windows,
-                    tile,
-                    [of_plane(maps, layout, p) for p in planes],
-                    dtype,
-                    image=pixelwise,
-                    code=code,
-                )
+                try:
+                    made, features, bad = runner(
+                        windows,
+                        tile,
+                        [of_plane(maps, layout, p) for p in planes],
+                        dtype,
+                        image=pixelwise,
+                        code=code,
+                    )
+                except Stopped:
+                    elapsed = time.monotonic() - began
+                    return Prediction(out, codes, removed, invalid, done / total, elapsed)
+                except Exception as error:
+                    if not done:
+                        raise
+                    elapsed = time.monotonic() - began
+                    kept = Prediction(out, codes, removed, invalid, done / total, elapsed)
+                    raise TileError.at(planes, tile, error, kept) from error
                 invalid += bad
                 for plane, window, result in zip(planes, windows, made, strict=False):
                     if out is not None:

@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def is_there(path: Path) -> bool:
+    """Return whether there is something at a path.
+
+    Raises
+    ------
+    DenoisingError
+        If the system cannot say, as for a name that is too long.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DenoisingError(
+            f"Whether there is a {path} cannot be said: {error.strerror or error}.",
+            "Choose a folder that can be read, and a shorter name.",
+        ) from error
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; on success it takes the place of ``path``.

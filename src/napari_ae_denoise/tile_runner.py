@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_ae_denoise.device_probe import check_device, trusted_device
 from napari_ae_denoise.devices import (
-    choose_device,
     choose_precision,
     computing_in,
     free_memory,
@@ -22,6 +23,7 @@ from napari_ae_denoise.fused_network import fused
 from napari_ae_denoise.normalization import GreyMap, to_dtype
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
 
     from napari_ae_denoise.camera_noise import StabilizedMap
@@ -79,6 +81,10 @@ class PredictSettings:
             )
 
 
+class Stopped(Exception):
+    """The stop was set while a tile was in the network; nothing of this tile is made."""
+
+
 class TileRunner:
     """A network on a device, ready for tiles.
 
@@ -88,16 +94,29 @@ class TileRunner:
         It is copied; the original stays where it is.
     settings : PredictSettings
         How to run it.
+    stop : threading.Event, optional
+        Once set, the network stops at its next layer and raises `Stopped`: a tile may take
+        seconds, and nobody should wait for one that is not wanted.
     """
 
-    def __init__(self, network: ConvAutoencoder, settings: PredictSettings) -> None:
-        self.device = choose_device(settings.device)
+    def __init__(
+        self,
+        network: ConvAutoencoder,
+        settings: PredictSettings,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.device = trusted_device(settings.device)
         self._precision = choose_precision(self.device, settings.precision)
+        if self.device.type != "cpu":
+            check_device(self.device, self._precision)
         self._strength = settings.strength
         self.stride, self.halo = network.stride, network.halo
         self._network = network.copy_on(self.device)
         on_cpu = self.device.type == "cpu"
         self._fast = fused(self._network, self._precision) if on_cpu else self._network
+        if stop is not None:
+            for layer in {*self._network.modules(), *self._fast.modules()}:
+                layer.register_forward_pre_hook(functools.partial(_stop_if, stop))
         self._bare = network.spec.edge == "zero"  # it sees no context beyond the image's edge
         self._context = 0 if self._bare else self.halo
         if settings.tile == "auto":
@@ -214,6 +233,11 @@ class TileRunner:
                 return None, network.encode(batch, self._context).float()
             made, features = network.image_and_code(batch, self._context)
             return made.float(), features.float()
+
+
+def _stop_if(stop: threading.Event, *_layer: Any) -> None:
+    if stop.is_set():
+        raise Stopped
 
 
 def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise import __version__, disk, fingerprints, result_folder
-from napari_ae_denoise.devices import PRECISIONS, choose_device, choose_precision
+from napari_ae_denoise.device_probe import trusted_device
+from napari_ae_denoise.devices import PRECISIONS, choose_precision
 from napari_ae_denoise.disk_job import DiskJob
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and_step
+from napari_ae_denoise.storage import is_there
 from napari_ae_denoise.tile_jobs import TileJobs
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.window_reader import naming_faults
@@ -117,7 +119,7 @@ def begin(
 
 def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:
     """Return the record of a result that is there; refuse anything else that is."""
-    if not path.exists():
+    if not is_there(path):
         return None
     try:
         record = DoneRecord.load(path)
@@ -135,7 +137,7 @@ def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:
 
 def _resolved(settings: PredictSettings, record: DoneRecord | None) -> PredictSettings:
     """Return settings with device and precision decided, as the record has them where asked."""
-    device = choose_device(settings.device)
+    device = trusted_device(settings.device)
     if record is not None and settings.precision == "auto":
         return replace(settings, device=str(device), precision=str(record.how["precision"]))
     chosen = choose_precision(device, settings.precision)

@@ -19,8 +19,8 @@ from napari_ae_denoise.card import Card, now, versions_now
 from napari_ae_denoise.checkpoint import TrainingState
 from napari_ae_denoise.contradictions import check_fit
 from napari_ae_denoise.denoiser import Denoiser
+from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import (
-    choose_device,
     computing_in,
     memory_errors,
     training_precision,
@@ -31,6 +31,7 @@ from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.optimizers import OPTIMIZERS
 from napari_ae_denoise.pretraining import stage_at, stage_loss, stages
 from napari_ae_denoise.small_images import choose_sampler, is_small_stack
+from napari_ae_denoise.storage import is_there
 
 if TYPE_CHECKING:
     import contextlib
@@ -101,7 +102,7 @@ class TrainingRun:
         self.normalization = (
             start.card.normalization if start else settings.normalization_for(self.spec)
         )
-        self.device = choose_device(settings.device)
+        self.device = trusted_device(settings.device)
         self.precision = training_precision(self.device, settings.precision)
         check_fit(build_empty(self.spec), settings, data)
         with torch.random.fork_rng(devices=[]):
@@ -136,7 +137,7 @@ class TrainingRun:
             weight_decay=settings.weight_decay,
         )
         self.state = TrainingState(self.network, self.optimizer, average=settings.average)
-        if checkpoint and Path(checkpoint).exists():
+        if checkpoint and is_there(Path(checkpoint)):
             self.state.load(checkpoint)
         self.steps = settings.steps_in_all(self.sampler.steps_per_epoch)
         self.held_out = self.sampler.validation_batches()

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
+from napari_ae_denoise.zarr_checks import check_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ def read_zarr(path: Path, level: int = 0) -> ImageFile:
         names = [a if isinstance(a, str) else a["name"] for a in described.get("axes", ())]
         axes, flavour = _letters(names), "ome"
         spacing, unit = _spacing(described, axes, level)
+    check_array(path, array)
     lazy = dask.array.from_array(array, chunks=array.chunks)
     return ImageFile(path, lazy, axes, MappingProxyType(spacing), unit, flavour)
 

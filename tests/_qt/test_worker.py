@@ -5,8 +5,14 @@ import warnings
 
 import pytest
 
+from napari_ae_denoise import report
 from napari_ae_denoise._qt.worker import Job, JobState, in_words
 from napari_ae_denoise.errors import DenoisingError
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "log_path", lambda: tmp_path / "errors.log")
 
 
 @pytest.fixture
@@ -87,7 +93,13 @@ def test_a_cancelled_job_still_returns_what_it_has(qtbot, job):
     job.cancel()  # a second press changes nothing
     qtbot.waitUntil(lambda: job.state is JobState.IDLE)
     assert job.heard[-1] == ("done", "the best so far")
-    assert states == [JobState.RUNNING, JobState.CANCELLING, JobState.IDLE]
+    assert states == [
+        JobState.RUNNING,
+        JobState.CANCELLING,
+        JobState.CANCELLED,
+        JobState.IDLE,
+    ]
+    assert job.ended is JobState.CANCELLED
 
 
 def test_a_flood_of_records_reaches_the_window_as_a_trickle_with_the_last(qtbot, job):
@@ -182,3 +194,61 @@ def test_an_abandoned_job_stops_and_says_nothing(qtbot, job):
     qtbot.waitUntil(ended.is_set)
     qtbot.wait(100)
     assert job.heard == []
+
+
+def test_how_a_job_ended_is_known_and_the_panel_is_put_back_each_time(qtbot, job):
+    assert job.ended is None
+
+    def good(_stop):
+        yield 1
+
+    def bad(_stop):
+        yield 1
+        raise RuntimeError("no")
+
+    for make_steps, ended in [(good, JobState.DONE), (bad, JobState.FAILED), (good, JobState.DONE)]:
+        states = []
+        job.state_changed.connect(states.append)
+        _run(qtbot, job, make_steps)
+        job.state_changed.disconnect(states.append)
+        assert states == [JobState.RUNNING, ended, JobState.IDLE]
+        assert job.ended is ended
+
+
+def test_a_job_that_fails_while_it_is_cancelled_has_failed(qtbot, job):
+    def steps(stop):
+        yield 1
+        stop.wait(20)
+        raise KeyError("late")
+
+    job.start(steps)
+    job.cancel()
+    qtbot.waitUntil(lambda: job.state is JobState.IDLE)
+    assert job.ended is JobState.FAILED
+
+
+def test_an_error_that_was_not_foreseen_is_logged(qtbot, job, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "log_path", lambda: tmp_path / "logs" / "errors.log")
+
+    def steps(_stop):
+        yield 1
+        raise RuntimeError("the details")
+
+    (failure,) = _run(qtbot, job, steps)
+    text = (tmp_path / "logs" / "errors.log").read_text()
+    assert "RuntimeError: the details" in text
+    assert "test_worker.py" in text
+    assert str(tmp_path / "logs" / "errors.log") in failure.remedy
+    assert "the details" in report.report_of(failure)
+
+
+def test_a_storm_of_warnings_reaches_the_window_and_ends(qtbot, job):
+    def steps(_stop):
+        for number in range(20_000):
+            warnings.warn(f"warning {number}", stacklevel=1)
+            yield number
+        return "made"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert _run(qtbot, job, steps) == ["made"]

@@ -20,6 +20,7 @@ from napari_ae_denoise import Denoiser, DenoisingError
 from napari_ae_denoise.interop.keras_writer import save_keras
 from napari_ae_denoise.network_spec import NetworkSpec
 
+pytestmark = pytest.mark.usefixtures("one_reader")
 FOLDER = Path(__file__).parents[1] / "data" / "keras"
 FILES = sorted(path for path in FOLDER.iterdir() if path.suffix in (".h5", ".keras"))
 OUTPUTS = {**np.load(FOLDER / "keras2_outputs.npz"), **np.load(FOLDER / "keras3_outputs.npz")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,8 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
-from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps
+from napari_ae_denoise._qt.problem_line import ProblemLine
+from napari_ae_denoise._qt.worker import Job, MakeSteps
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.viewer import ViewerModel
+
+    from napari_ae_denoise.job_state import JobState
 
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
@@ -49,6 +51,7 @@ class Panel(QWidget):
         self._layer_fields: list[Any] = []
         self.job = Job(self)
         self.bar = JobBar(start, stop, tooltips)
+        self.problem = ProblemLine(self.bar.status)
         self.bar.start_button.clicked.connect(self.run)
         self.bar.stop_button.clicked.connect(self.job.cancel)
         self.job.state_changed.connect(self.show_state)
@@ -115,8 +118,7 @@ class Panel(QWidget):
 
     def show_problem(self, error: DenoisingError) -> None:
         """Say what is wrong and what to do."""
-        cause, remedy = html.escape(error.cause), html.escape(error.remedy)
-        self.bar.status.setText(f"<b>{cause}</b> {remedy}")
+        self.problem.show(error)
         show_error(str(error))
 
     def show_warning(self, text: str) -> None:

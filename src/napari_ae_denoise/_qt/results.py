@@ -46,15 +46,23 @@ def denoise_steps(
     choices: DenoiseChoices, stop: threading.Event
 ) -> Generator[TileProgress, None, Made]:
     """Denoise tile by tile; what is finished when stopped is returned, and says so."""
+    from napari_ae_denoise.prediction import TileError  # here, for it brings torch
+
     source, denoiser = choices.source, choices.denoiser
-    prediction = yield from denoiser.predict_steps(
-        source.image,
-        axes=source.axes or None,
-        settings=replace(choices.settings, removed=choices.noise),
-        denoised=choices.denoised,
-        code=choices.code,
-        stop=stop,
-    )
+    problem = ""
+    try:
+        prediction = yield from denoiser.predict_steps(
+            source.image,
+            axes=source.axes or None,
+            settings=replace(choices.settings, removed=choices.noise),
+            denoised=choices.denoised,
+            code=choices.code,
+            stop=stop,
+        )
+    except TileError as error:
+        if error.prediction is None:
+            raise
+        prediction, problem = error.prediction, str(error)
     part = prediction.finished
     if part == 0:
         return Made((), "Cancelled before the first tile; no layer was made.")
@@ -68,6 +76,7 @@ def denoise_steps(
             "noise_model": choices.settings.noise_model,
             "remarks": list(prediction.remarks),
             "finished": part,
+            "problem": problem,
             "version": __version__,
         }
     }
@@ -96,7 +105,8 @@ def denoise_steps(
     done = (
         "Done"
         if part == 1
-        else f"Cancelled: {part:.0%} of the tiles are denoised, the rest is as it was"
+        else f"{'Broken off' if problem else 'Cancelled'}: {part:.0%} of the tiles are denoised, "
+        "the rest is as it was"
     )
     said = " ".join([f"{done}, {duration(prediction.seconds)}.", *prediction.remarks])
-    return Made(tuple(layers), said, prediction.note, scatter)
+    return Made(tuple(layers), said, f"{problem} {prediction.note}".strip(), scatter)

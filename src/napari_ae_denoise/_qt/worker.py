@@ -13,7 +13,6 @@ Why not superqt's workers, which napari offers:
 from __future__ import annotations
 
 import atexit
-import enum
 import logging
 import threading
 import time
@@ -22,7 +21,11 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_ae_denoise import report
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.job_state import JobMachine, JobState
+
+__all__ = ["Job", "JobState", "in_words"]
 
 _SECONDS_BETWEEN_RECORDS = 0.1  # each is an event of the window; more would flood it
 _SECONDS_AT_EXIT = 3.0
@@ -30,14 +33,6 @@ _log = logging.getLogger(__name__)
 
 Steps = Generator[Any, None, Any]
 MakeSteps = Callable[[threading.Event], Steps]
-
-
-class JobState(enum.Enum):
-    """What a job is doing; `CANCELLING` lasts until the running step or tile is through."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    CANCELLING = "cancelling"
 
 
 class _Messages(QObject):
@@ -52,7 +47,8 @@ class Job(QObject):
     """Runs one generator at a time in a thread.
 
     All signals arrive in the thread of the window. Each start ends in exactly one of ``done`` and
-    ``failed``, and the job is idle before either is emitted.
+    ``failed``, and the job is idle before either is emitted: `_end` is the one place that every
+    end goes through, and puts the panel back.
     """
 
     state_changed = Signal(object)  # JobState
@@ -62,9 +58,19 @@ class Job(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.state = JobState.IDLE
+        self._machine = JobMachine()
         self._stop = threading.Event()
         self._messages: _Messages | None = None
+
+    @property
+    def state(self) -> JobState:
+        """What it is doing."""
+        return self._machine.state
+
+    @property
+    def ended(self) -> JobState | None:
+        """How the last job ended; None before the first."""
+        return self._machine.ended
 
     def start(self, make_steps: MakeSteps) -> None:
         """Run the generator that ``make_steps`` makes of a stop event.
@@ -103,23 +109,29 @@ class Job(QObject):
         self._messages = None
 
     def _become(self, state: JobState) -> None:
-        self.state = state
+        self._machine.go(state)
         self.state_changed.emit(state)
+
+    def _end(self, how: JobState) -> bool:
+        """Go to how a job ended, and be idle again; False where nobody listens any more."""
+        if self._messages is None:
+            return False
+        self._messages = None
+        self._become(how)
+        self._become(JobState.IDLE)
+        return True
 
     def _on_record(self, record: object) -> None:
         if self._messages is not None:
             self.progressed.emit(record)
 
     def _on_result(self, result: object) -> None:
-        if self._messages is not None:
-            self._messages = None
-            self._become(JobState.IDLE)
+        cancelled = self.state is JobState.CANCELLING
+        if self._end(JobState.CANCELLED if cancelled else JobState.DONE):
             self.done.emit(result)
 
     def _on_error(self, error: DenoisingError) -> None:
-        if self._messages is not None:
-            self._messages = None
-            self._become(JobState.IDLE)
+        if self._end(JobState.FAILED):
             self.failed.emit(error)
 
 
@@ -154,20 +166,22 @@ def _drive(make_steps: MakeSteps, stop: threading.Event, messages: _Messages) ->
         messages.error.emit(error)
     except Exception as error:  # noqa: BLE001 (logged, and said in the window)
         _log.exception("a job failed")
+        report.log(error)
         messages.error.emit(in_words(error))
 
 
 def in_words(error: Exception) -> DenoisingError:
-    """Return an error that was not foreseen as one for people."""
-    remedy = "If it happens again, please report it with the text in the terminal."
+    """Return an error that was not foreseen as one for people; its cause is the error itself."""
+    remedy = f"If it happens again, please report it; the details are in {report.log_path()}."
+    cause = f"Something went wrong that was not foreseen ({type(error).__name__}: {error})."
     if isinstance(error, OSError):
-        what = f"A file or disk could not be read or written ({error})."
-        return DenoisingError(what, "Check that it is there, readable and not full.")
-    if isinstance(error, RuntimeError):
+        cause = f"A file or disk could not be read or written ({error})."
+        remedy = "Check that it is there, readable and not full."
+    elif isinstance(error, RuntimeError):
         remedy = f"Try smaller patches or tiles, or another device. {remedy}"
-    return DenoisingError(
-        f"Something went wrong that was not foreseen ({type(error).__name__}: {error}).", remedy
-    )
+    made = DenoisingError(cause, remedy)
+    made.__cause__ = error
+    return made
 
 
 @atexit.register

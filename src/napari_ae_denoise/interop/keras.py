@@ -17,13 +17,14 @@ from torch import nn
 
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.interop.keras_apart import read_apart
 from napari_ae_denoise.interop.keras_files import (
     CONTAINERS,
     KerasModel,
     Weights,
     is_keras_file,
     not_opened,
-    opened,
+    refusing,
 )
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
@@ -93,7 +94,8 @@ def load_keras(path: Path) -> tuple[ConvAutoencoder, Card]:
         does not fit.
     """
     path = Path(path)
-    with opened(path) as model:
+    with refusing(path):
+        model = read_apart(path)
         try:
             layers = list(_flat(model.config))
             spec = _spec(layers, model.weights)

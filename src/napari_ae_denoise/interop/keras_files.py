@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
+import stat
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.interop.archives import read_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +32,8 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 _LARGEST_FILE = 1024**3  # bytes
 _LARGEST_TEXT = 4 * 1024**2  # bytes of configuration
-_MOST_NAMES = 10_000
+_LARGEST_CHUNK = 2**22  # numbers: a chunk is read whole
+_MOST_NAMES = 256  # of layers
 _WEIGHTS, _CONFIG, _ABOUT = "model.weights.h5", "config.json", "metadata.json"
 _LISTS = ("layers", "_layer_checkpoint_dependencies")  # where .keras files keep layers, by version
 # What h5py, zipfile and json raise for files that are not what they seem.
@@ -97,6 +101,8 @@ def is_keras_file(path: Path) -> bool:
     if path.suffix.lower() in ENDINGS:
         return True
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return file.read(len(_HDF5)) == _HDF5
     except OSError:
@@ -113,17 +119,25 @@ def opened(path: Path) -> Iterator[KerasModel]:
         If it is missing, empty, truncated, damaged, or no model file of Keras; whatever goes
         wrong in reading its weights included.
     """
-    try:
-        start = _checked_start(path)
+    with refusing(path):
+        start = check_start(path)
         if start == _HDF5:
             with _hdf5(path) as file:
                 yield _from_hdf5(file, path.stat().st_size)
         else:
-            with zipfile.ZipFile(path) as archive:
-                text = {name: _member(archive, name, _LARGEST_TEXT) for name in (_CONFIG, _ABOUT)}
-                blob = _member(archive, _WEIGHTS, _LARGEST_FILE)
+            parts = read_archive(
+                path, {_CONFIG: _LARGEST_TEXT, _ABOUT: _LARGEST_TEXT, _WEIGHTS: _LARGEST_FILE}
+            )
+            blob = parts[_WEIGHTS]
             with _hdf5(io.BytesIO(blob)) as file:
-                yield _from_archive(file, text, len(blob))
+                yield _from_archive(file, parts, len(blob))
+
+
+@contextlib.contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a file that is not what it seems into its refusal."""
+    try:
+        yield
     except DenoisingError:
         raise
     except (*_FAULTS, MemoryError, RecursionError) as error:
@@ -143,16 +157,25 @@ def _reason(error: BaseException) -> str:
     return said or type(error).__name__
 
 
-def _checked_start(path: Path) -> bytes:
-    """Return by which of the two known signs the file begins."""
+def check_start(path: Path) -> bytes:
+    """Return by which of the two known signs the file begins.
+
+    Raises
+    ------
+    DenoisingError
+        If there is no file, or it is neither of the two.
+    """
     try:
-        size = path.stat().st_size
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its other end
+            raise not_opened(path, "it is a folder, or no file on a disk")
         with path.open("rb") as file:
             start = file.read(len(_HDF5))
     except FileNotFoundError as error:
         raise DenoisingError(
             f"There is no model file {path}.", "Check the path, or choose the file again."
         ) from error
+    size = about.st_size
     if size > _LARGEST_FILE:
         raise not_opened(path, f"it is {size / 1024**3:.1f} GiB large")
     if size == 0:
@@ -168,20 +191,6 @@ def _hdf5(source: Path | io.BytesIO) -> Any:
     import h5py
 
     return h5py.File(source, "r")
-
-
-def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Return a file of an archive, of a bounded size whatever the archive says of it."""
-    found = [entry for entry in archive.infolist() if entry.filename == name]
-    if len(found) != 1:
-        raise ValueError(f"it holds {len(found)} files {name} where it should hold one")
-    if found[0].file_size > most:
-        raise ValueError(f"its {name} would be {found[0].file_size} bytes long")
-    with archive.open(found[0]) as file:
-        blob = file.read(most + 1)
-    if len(blob) > most:
-        raise ValueError(f"its {name} is longer than it says")
-    return blob
 
 
 def _record(text: Any, what: str) -> dict[str, Any]:
@@ -202,7 +211,7 @@ def _from_hdf5(file: Any, size: int) -> KerasModel:
         alone = "layer_names" in file.attrs or "layers" in file
         what = "weights alone, without the network" if alone else "no network (model_config)"
         raise ValueError(f"it holds {what}")
-    config = _record(file.attrs["model_config"], "configuration")
+    config = _record(_attribute(file, "model_config", 1), "configuration")
     store = _group(file, "model_weights")
     weights = []
     for layer in _names(store, "layer_names"):
@@ -214,13 +223,20 @@ def _from_hdf5(file: Any, size: int) -> KerasModel:
 
 def _names(group: Any, attribute: str) -> list[str]:
     """Return the names that an attribute lists."""
-    if attribute not in group.attrs:
-        raise ValueError(f'its group "{group.name}" lists no {attribute}')
-    space = group.attrs.get_id(attribute).get_space()
-    if space.get_simple_extent_npoints() > _MOST_NAMES:
-        raise ValueError(f'its group "{group.name}" lists too many {attribute}')
-    names = np.asarray(group.attrs[attribute]).ravel().tolist()
+    names = np.asarray(_attribute(group, attribute, _MOST_NAMES)).ravel().tolist()
     return [n.decode() if isinstance(n, bytes) else str(n) for n in names]
+
+
+def _attribute(group: Any, name: str, most: int) -> Any:
+    """Return an attribute of so many values at most, whose size is known before it is read."""
+    if name not in group.attrs:
+        raise ValueError(f'its group "{group.name}" lists no {name}')
+    stored = group.attrs.get_id(name)
+    count, each = stored.get_space().get_simple_extent_npoints(), stored.get_type().get_size()
+    # texts of any length may all be one and the same long text: their number bounds the memory
+    if count > most or count * each > _LARGEST_TEXT:
+        raise ValueError(f'its group "{group.name}" lists too many {name}')
+    return group.attrs[name]
 
 
 # ---- .keras: config.json, and weights by the class of each layer and its number among its like
@@ -273,8 +289,12 @@ def _dataset(parent: Any, path: str) -> Weights:
         raise ValueError(f'its "{path}" is no array')
     if found.external or found.is_virtual:
         raise ValueError(f'the numbers of its "{path}" lie in other files, which are not opened')
-    if found.dtype.kind != "f" or found.shape is None:
+    if found.dtype.kind != "f" or found.dtype.itemsize > 8 or found.shape is None:
         raise ValueError(f'its "{path}" holds no numbers, but {found.dtype}')
+    if found.id.get_create_plist().get_nfilters():  # a filter is a program, or a bomb
+        raise ValueError(f'the numbers of its "{path}" are compressed, which Keras does not do')
+    if found.chunks is not None and math.prod(found.chunks) > _LARGEST_CHUNK:
+        raise ValueError(f'its "{path}" is stored in pieces of {found.chunks} numbers')
     return Weights(path, found.shape, found)
 
 

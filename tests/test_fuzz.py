@@ -1,0 +1,28 @@
+"""The fuzzer of scripts/fuzz.py, for some seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz.py"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="waits on pipes as other systems do")
+def test_damaged_files_are_refused_or_give_the_same_weights(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--files", "400", "--seconds", "8"]
+    done = subprocess.run(
+        [*command, "--findings", str(tmp_path / "found")],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "findings: 0" in done.stdout
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
+    for kind, files, refused, equal, _ in rows[1:]:
+        assert int(files) > 0, kind
+        assert int(refused) > 0, kind
+        assert int(equal) >= 0, kind
