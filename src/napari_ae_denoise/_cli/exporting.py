@@ -19,6 +19,7 @@ class Target(StrEnum):
     """What a model can be exported to."""
 
     KERAS = "keras"
+    ONNX = "onnx"
 
 
 def export(
@@ -29,7 +30,7 @@ def export(
         typer.Option(
             "-o",
             "--output",
-            help="File to write. Keras: .h5 (Keras 2 and 3) or .keras (Keras 3).",
+            help="File to write. Keras: .h5 (Keras 2 and 3) or .keras (Keras 3). ONNX: .onnx.",
         ),
     ],
     overwrite: options.Overwrite = False,
@@ -37,7 +38,8 @@ def export(
     """Write a model for another program.
 
     Keras takes networks of style plain without skips, such as classic. How grey values are mapped
-    to what the network sees is not in the file, and is printed.
+    to what the network sees is not in the file, and is printed. ONNX takes any model, from grey
+    values to grey values; docs/other-programs.md says how it is used.
     """
     from napari_ae_denoise.denoiser import Denoiser
 
@@ -55,3 +57,7 @@ def _write(denoiser: Denoiser, to: Target, output: Path) -> list[str]:
 
             written = save_keras(denoiser, output)
             return [f"wrote {written.absolute()}", f"grey values: {denoiser.card.normalization}"]
+        case Target.ONNX:
+            from napari_ae_denoise.interop.onnx import save_onnx
+
+            return [f"wrote {save_onnx(denoiser, output).absolute()}"]
