@@ -2,8 +2,8 @@
 
     python benchmarks/engines.py [--model natural-gray] [--side 512] [--rounds 7]
 
-Needs the extra `onnx`. All see what a tile sees: the image and its halo. They run in turn; prints the
-medians and their ratio to torch in float32.
+Needs the extra `onnx`. All see what a tile sees: the image and its halo. They run in turn; prints
+the medians and their ratio to torch in float32.
 """
 
 from __future__ import annotations
