@@ -16,6 +16,7 @@ from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.keras import is_keras_file, load_keras
+from napari_ae_denoise.interop.packages import is_package, read_package
 from napari_ae_denoise.latent_side import LatentSide
 from napari_ae_denoise.model_file import SUFFIX, read_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
@@ -83,8 +84,9 @@ class Denoiser(LatentSide):
         Parameters
         ----------
         name_or_path : str or path-like
-            A name in `bundled_models`, or the path of a ``.safetensors`` file, or of a model that
-            Keras saved, ``.h5`` or ``.keras``, of the tutorial's layout.
+            A name in `bundled_models`, or the path of a ``.safetensors`` file, of a model that
+            Keras saved, ``.h5`` or ``.keras``, of the tutorial's layout, or of a bioimage.io
+            package, ``.zip``, whose network is one of ours.
 
         Raises
         ------
@@ -102,7 +104,7 @@ class Denoiser(LatentSide):
             )
         if is_keras_file(path):
             return cls(*load_keras(path))
-        tensors, record = read_model(path)
+        tensors, record = read_package(path) if is_package(path) else read_model(path)
         card = Card.from_record(record)
         empty = build_empty(card.network)
         expected = {name: value.shape for name, value in empty.state_dict().items()}

@@ -87,9 +87,6 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     DenoisingError
         If the file is missing, truncated, damaged, or something else than a model.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -106,6 +103,20 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"The model file {path} cannot be read: {error.strerror or error}.",
             "Check that you may read it and that its disk is there.",
         ) from error
+    return model_from_bytes(path, blob)
+
+
+def model_from_bytes(path: Path, blob: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors and card of a model file that was read; ``path`` is for messages.
+
+    Raises
+    ------
+    DenoisingError
+        See `read_model`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     card = _card_in(path, blob)
     try:
         tensors = load(blob)

@@ -7,12 +7,14 @@ edges, and all of that is undone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.normalization import Normalization
 
@@ -131,3 +133,18 @@ def whole_image(network: ConvAutoencoder, normalization: Normalization) -> nn.Mo
     """Return a denoiser as a function of the image alone."""
     maker = FixedMap if normalization.kind == "fixed" else OwnPercentiles
     return maker(network, normalization).eval().requires_grad_(False)
+
+
+def from_records(network: Mapping[str, Any], normalization: Mapping[str, Any]) -> nn.Module:
+    """Build what `whole_image` returns, its weights still random; for packages of bioimage.io.
+
+    Parameters
+    ----------
+    network, normalization : mapping
+        The numbers of a `NetworkSpec` and of a `Normalization`.
+    """
+    from napari_ae_denoise.card import Card
+    from napari_ae_denoise.networks import ConvAutoencoder
+
+    card = Card.from_record({"network": network, "normalization": normalization})
+    return whole_image(ConvAutoencoder(card.network), card.normalization)
