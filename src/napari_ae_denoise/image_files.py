@@ -33,6 +33,18 @@ FORMATS = {
     ".npy": NUMPY,
     ".zarr": ZARR,
 }
+# What microscopes write that other packages read, each with the one that reads it.
+_MICROSCOPES = {
+    ".czi": ("Zeiss", "bioio-czi"),
+    ".nd2": ("Nikon", "bioio-nd2"),
+    ".lif": ("Leica", "bioio-lif"),
+    ".dv": ("DeltaVision", "bioio-dv"),
+    ".lsm": ("Zeiss LSM", "bioio-tifffile"),
+    ".oir": ("Olympus", "bioio-bioformats"),
+    ".oib": ("Olympus", "bioio-bioformats"),
+    ".vsi": ("Olympus", "bioio-bioformats"),
+    ".ims": ("Imaris", "bioio-bioformats"),
+}
 _ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
 _JPEG_QUALITY = 95  # above it files grow and nothing is seen
 
@@ -50,6 +62,15 @@ def format_of(path: str | Path) -> str:
         return FORMATS[path.suffix.lower()]
     if path.is_dir() and any((path / mark).exists() for mark in _ZARR_MARKS):
         return ZARR
+    foreign = _MICROSCOPES.get(path.suffix.lower())
+    if foreign:
+        maker, package = foreign
+        raise DenoisingError(
+            f"{path} is a {maker} file, which is not read here.",
+            f"In napari, install the plugins ndevio and {package}, open it and denoise the layer. "
+            f"In a script, denoise bioio.BioImage(path).dask_data (pip install bioio {package}). "
+            "Or save it as OME-TIFF first.",
+        )
     what = f'the ending "{path.suffix}"' if path.suffix else "no ending"
     raise DenoisingError(
         f"{path} has {what}, which stands for no image format known here.",
