@@ -11,7 +11,8 @@ XVFB := xvfb-run -a -s "-screen 0 1400x900x24"
 # One thread a core less than there are: see devices.py. The tests ask for one, to be repeatable.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: help demo test test-core test-panels lint format bench fuzz mutants screenshots family clean
+.PHONY: help demo test test-core test-panels lint format bench fuzz mutants screenshots family package \
+	clean
 
 help:
 	@echo "make demo         open napari on a noisy micrograph, denoised (a picture, without a display)"
@@ -22,6 +23,7 @@ help:
 	@echo "make mutants      break tiling.py and model_file.py and see the tests fail (an hour)"
 	@echo "make screenshots  pictures of the panels for the docs"
 	@echo "make family       pictures of the kinds of autoencoders for the docs"
+	@echo "make package      wheel and sdist, tried in a bare environment"
 
 $(READY): pyproject.toml constraints.txt scripts/install.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" QT="$(QT)" sh scripts/install.sh
@@ -70,6 +72,9 @@ screenshots: $(READY)
 
 family: $(READY)
 	$(BIN)/python scripts/family.py docs/images/family
+
+package:
+	sh scripts/check-package.sh "$(PYTHON)" dist
 
 clean:
 	rm -rf $(VENV) demo-output build dist
