@@ -94,6 +94,13 @@ def _kept_bytes(network: ConvAutoencoder, count: int, side: int) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
 
 
+def estimate_unmeasured(spec: NetworkSpec, settings: TrainSettings) -> TrainingEstimate:
+    """Say what is known of a training without its images: the memory, and the time in minutes."""
+    free = free_memory(choose_device(settings.device))
+    seconds = math.nan if settings.minutes is None else 60 * settings.minutes
+    return TrainingEstimate(training_memory(spec, settings), free, seconds)
+
+
 def estimate_training(
     data: TrainingData,
     settings: TrainSettings,
@@ -128,11 +135,8 @@ def estimate_training(
         If data, settings and network do not fit.
     """
     spec = start.card.network if start else settings.network_spec(data)
-    free = free_memory(choose_device(settings.device))
-    estimate = TrainingEstimate(training_memory(spec, settings), free)
-    if settings.minutes is not None:
-        estimate = replace(estimate, seconds=60 * settings.minutes)
-    if not measure or estimate.memory > free:
+    estimate = estimate_unmeasured(spec, settings)
+    if not measure or estimate.memory > estimate.free:
         return estimate
     with spare_a_core():
         run = TrainingRun(data, settings, start, None)
