@@ -11,13 +11,14 @@ XVFB := xvfb-run -a -s "-screen 0 1400x900x24"
 # One thread a core less than there are: see devices.py. The tests ask for one, to be repeatable.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: help demo test test-core test-panels lint format bench screenshots family clean
+.PHONY: help demo test test-core test-panels lint format bench docs screenshots family clean
 
 help:
 	@echo "make demo         open napari on a noisy micrograph, denoised (a picture, without a display)"
 	@echo "make test         run the whole test suite, the panels in a real viewer"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        short forms of the benchmarks"
+	@echo "make docs         the documentation as a site, in the folder site"
 	@echo "make screenshots  pictures of the panels for the docs"
 	@echo "make family       pictures of the kinds of autoencoders for the docs"
 
@@ -52,6 +53,10 @@ format: $(READY)
 bench: $(READY)
 	sh scripts/system-libraries.sh virtual-display
 	$(ONE_THREAD) LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python benchmarks/write_tables.py
+
+docs: $(READY)
+	$(BIN)/python -m pip install -q --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 screenshots: $(READY)
 	sh scripts/system-libraries.sh virtual-display

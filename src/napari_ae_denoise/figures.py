@@ -103,7 +103,7 @@ def comparison_grid(
     shared = limits or (_limits(first) if first.ndim == 2 else None)
     columns = min(columns, len(drawn))
     rows = math.ceil(len(drawn) / columns)
-    height = _SIDE * first.shape[0] / first.shape[1] + 2 * _TITLE
+    height = _SIDE * first.shape[0] / first.shape[1] + 1.4 * _TITLE
     figure = _figure(_SIDE * columns, height * rows)
     for place, (title, image) in enumerate(drawn.items()):
         axes = figure.add_subplot(rows, columns, place + 1)

@@ -60,7 +60,7 @@ def _side_by_side(what: Comparison, table: Table) -> Figure:
     titled = {}
     for name, picture in pictures_of(what, table).items():
         row = rows.get(name)
-        figures = "" if row is None else f"\n{row.psnr:.2f} dB, SSIM {row.ssim:.4f}"
+        figures = "" if row is None or row.problem else f"\n{row.psnr:.2f} dB, SSIM {row.ssim:.4f}"
         titled[_short(name) + figures] = _shown(picture, table.data_range)
     return comparison_grid(titled)
 

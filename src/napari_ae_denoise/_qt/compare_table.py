@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.comparison import Table
 
 _LEAST_HEIGHT = 160
+_ROOM = 8  # above and below the text of a line
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -41,6 +42,8 @@ class CompareTable(QWidget):
         grid.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         grid.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         grid.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        grid.setWordWrap(False)
+        grid.verticalHeader().setDefaultSectionSize(grid.fontMetrics().height() + _ROOM)
         grid.setMinimumHeight(_LEAST_HEIGHT)
         self.copy = _button(
             "Copy", "Copy the table with tabs between the columns, as spreadsheets take it."

@@ -56,7 +56,11 @@ def layer_field(
         ]
 
     kind = Select if several else ComboBox
-    return kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
+    made = kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
+    if several:  # long names are cut in the middle, as there is no room to scroll
+        made.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        made.native.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    return made
 
 
 def unit_field(tooltip: str) -> ComboBox:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
-from qtpy.QtCore import Qt
 
 from napari_ae_denoise._qt.forms import field, layer_field, on_change
 from napari_ae_denoise._qt.layers import layer_axes, take
@@ -41,8 +40,6 @@ class _Side:
             several=True,
         )
         self.many.native.setMaximumHeight(90)
-        self.many.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.many.native.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.folder = FileEdit(
             name=f"{name}_folder",
             mode=FileDialogMode.EXISTING_DIRECTORY,
