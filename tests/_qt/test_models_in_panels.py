@@ -69,9 +69,9 @@ def test_stop_before_the_first_step_gives_no_model(viewer, open_panel, run, monk
 
     steps = train_job.training_steps
 
-    def at_once(data, settings, *, start, stop):
+    def at_once(data, settings, *, stop, **how):
         stop.set()
-        return steps(data, settings, start=start, stop=stop)
+        return steps(data, settings, stop=stop, **how)
 
     monkeypatch.setattr(train_job, "training_steps", at_once)
     viewer.add_image(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8))
