@@ -55,6 +55,11 @@ class Source:
     look: dict[str, Any]
     labels: Any = None
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether its pixels have a size in a unit of length."""
+        return str(self.transforms["units"][-1]) != "pixel"
+
     def denoised_layer(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
         """Return what `Image` takes for a result of the same shape."""
         return {

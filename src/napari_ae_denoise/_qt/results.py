@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from napari_ae_denoise import __version__
 from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise._qt.latent_layers import UNITS, Scatter, latent_layers, scatter_of
+from napari_ae_denoise.resolving import layout_for
+from napari_ae_denoise.speed import learn
 
 if TYPE_CHECKING:
     import threading
@@ -56,6 +58,10 @@ def denoise_steps(
         stop=stop,
     )
     part = prediction.finished
+    if part == 1:
+        spec, network = denoiser.card.network, denoiser.network
+        layout = layout_for(spec, source.image.shape, source.axes or None)
+        learn(network, layout, choices.settings, prediction.seconds)
     if part == 0:
         return Made((), "Cancelled before the first tile; no layer was made.")
     mark = "" if part == 1 else f" (stopped at {part:.0%})"

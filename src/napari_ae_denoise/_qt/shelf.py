@@ -27,6 +27,7 @@ class Shelf(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._denoisers: dict[str, Denoiser] = {}
+        self._bundled: dict[str, Denoiser] = {}  # those that were opened
         self.offered.connect(self.add)
 
     def names(self) -> list[str]:
@@ -39,7 +40,11 @@ class Shelf(QObject):
         """Return a denoiser; a bundled one is opened."""
         from napari_ae_denoise.denoiser import Denoiser
 
-        return self._denoisers[name] if name in self._denoisers else Denoiser.load(name)
+        if name in self._denoisers:
+            return self._denoisers[name]
+        if name not in self._bundled:
+            self._bundled[name] = Denoiser.load(name)
+        return self._bundled[name]
 
     def name_of(self, denoiser: Denoiser) -> str:
         """Return the name that a denoiser of this shelf has."""
