@@ -138,7 +138,8 @@ class AtOnce(QWidget):
 def recall(image: Any, axes: str) -> Glance | None:
     """Return what was seen of an image, where it was looked at before."""
     for known, named, glance in _seen:
-        if known() is image and named == axes and glance.shape == tuple(image.shape):
+        same = image is not None and known() is image
+        if same and named == axes and glance.shape == tuple(image.shape):
             return glance
     return None
 
