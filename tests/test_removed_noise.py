@@ -72,6 +72,7 @@ def test_stacks_colours_and_lazy_arrays_are_judged_alike(scene):
     noisy = add_gaussian_noise(stack, 12, seed=0)
     expected = check_removed(noisy, stack, "ZYX")
     assert check_removed(da.from_array(noisy), da.from_array(stack), "ZYX") == expected
+    assert check_removed(noisy, stack, "ZYX", removed=noisy.astype(float) - stack) == expected
     colours = np.moveaxis(stack[[0, 1, 0]], 0, -1)
     check = check_removed(add_gaussian_noise(colours, 12, seed=0), colours, "YXC")
     assert check.sigma == pytest.approx(12, rel=0.02)

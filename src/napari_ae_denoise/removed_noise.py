@@ -14,11 +14,14 @@ from napari_ae_denoise.normalization import sample_windows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_ae_denoise.axes import PlaneLayout
+
 _WHITE = 0.15  # correlation of neighbours from which on noise is not called white
 _EDGES = 1.25  # times as strong at edges, from which on there is structure in it
 _SMOOTH = 1.5  # pixels: edges are looked for in a smoothed image, so that noise is not one
 _BINS = 12  # of grey values: noise may grow with the light, and edges are often bright
 _STEEP, _FLAT = 0.9, 0.5  # quantiles of the gradient
+_LAZY_WINDOWS = 24
 _FEWEST = 40  # places of a kind in a bin
 _SMALLEST = 16  # pixels along a side
 
@@ -70,15 +73,20 @@ class NoiseCheck:
         return f"Removed: sigma {self.sigma:.3g}, {verdict} ({numbers})."
 
 
-def check_removed(image: Any, denoised: Any, axes: str | None = None) -> NoiseCheck | None:
+def check_removed(
+    image: Any, denoised: Any, axes: str | None = None, *, removed: Any = None
+) -> NoiseCheck | None:
     """Judge what was removed from an image, on a bounded sample of it.
 
     Parameters
     ----------
     image, denoised : array
-        Of one shape; numpy, dask or zarr. At most about a million pixels are read of each.
+        Of one shape; numpy, dask or zarr. At most about a million pixels are read of each, and a
+        few windows of lazy ones, where a window may cost as much as a chunk.
     axes : str, optional
         One letter per axis; guessed from the shape by default.
+    removed : array, optional
+        The image minus the denoised one, where it is there: the image is then not read.
 
     Returns
     -------
@@ -102,19 +110,18 @@ def check_removed(image: Any, denoised: Any, axes: str | None = None) -> NoiseCh
         return None
     squares = products = pairs = count = 0.0
     places: list[npt.NDArray[np.float64]] = []
-    for noisy, clean in _windows(image, denoised, layout):
-        removed = noisy - clean
-        known = np.isfinite(removed)
+    for noise, clean in _windows(image, denoised, layout, removed):
+        known = np.isfinite(noise)
         if not known.any():
             continue
-        removed = np.where(known, removed - removed[known].mean(), 0.0)
-        squares += float((removed**2).sum())
+        noise = np.where(known, noise - noise[known].mean(), 0.0)
+        squares += float((noise**2).sum())
         count += float(known.sum())
         for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-            products += float((removed[one] * removed[other]).sum())
+            products += float((noise[one] * noise[other]).sum())
             pairs += float((known[one] & known[other]).sum())
         grey, steepness = _smooth(np.where(known, clean, 0.0))
-        places.append(np.stack([grey, steepness, removed**2])[:, known])
+        places.append(np.stack([grey, steepness, noise**2])[:, known])
     if not count:
         return None
     variance = squares / count
@@ -125,13 +132,20 @@ def check_removed(image: Any, denoised: Any, axes: str | None = None) -> NoiseCh
 
 
 def _windows(
-    image: Any, denoised: Any, layout: Any
+    image: Any, denoised: Any, layout: PlaneLayout, removed: Any
 ) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Yield the same windows (Y, X) of both."""
-    for window in sample_windows(image, layout):
-        noisy, clean = (layout.read(one, *window) for one in (image, denoised))
-        for pair in zip(noisy, clean, strict=True):
-            yield pair[0].astype(np.float64), pair[1].astype(np.float64)
+    """Yield the same windows (Y, X) of what was removed and of the denoised image."""
+    windows = sample_windows(image, layout)
+    read = image if removed is None else removed
+    if not all(isinstance(one, np.ndarray) for one in (read, denoised)):
+        some = np.linspace(0, len(windows) - 1, min(_LAZY_WINDOWS, len(windows)))
+        windows = [windows[number] for number in some.round().astype(int)]
+    for window in windows:
+        for own, clean in zip(
+            layout.read(read, *window), layout.read(denoised, *window), strict=True
+        ):
+            grey = clean.astype(np.float64)
+            yield own - grey if removed is None else own.astype(np.float64), grey
 
 
 def _smooth(clean: npt.NDArray[np.float64]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

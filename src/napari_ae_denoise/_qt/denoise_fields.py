@@ -41,7 +41,9 @@ def strength_field() -> Any:
         "strength",
         100.0,
         "Strength (%)",
-        "100 %: all of the denoising. 0 %: the image itself.",
+        "100 %: all of the denoising. 0 %: the image itself. It acts at once on the result that is "
+        "selected, or was made last, and on the ones to come; the removed noise stays that of "
+        "100 %. Results that are written to disk have the strength that they were begun with.",
         min=0.0,
         max=100.0,
         widget_type="FloatSlider",

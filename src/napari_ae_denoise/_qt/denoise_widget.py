@@ -16,6 +16,7 @@ from napari_ae_denoise._qt.denoise_fields import (
 )
 from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
+from napari_ae_denoise._qt.finished import LastResult, add_results
 from napari_ae_denoise._qt.forms import (
     device_field,
     duration,
@@ -25,11 +26,13 @@ from napari_ae_denoise._qt.forms import (
     on_change,
 )
 from napari_ae_denoise._qt.latent_view import LatentView
-from napari_ae_denoise._qt.layers import add_image, take
+from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise._qt.live import LiveLayer
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.model_files import ModelFiles
 from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.result_strength import ResultStrength
+from napari_ae_denoise._qt.result_tools import ResultTools
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.worker import JobState
@@ -69,6 +72,11 @@ class DenoiseWidget(Panel):
         self.latents = LatentView(self.latent)
         self.strength = strength_field()
         self.noise_model = noise_model_field()
+        self.last = LastResult(viewer)
+        self.after = ResultStrength(viewer, self.strength, self.last, self)
+        self.tools = ResultTools(self.last)
+        self.tools.said.connect(self.bar.status.setText)
+        self.tools.failed.connect(self.show_problem)
         self.device = device_field()
         self.tile = tile_field()
         self.filling = FillingLayer(viewer, self, self.job)
@@ -83,6 +91,7 @@ class DenoiseWidget(Panel):
             self.files,
             form(self.denoised, self.latent, self.noise, self.strength, self.live.switch),
             self.latents,
+            self.tools,
             fold(
                 "More settings",
                 form(self.noise_model, self.device, self.tile, *self.filling.fields),
@@ -113,6 +122,7 @@ class DenoiseWidget(Panel):
             code=self.latent.value,
             noise=self.noise.value,
             latent_view=self.latents.view.value,
+            model_file=self.shelf.file_of(self.model.value),
         )
 
     def _source(self) -> Source:
@@ -157,8 +167,11 @@ class DenoiseWidget(Panel):
             self.filling.end(result)
             result = Made((), result.summary, result.warning)
         self.latents.offer(result.scatter)
-        added = [add_image(self.viewer, **kwargs).name for kwargs in result.layers]
-        said = [f"Added {', '.join(added)}."] if added else []
+        added = add_results(self.viewer, result)
+        for layer in added[:1]:
+            self.last.made(layer)
+            self.after.apply(layer)
+        said = [f"Added {', '.join(layer.name for layer in added)}."] if added else []
         self.bar.status.setText(" ".join([*said, result.summary, result.warning]).strip())
         if result.warning:
             self.show_warning(result.warning)

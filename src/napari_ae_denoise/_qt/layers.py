@@ -44,6 +44,8 @@ class Source:
         Colormap and contrast limits.
     labels : array, optional
         One for each image of a stack, where the layer's metadata holds ``"labels"``.
+    path : str
+        Of the file that the layer was read from; empty if there is none.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Source:
     linear: npt.NDArray[np.float64]
     look: dict[str, Any]
     labels: Any = None
+    path: str = ""
 
     @property
     def calibrated(self) -> bool:
@@ -211,6 +214,7 @@ def take(layer: Layer | None, axes: str | None = None) -> Source:
         if layer.rgb
         else {"colormap": layer.colormap.name, "contrast_limits": tuple(layer.contrast_limits)},
         labels=layer.metadata.get("labels"),
+        path=str(layer.source.path or ""),
     )
 
 

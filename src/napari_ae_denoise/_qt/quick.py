@@ -14,7 +14,8 @@ from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs i
 from napari_ae_denoise._qt.at_once import recall, remember
 from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
-from napari_ae_denoise._qt.layers import add_image, take, unwrapped
+from napari_ae_denoise._qt.finished import add_results
+from napari_ae_denoise._qt.layers import take, unwrapped
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.worker import Job
@@ -132,8 +133,7 @@ class QuickRun(QObject):
         if isinstance(result, Kept):
             self._filling.end(result)
             result = Made((), result.summary, result.warning)
-        added = [add_image(viewer, **kwargs).name for kwargs in result.layers]
-        said = [f'Added "{name}".' for name in added]
+        said = [f'Added "{layer.name}".' for layer in add_results(viewer, result)]
         show_info(" ".join([*said, result.summary]))
         if result.warning:
             show_warning(result.warning)
