@@ -74,7 +74,7 @@ class DenoiseWidget(Panel):
         self.noise_model = noise_model_field()
         self.last = LastResult(viewer)
         self.after = ResultStrength(viewer, self.strength, self.last, self)
-        self.tools = ResultTools(self.last)
+        self.tools = ResultTools(viewer, self.last)
         self.tools.said.connect(self.bar.status.setText)
         self.tools.failed.connect(self.show_problem)
         self.device = device_field()
@@ -149,6 +149,12 @@ class DenoiseWidget(Panel):
         super().show_state(state)
         if state is JobState.IDLE:
             self.at_once.time()
+
+    def leave(self) -> None:
+        """Take the line and the live layer away too."""
+        super().leave()
+        self.tools.split.set_shown(False)
+        self.live.switch.value = False
 
     def show_progress(self, progress: TileProgress | Begun) -> None:
         """Show a tile, or the layer that tiles go into."""

@@ -30,8 +30,10 @@ class Finished:
 
     Parameters
     ----------
-    before, after : array
-        The image and the result at full strength, of one shape.
+    before : array or sequence of array
+        The image, or its levels.
+    after : array or None
+        The result at full strength, of the image's shape; None where it cannot be mixed.
     """
 
     before: Any
@@ -66,14 +68,20 @@ def add_results(viewer: ViewerModel, made: Made) -> list[Image]:
     return added
 
 
-def keep(layer: Image, before: Any, after: Any) -> None:
-    """Remember what a layer was made of, as long as it lives."""
+def keep(layer: Image, before: Any, after: Any = None) -> None:
+    """Remember what a layer was made of, as long as it lives; see `Finished`."""
     _finished[unwrapped(layer)] = Finished(before, after)
 
 
 def finished_of(layer: Any) -> Finished | None:
     """Return what a layer was made of, if it is a result."""
     return None if layer is None else _finished.get(unwrapped(layer))
+
+
+def mixable(layer: Any) -> Finished | None:
+    """Return what a layer was made of, if its strength can be changed."""
+    finished = finished_of(layer)
+    return finished if finished is not None and finished.after is not None else None
 
 
 def record_of_layer(layer: Any) -> dict[str, Any] | None:

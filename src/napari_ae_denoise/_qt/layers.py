@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What people call axes; single letters are taken as they are.
 _WORDS = {"time": "T", "channel": "C", "channels": "C", "plane": "Z", "depth": "Z", "frame": "T"}
 _CODE_LABEL = "code"
+HELPER = "napari_ae_denoise helper"  # in the metadata of layers that only help to look
 
 
 @dataclass(frozen=True, slots=True, eq=False)

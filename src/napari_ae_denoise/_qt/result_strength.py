@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_ae_denoise._qt.finished import LastResult, finished_of, record_of_layer
+from napari_ae_denoise._qt.finished import LastResult, mixable, record_of_layer
 from napari_ae_denoise._qt.forms import on_change
 from napari_ae_denoise._qt.latest import Latest
 from napari_ae_denoise._qt.layers import unwrapped
@@ -60,23 +60,23 @@ class ResultStrength(QObject):
 
     def apply(self, layer: Any) -> None:
         """Give a new result the strength of the slider."""
-        if finished_of(layer) is not None and self._field.value != 100:
+        if mixable(layer) is not None and self._field.value != 100:
             self._apply(layer)
 
     def follow(self) -> None:
         """Show the strength of the result that was selected."""
         record = record_of_layer(self._selection.active)
-        if record is not None and finished_of(self._selection.active) is not None:
+        if record is not None and mixable(self._selection.active) is not None:
             with self._field.changed.blocked():
                 self._field.value = 100 * record["strength"]
 
     def _apply_to_meant(self) -> None:
-        layer = self._last.get(finished_of)
+        layer = self._last.get(mixable)
         if layer is not None:
             self._apply(layer)
 
     def _apply(self, layer: Any) -> None:
-        finished = finished_of(layer)
+        finished = mixable(layer)
         if finished is None:
             return
         self._strength = self._field.value / 100
