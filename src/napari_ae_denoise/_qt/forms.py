@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_ae_denoise._qt.layers import HELPER
 from napari_ae_denoise._qt.worker import JobState
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def layer_field(
         return [
             (layer.name, layer)
             for layer in reversed(viewer.layers)
-            if type(layer).__name__ == "Image"
+            if type(layer).__name__ == "Image" and HELPER not in layer.metadata
         ]
 
     kind = Select if several else ComboBox

@@ -140,10 +140,14 @@ class Panel(QWidget):
         self.bar.status.setText(text)
         show_info(text)
 
+    def leave(self) -> None:
+        """Let go of what goes on, for the panel is out of the window."""
+        self.job.cancel()
+
     def event(self, event: QEvent) -> bool:
         """Stop the job when the panel is taken out of the window: nobody would see its end."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.job.cancel()
+            self.leave()
         return bool(super().event(event))
 
 
