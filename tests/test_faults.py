@@ -17,7 +17,7 @@ import pytest
 import torch
 import zarr
 
-from napari_ae_denoise import DenoisingError, TrainingData, train, training_steps
+from napari_ae_denoise import DenoisingError, TrainingData, fused_network, train, training_steps
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.prediction import TileError
 from napari_ae_denoise.result_folder import unfinished_value
@@ -183,6 +183,30 @@ def test_cancel_in_the_last_tile_gives_the_whole(untrained, image, code):
     assert drain(steps, cancel).finished == 1
 
 
+@pytest.fixture
+def unfused(monkeypatch):
+    """Let networks be run layer by layer, as on processors without the faster way."""
+    monkeypatch.setattr(fused_network, "_fusing_works", lambda dtype: False)
+
+
+def test_cancel_within_a_tile_of_a_fused_network_gives_it_up(untrained, image, monkeypatch):
+    stop, layers = threading.Event(), [0]
+    usual = fused_network._FusedConv.forward
+
+    def forward(self, x):
+        layers[0] += 1
+        if layers[0] == 3:
+            stop.set()
+        return usual(self, x)
+
+    assert fused_network._fusing_works(torch.float32)
+    monkeypatch.setattr(fused_network._FusedConv, "forward", forward)
+    kept = drain(untrained("residual").predict_steps(image, settings=SETTINGS, stop=stop))
+    assert (layers[0], kept.finished) == (3, 0)
+    np.testing.assert_array_equal(kept.denoised, image)
+
+
+@pytest.mark.usefixtures("unfused")
 @pytest.mark.parametrize("layer", [0, 3, 10])
 @pytest.mark.parametrize("number", [0, 4])
 def test_cancel_within_a_tile_gives_it_up_and_keeps_the_others(
@@ -208,6 +232,7 @@ def test_cancel_within_a_tile_gives_it_up_and_keeps_the_others(
     assert not any(m._forward_pre_hooks for m in denoiser.network.modules())
 
 
+@pytest.mark.usefixtures("unfused")
 def test_cancel_within_a_tile_to_disk_goes_on_later(untrained, image, monkeypatch, tmp_path):
     denoiser, stop, layers = untrained("residual"), threading.Event(), [0]
     whole = denoiser.denoise(image, **EXACT)

@@ -6,7 +6,7 @@ electronics. So the variance of the noise is a straight line over the grey value
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -137,6 +137,10 @@ class StabilizedMap:
         """Return normalized values as grey values; integers are rounded and clipped."""
         stabilized = self.affine.invert(normalized, np.dtype(np.float64))
         return to_dtype(self.camera.unbiased(stabilized), dtype)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what json can hold."""
+        return asdict(self)
 
 
 def stabilized_map(

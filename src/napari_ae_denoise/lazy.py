@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
-    from napari_ae_denoise.camera_noise import StabilizedMap
     from napari_ae_denoise.networks import ConvAutoencoder
-    from napari_ae_denoise.normalization import GreyMap
+    from napari_ae_denoise.normalization import ValueMap
 
 _LARGEST_BLOCK = 1024  # pixels along Y and X: several blocks are in memory at once
 _BLOCK_BYTES = 64 * 1024**2  # that a block reads or makes, over all its planes
@@ -31,7 +30,7 @@ def predict_lazily(
     network: ConvAutoencoder,
     image: Any,
     layout: PlaneLayout,
-    maps: Sequence[GreyMap | StabilizedMap],
+    maps: Sequence[ValueMap],
     settings: PredictSettings,
     *,
     code: bool,
@@ -141,7 +140,7 @@ def _stack_chunks(chunks: Sequence[tuple[int, ...]], planes: int) -> tuple[tuple
 
 def _block(
     layout: PlaneLayout,
-    maps: Sequence[GreyMap | StabilizedMap],
+    maps: Sequence[ValueMap],
     dtype: np.dtype[Any],
     chunks: tuple[tuple[int, ...], ...],
     margin: int,

@@ -6,8 +6,8 @@ whole image (or a bounded sample of it), and always on what the network sees: th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,23 @@ _SAMPLE_PIXELS = 1_000_000
 _SAMPLE_WINDOW = 64  # pixels along Y and X of one sampled window: small, so that there are many
 _FLOAT32_ROOM = 1e37
 _BLOCK_BYTES = 16 * 1024**2  # of an image, that are looked at in one go
+
+
+class ValueMap(Protocol):
+    """What an image's grey values are to a network, and back: see `GreyMap`, `StabilizedMap`."""
+
+    @property
+    def fill(self) -> float:
+        """Grey value that stands in for a pixel without finite neighbours."""
+
+    def apply(self, grey: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return grey values of any real dtype as normalized float32."""
+
+    def invert(self, normalized: npt.NDArray[np.float32], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Return normalized values as grey values; integers are rounded and clipped."""
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what json can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,10 @@ class GreyMap:
         work *= work.dtype.type(self.scale)
         work += work.dtype.type(self.offset)
         return to_dtype(work, dtype)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what json can hold."""
+        return asdict(self)
 
     def _work_type(self, dtype: npt.DTypeLike) -> np.dtype[Any]:
         """Return the type to compute in: float64 where float32 would overflow."""

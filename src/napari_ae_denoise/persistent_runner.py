@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
-    from napari_ae_denoise.camera_noise import StabilizedMap
     from napari_ae_denoise.networks import ConvAutoencoder
-    from napari_ae_denoise.normalization import GreyMap
+    from napari_ae_denoise.normalization import ValueMap
 
 Result = tuple[list[Window], npt.NDArray[np.float32] | None, int]
 _SMALLEST = 4  # code pixels along a side: a tile that is not cut any further
@@ -59,7 +58,7 @@ class PersistentRunner:
         self,
         windows: Sequence[Window],
         tile: Tile,
-        maps: Sequence[GreyMap | StabilizedMap],
+        maps: Sequence[ValueMap],
         dtype: npt.DTypeLike,
         *,
         image: bool = True,
@@ -135,7 +134,7 @@ class PersistentRunner:
         window: Window,
         tile: Tile,
         quarters: Sequence[Tile],
-        grey_map: GreyMap | StabilizedMap,
+        grey_map: ValueMap,
         dtype: npt.DTypeLike,
         what: dict[str, bool],
     ) -> Result:

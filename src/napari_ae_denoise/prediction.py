@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import chunk_sizes
 from napari_ae_denoise.devices import free_memory, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import GreyMap, of_plane, to_dtype
+from napari_ae_denoise.normalization import of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, Stopped
 from napari_ae_denoise.tiling import tiles
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
-    from napari_ae_denoise.camera_noise import StabilizedMap
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.normalization import ValueMap
     from napari_ae_denoise.tiling import Tile
 
 _READ_BYTES = 64 * 1024**2  # of a lazy image at once: a stop is looked at in between
@@ -133,7 +133,7 @@ def predict(
     network: ConvAutoencoder,
     image: Any,
     layout: PlaneLayout,
-    maps: Sequence[GreyMap | StabilizedMap],
+    maps: Sequence[ValueMap],
     settings: PredictSettings,
     *,
     denoised: bool = True,
@@ -150,7 +150,7 @@ def predict(
         numpy, dask or zarr; it is only read, window by window.
     layout : PlaneLayout
         How to read it.
-    maps : sequence of GreyMap or StabilizedMap
+    maps : sequence of ValueMap
         One for all planes, or one for each channel of axis C.
     settings : PredictSettings
         How to run, and whether to make the removed noise.

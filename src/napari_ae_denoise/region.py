@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
-    from napari_ae_denoise.camera_noise import StabilizedMap
-    from napari_ae_denoise.normalization import GreyMap
+    from napari_ae_denoise.normalization import ValueMap
     from napari_ae_denoise.shared_model import SharedModel
 
 
@@ -43,7 +42,7 @@ def denoise_region(
     model: SharedModel,
     image: Any,
     layout: PlaneLayout,
-    maps: Sequence[GreyMap | StabilizedMap],
+    maps: Sequence[ValueMap],
     region: Region,
 ) -> npt.NDArray[Any]:
     """Denoise a region, reading it and its halo alone.

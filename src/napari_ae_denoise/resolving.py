@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from napari_ae_denoise.axes import PlaneLayout, is_rgb, plane_layout
-from napari_ae_denoise.camera_noise import StabilizedMap, camera_noise_from, stabilized_map
+from napari_ae_denoise.camera_noise import camera_noise_from, stabilized_map
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import (
-    GreyMap,
+    ValueMap,
     channel_groups,
     check_real,
     read_sample,
@@ -47,7 +47,7 @@ class Resolved:
     ----------
     layout : PlaneLayout
         Its planes.
-    maps : list of GreyMap or StabilizedMap
+    maps : list of ValueMap
         One for all planes, or one for each channel of axis C.
     remarks : tuple of str
         What was found and is assumed, in sentences.
@@ -56,7 +56,7 @@ class Resolved:
     """
 
     layout: PlaneLayout
-    maps: Sequence[GreyMap | StabilizedMap]
+    maps: Sequence[ValueMap]
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -92,7 +92,7 @@ def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -
     told = card.data_kind == "clean" and min(layout.plane_shape) >= _SMALLEST
     if noise_model == "gaussian" or (noise_model == "auto" and not told):
         return Resolved(layout, card.normalization.of_image(image, layout), tuple(remarks))
-    maps: list[GreyMap | StabilizedMap] = []
+    maps: list[ValueMap] = []
     for channel in channel_groups(layout):
         windows = read_sample(image, layout, channel)
         details, means = details_and_means(windows)

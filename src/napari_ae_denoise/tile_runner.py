@@ -20,14 +20,14 @@ from napari_ae_denoise.devices import (
 )
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.fused_network import fused
-from napari_ae_denoise.normalization import GreyMap, to_dtype
+from napari_ae_denoise.normalization import to_dtype
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
-    from napari_ae_denoise.camera_noise import StabilizedMap
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.normalization import ValueMap
     from napari_ae_denoise.resolving import NoiseModel
     from napari_ae_denoise.tiling import Tile
 
@@ -128,7 +128,7 @@ class TileRunner:
         self,
         windows: Sequence[Window],
         tile: Tile,
-        maps: Sequence[GreyMap | StabilizedMap],
+        maps: Sequence[ValueMap],
         dtype: npt.DTypeLike,
         *,
         image: bool = True,
@@ -142,7 +142,7 @@ class TileRunner:
             What the tile reads of each plane, (channels, Y, X), in grey values.
         tile : Tile
             Where it lies.
-        maps : sequence of GreyMap or StabilizedMap
+        maps : sequence of ValueMap
             Of each plane.
         dtype : dtype
             Of the denoised windows.
@@ -201,7 +201,7 @@ class TileRunner:
     def _mixed(
         self,
         grey: Window,
-        grey_map: GreyMap | StabilizedMap,
+        grey_map: ValueMap,
         values: npt.NDArray[np.float32],
         dtype: np.dtype[Any],
     ) -> Window:

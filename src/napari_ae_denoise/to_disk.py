@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +103,7 @@ def begin(
             "model": denoiser.card.name,
             "version": __version__,
             "strength": settings.strength,
-            "normalization": [dataclasses.asdict(m) for m in seen.maps],
+            "normalization": [m.to_record() for m in seen.maps],
         }
         record = DoneRecord(path, made_of, how, np.zeros(len(jobs), bool), notes=notes)
         result_folder.create(to, layout, dtype, (chunk, step), record)

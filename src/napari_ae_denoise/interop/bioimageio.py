@@ -103,7 +103,8 @@ def save_package(
     """
     if path.suffix.lower() != ".zip":
         raise DenoisingError(
-            f'A bioimage.io package cannot be saved with the ending "{path.suffix}".', "Use .zip."
+            f'A bioimage.io package cannot be saved with the ending "{path.suffix}".',
+            "Give a name that ends in .zip.",
         )
     if find_spec("bioimageio") is None or find_spec("bioimageio.spec") is None:
         raise DenoisingError(
