@@ -159,7 +159,9 @@ def remember(image: Any, glance: Glance) -> None:
 def card_in_words(card: Card) -> str:
     """Return a sentence on a model."""
     first = card.description.split(". ")[0].strip().rstrip(".")
-    return f"{first[:_LONGEST]}." if first else technically(card)
+    if len(first) > _LONGEST:
+        return f"{first[:_LONGEST].rsplit(' ', 1)[0].rstrip(',')} …"
+    return f"{first}." if first else technically(card)
 
 
 def technically(card: Card) -> str:
