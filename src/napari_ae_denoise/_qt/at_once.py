@@ -114,6 +114,11 @@ class AtOnce(QWidget):
         network = denoiser.network
         self._timing.ask(lambda stop: seconds_steps(network, layout, settings, stop=stop))
 
+    def leave(self) -> None:
+        """Find out nothing more: the panel is out of the window."""
+        self._looking.drop()
+        self._timing.drop()
+
     def _show_noise(self, glance: Glance | None) -> None:
         if glance is None or self._source is None:
             return

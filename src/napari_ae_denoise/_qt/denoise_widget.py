@@ -156,6 +156,7 @@ class DenoiseWidget(Panel):
     def leave(self) -> None:
         """Take the line and the live layer away too."""
         super().leave()
+        self.at_once.leave()
         self.tools.split.leave()
         self.live.switch.value = False
 
