@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.graphics_cards import unused_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,15 @@ def available_devices(*, measured: bool = True) -> list[DeviceInfo]:
     processor = platform.processor() or platform.machine()
     memory = psutil.virtual_memory().available
     return [*found, DeviceInfo("cpu", f"{processor}, {cpu_count()} cores", memory)]
+
+
+def unused_gpu() -> str:
+    """Return a sentence on a GPU that is here and not used, with the remedy; empty if none.
+
+    It may ask the driver, which takes up to some seconds.
+    """
+    names = [device.name for device in available_devices(measured=False)]
+    return unused_card(names, torch.version.cuda is not None)
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -103,9 +103,10 @@ def test_axes_that_do_not_fit_are_said(viewer, open_panel, small_image):
 
 
 def test_late_answers_are_dropped_and_questions_do_not_queue(qtbot):
-    from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QWidget
 
-    parent, go, begun = QObject(), threading.Event(), []
+    parent, go, begun = QWidget(), threading.Event(), []
+    qtbot.addWidget(parent)
     latest, answers = Latest(parent), []
     latest.answered.connect(answers.append)
 

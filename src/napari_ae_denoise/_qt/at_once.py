@@ -114,6 +114,11 @@ class AtOnce(QWidget):
         network = denoiser.network
         self._timing.ask(lambda stop: seconds_steps(network, layout, settings, stop=stop))
 
+    def leave(self) -> None:
+        """Find out nothing more: the panel is out of the window."""
+        self._looking.drop()
+        self._timing.drop()
+
     def _show_noise(self, glance: Glance | None) -> None:
         if glance is None or self._source is None:
             return
@@ -159,7 +164,9 @@ def remember(image: Any, glance: Glance) -> None:
 def card_in_words(card: Card) -> str:
     """Return a sentence on a model."""
     first = card.description.split(". ")[0].strip().rstrip(".")
-    return f"{first[:_LONGEST]}." if first else technically(card)
+    if len(first) > _LONGEST:
+        return f"{first[:_LONGEST].rsplit(' ', 1)[0].rstrip(',')} …"
+    return f"{first}." if first else technically(card)
 
 
 def technically(card: Card) -> str:

@@ -14,6 +14,7 @@ from napari_ae_denoise._qt.denoise_fields import (
     strength_field,
     tile_field,
 )
+from napari_ae_denoise._qt.device_view import DeviceHint
 from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
 from napari_ae_denoise._qt.finished import LastResult, add_results
@@ -78,6 +79,7 @@ class DenoiseWidget(Panel):
         self.tools.said.connect(self.bar.status.setText)
         self.tools.failed.connect(self.show_problem)
         self.device = device_field()
+        self.device_hint = DeviceHint(self.device)
         self.tile = tile_field()
         self.filling = FillingLayer(viewer, self, self.job)
         self.live = LiveLayer(viewer, self, lambda: (self.read(), self.chosen_layer(self.layer)))
@@ -92,6 +94,7 @@ class DenoiseWidget(Panel):
             form(self.denoised, self.latent, self.noise, self.strength, self.live.switch),
             self.latents,
             self.tools,
+            self.device_hint,
             fold(
                 "More settings",
                 form(self.noise_model, self.device, self.tile, *self.filling.fields),
@@ -153,7 +156,8 @@ class DenoiseWidget(Panel):
     def leave(self) -> None:
         """Take the line and the live layer away too."""
         super().leave()
-        self.tools.split.set_shown(False)
+        self.at_once.leave()
+        self.tools.split.leave()
         self.live.switch.value = False
 
     def show_progress(self, progress: TileProgress | Begun) -> None:

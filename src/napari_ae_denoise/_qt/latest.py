@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
@@ -10,6 +9,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_ae_denoise._qt.worker import Job, JobState
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
     from napari_ae_denoise._qt.worker import MakeSteps
 
 
@@ -18,21 +19,20 @@ class Latest(QObject):
 
     Parameters
     ----------
-    parent : QObject
+    parent : QWidget
         Whose life it shares.
     """
 
     answered = Signal(object)  # what the generator of the latest question returns
     failed = Signal(object)  # DenoisingError
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._job = Job(self)
         self._next: MakeSteps | None = None
         self._wanted = False
         self._job.done.connect(self._on_done)
         self._job.failed.connect(self._on_failed)
-        parent.destroyed.connect(partial(Job.abandon, self._job))
 
     @property
     def busy(self) -> bool:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from napari_ae_denoise._qt.layers import unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari.viewer import ViewerModel
     from qtpy.QtCore import QObject
 
 
-def listen(viewer: ViewerModel, event: str, owner: QObject, react: str) -> Callable[[], None]:
-    """Call a method at an event of a viewer, as long as the object lives.
+def listen(viewer: ViewerModel, event: str, owner: QObject, react: str) -> None:
+    """Call a method at an event of a viewer, as long as its object lives.
 
     Parameters
     ----------
@@ -30,28 +28,19 @@ def listen(viewer: ViewerModel, event: str, owner: QObject, react: str) -> Calla
     react : str
         Name of the method, which is called without arguments.
 
-    Returns
-    -------
-    callable
-        Ends it.
+    Notes
+    -----
+    Nothing is connected with the owner's ``destroyed``: when Python's garbage collector destroys a
+    panel, what is called by a part of it that is no widget takes the program with it.
     """
-    viewer = unwrapped(viewer)
     listener = partial(_call, weakref.ref(owner), react)
-    attrgetter(event)(viewer).connect(listener)
-    end = partial(_end, weakref.ref(viewer), event, listener)
-    owner.destroyed.connect(end)
-    return end
+    attrgetter(event)(unwrapped(viewer)).connect(listener)
 
 
 def _call(owner: weakref.ref[Any], react: str, *_: Any) -> None:
     alive = owner()
     if alive is not None:
-        getattr(alive, react)()
-
-
-def _end(
-    viewer: weakref.ref[ViewerModel], event: str, listener: Callable[..., None], *_: Any
-) -> None:
-    alive = viewer()
-    if alive is not None:
-        attrgetter(event)(alive).disconnect(listener)
+        try:
+            getattr(alive, react)()
+        except RuntimeError:  # its Qt part is gone
+            return

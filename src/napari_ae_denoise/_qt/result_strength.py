@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from napari.viewer import ViewerModel
+    from qtpy.QtWidgets import QWidget
 
 _PAUSE = 15  # milliseconds that moves of the slider are gathered
 
@@ -35,14 +36,14 @@ class ResultStrength(QObject):
         Percent.
     last : LastResult
         Which result is meant.
-    parent : QObject
+    parent : QWidget
         Whose life it shares.
     """
 
     failed = Signal(object)  # DenoisingError
     changed = Signal(str)  # the name of the layer whose strength was changed
 
-    def __init__(self, viewer: ViewerModel, field: Any, last: LastResult, parent: QObject) -> None:
+    def __init__(self, viewer: ViewerModel, field: Any, last: LastResult, parent: QWidget) -> None:
         super().__init__(parent)
         self._field, self._last = field, last
         self._target: weakref.ref[Any] | None = None
@@ -51,7 +52,7 @@ class ResultStrength(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self._apply_to_meant)
-        self._mixing = Latest(self)
+        self._mixing = Latest(parent)
         self._mixing.answered.connect(self._show)
         self._mixing.failed.connect(self.failed)
         on_change([field], self._timer.start)

@@ -8,7 +8,6 @@ would do the same, are not drawn for images in two dimensions.
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,10 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.strength import lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from napari.viewer import ViewerModel
+    from qtpy.QtWidgets import QWidget
 
 KEY = "B"
 _PAUSE = 15  # milliseconds that moves of the mouse are gathered
@@ -43,14 +43,14 @@ class SplitView(QObject):
         Where to show it.
     last : LastResult
         Which result is meant.
-    parent : QObject
+    parent : QWidget
         Whose life it shares.
     """
 
     shown = Signal(bool)
     failed = Signal(object)  # DenoisingError
 
-    def __init__(self, viewer: ViewerModel, last: LastResult, parent: QObject) -> None:
+    def __init__(self, viewer: ViewerModel, last: LastResult, parent: QWidget) -> None:
         super().__init__(parent)
         self._viewer, self._last = weakref.ref(unwrapped(viewer)), last
         self._result: weakref.ref[Any] | None = None
@@ -62,9 +62,7 @@ class SplitView(QObject):
         self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self._show_part)
         listen(viewer, "layers.events.removed", self, "look")
-        _bind(self, viewer, parent)
-        self._traces = _Traces(self._viewer, self._drag)
-        parent.destroyed.connect(partial(_Traces.remove, self._traces))
+        self._bound = _bind(self, viewer)
 
     @property
     def layer(self) -> Any:
@@ -84,6 +82,14 @@ class SplitView(QObject):
             self._take_away()
         elif self.layer is None:
             self._start(0.5)
+
+    def leave(self) -> None:
+        """Take away the line, and give back the key: the panel is out of the window."""
+        self.set_shown(False)
+        viewer = self._viewer()
+        if viewer is not None and self._bound:
+            viewer.bind_key(KEY, None)
+        self._bound = False
 
     def toggle(self) -> None:
         """Show all of the original; the next time, the result again, or the line where it was."""
@@ -183,8 +189,7 @@ class SplitView(QObject):
         layer.bounding_box.line_thickness = 2
         layer.bounding_box.visible = True
         viewer.mouse_drag_callbacks.append(self._drag)
-        self._before = self._traces.before = weakref.ref(layer)
-        self._traces.result = self._result
+        self._before = weakref.ref(layer)
 
     def _part(self) -> Any:
         """Return what lies before the line, of each level of the original."""
@@ -209,33 +214,16 @@ class SplitView(QObject):
     def _take_away(self) -> None:
         """Remove the layer and all that listens to the mouse."""
         self._timer.stop()
+        layer, viewer = self.layer, self._viewer()
+        result = None if self._result is None else self._result()
         self._before = self._result = None
-        self._traces.remove()
-        self.shown.emit(False)
-
-
-@dataclass(slots=True, eq=False)
-class _Traces:
-    """What a split has left in a viewer; it outlives the split, to remove it all."""
-
-    viewer: weakref.ref[Any]
-    drag: Callable[..., Any]
-    before: weakref.ref[Any] | None = None
-    result: weakref.ref[Any] | None = None
-
-    def remove(self, *_: Any) -> None:
-        """Leave the viewer as it was."""
-        viewer = self.viewer()
-        layer, result = (None if one is None else one() for one in (self.before, self.result))
-        self.before = self.result = None
-        if viewer is None:
-            return
-        if self.drag in viewer.mouse_drag_callbacks:
-            viewer.mouse_drag_callbacks.remove(self.drag)
-        if layer is not None and layer in viewer.layers:
+        if viewer is not None and self._drag in viewer.mouse_drag_callbacks:
+            viewer.mouse_drag_callbacks.remove(self._drag)
+        if viewer is not None and layer is not None:
             if result is not None:
                 viewer.layers.unlink_layers([result, layer])
             viewer.layers.remove(layer)
+        self.shown.emit(False)
 
 
 def _levels(data: Any) -> list[Any]:
@@ -261,22 +249,17 @@ def _drag(split: weakref.ref[SplitView], viewer: Any, event: Any) -> Generator[N
     camera.mouse_pan = panned
 
 
-def _bind(split: SplitView, viewer: ViewerModel, parent: QObject) -> None:
-    """Let a key of the viewer toggle, as long as the panel lives; one that is taken stays so."""
-    known, there = weakref.ref(split), weakref.ref(unwrapped(viewer))
+def _bind(split: SplitView, viewer: ViewerModel) -> bool:
+    """Let a key of the viewer toggle; one that is taken stays so."""
+    known = weakref.ref(split)
 
     def toggle(_viewer: Any) -> None:
         alive = known()
         if alive is not None:
             alive.toggle()
 
-    def unbind(*_: Any) -> None:
-        alive = there()
-        if alive is not None:
-            alive.bind_key(KEY, None)
-
     try:
         unwrapped(viewer).bind_key(KEY, toggle)
     except ValueError:  # somebody else has it
-        return
-    parent.destroyed.connect(unbind)
+        return False
+    return True
