@@ -11,7 +11,8 @@ XVFB := xvfb-run -a -s "-screen 0 1400x900x24"
 # One thread a core less than there are: see devices.py. The tests ask for one, to be repeatable.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: help demo test test-core test-panels lint format bench fuzz mutants screenshots family clean
+.PHONY: help demo test test-core test-panels lint format bench fuzz mutants docs screenshots family \
+	package clean
 
 help:
 	@echo "make demo         open napari on a noisy micrograph, denoised (a picture, without a display)"
@@ -20,8 +21,10 @@ help:
 	@echo "make bench        short forms of the benchmarks"
 	@echo "make fuzz         open damaged model files for FUZZ_SECONDS (600) from FUZZ_SEED (0) on"
 	@echo "make mutants      break tiling.py and model_file.py and see the tests fail (hours)"
+	@echo "make docs         the documentation as a site, in the folder site"
 	@echo "make screenshots  pictures of the panels for the docs"
 	@echo "make family       pictures of the kinds of autoencoders for the docs"
+	@echo "make package      wheel and sdist, tried in a bare environment"
 
 $(READY): pyproject.toml constraints.txt scripts/install.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" QT="$(QT)" sh scripts/install.sh
@@ -64,12 +67,19 @@ fuzz: $(READY)
 mutants: $(READY)
 	$(ONE_THREAD) sh scripts/mutants.sh $(BIN)
 
+docs: $(READY)
+	$(BIN)/python -m pip install -q --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 screenshots: $(READY)
 	sh scripts/system-libraries.sh virtual-display
 	LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python scripts/screenshots.py docs/images
 
 family: $(READY)
 	$(BIN)/python scripts/family.py docs/images/family
+
+package:
+	sh scripts/check-package.sh "$(PYTHON)" dist
 
 clean:
 	rm -rf $(VENV) demo-output build dist

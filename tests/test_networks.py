@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from napari_ae_denoise.blocks import ResidualBlock
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import (
     PRESETS,
     ConvAutoencoder,
@@ -148,6 +149,38 @@ def test_residual_is_homogeneous(name, factor):
         for function in (network.forward, network.encode):
             torch.testing.assert_close(function(factor * x), factor * function(x))
     assert not any("bias" in name for name, _ in network.named_parameters())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_differences_alone_are_seen(channels):
+    """What is added to a channel of the image is found again in the result, and nowhere else."""
+    torch.manual_seed(1)
+    network = ConvAutoencoder(replace(SPECS["residual"], channels=channels)).double().eval()
+    assert network.spec.differences
+    x = torch.randn(1, channels, 32, 32, dtype=torch.float64)
+    added = torch.tensor([100.0, -30.0, 7.0], dtype=torch.float64)[:channels].view(1, -1, 1, 1)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x + added), network(x) + added)
+        torch.testing.assert_close(network.encode(x + added), network.encode(x))
+        flat = torch.ones_like(x) * added
+        torch.testing.assert_close(network(flat), flat)
+
+
+def test_differences_are_taken_in_float32(monkeypatch):
+    """In bfloat16 the grey values 1000 and 1001 are the same number."""
+    torch.manual_seed(1)
+    stem = ConvAutoencoder(SPECS["residual"]).stem
+    x = torch.rand(1, 1, 16, 16)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        low, high = stem(x), stem(x + 1000)
+    assert low.dtype == torch.bfloat16
+    torch.testing.assert_close(high.float(), low.float(), atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("changed", [{"skips": False}, {"style": "plain"}])
+def test_an_image_cannot_be_made_of_differences(changed):
+    with pytest.raises(DenoisingError, match="differences"):
+        replace(PRESETS["residual"], **changed)
 
 
 def test_classic_is_not_homogeneous():

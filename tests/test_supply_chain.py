@@ -27,7 +27,8 @@ def test_actions_are_pinned_by_hash(path):
 def test_workflows_may_only_read(path):
     text = path.read_text(encoding="utf-8")
     assert "permissions:\n  contents: read\n" in text
-    assert text.count("write") == (1 if path.name == "release.yml" else 0)  # the id token
+    rights = {"contents: write", "id-token: write"} if path.name == "release.yml" else set()
+    assert set(re.findall(r"\S+: write", text)) == rights  # to publish, and nothing else
     assert "secrets." not in text
     assert "pull_request_target" not in text
     assert text.count("actions/checkout@") == text.count("persist-credentials: false")

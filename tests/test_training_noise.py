@@ -35,12 +35,16 @@ def test_camera_noise_is_one_where_it_is_bright_and_grows_with_the_light(sigma):
 
 
 def test_camera_noise_is_white_in_part_and_blurred_in_part():
-    neighbours = []
+    across, down = [], []
     for seed in range(60):
         noise = unit_noise("camera", BRIGHTNESS, 0.1, np.random.default_rng(seed))[:, 208:]
-        neighbours.append((noise[:, 1:] * noise[:, :-1]).mean() / noise.var())
-    assert np.quantile(neighbours, 0.3) == pytest.approx(0, abs=0.03)
-    assert max(neighbours) > 0.5
+        across.append((noise[:, 1:] * noise[:, :-1]).mean() / noise.var())
+        down.append((noise[1:] * noise[:-1]).mean() / noise.var())
+    assert np.quantile(across, 0.2) == pytest.approx(0, abs=0.03)
+    assert max(across) > 0.5
+    assert max(down) > 0.5
+    scanned = [x > 0.3 and y < 0.1 for x, y in zip(across, down, strict=True)]
+    assert 5 < sum(scanned) < 25
 
 
 def test_dark_places_of_a_camera_of_few_photons_have_few_photons():

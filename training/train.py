@@ -35,8 +35,13 @@ SMALLEST = 160  # pixels: images are not made smaller than that
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as the gray test sets were made
 
 
-def clean_images(folders: list[Path], *, rgb: bool, scales: list[int]) -> list[np.ndarray]:
-    """Return all images as uint8, (Y, X) or (Y, X, 3), at 1/scale of their size for each scale."""
+def clean_images(
+    folders: list[Path], *, rgb: bool, scales: list[int], longest: int | None = None
+) -> list[np.ndarray]:
+    """Return all images as uint8, (Y, X) or (Y, X, 3), at 1/scale of their size for each scale.
+
+    Copies whose longer side has more than ``longest`` pixels are left out.
+    """
     images = []
     for path in sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in ENDINGS):
         image = np.asarray(imread(path))
@@ -47,6 +52,8 @@ def clean_images(folders: list[Path], *, rgb: bool, scales: list[int]) -> list[n
             if not rgb:
                 image = np.rint(image @ LUMINANCE).astype(np.uint8)
         for scale in scales:
+            if longest and max(image.shape[:2]) > longest * scale:
+                continue
             if scale == 1 or min(image.shape[:2]) >= SMALLEST * scale:
                 smaller = downscale_local_mean(image, (scale, scale, 1)[: image.ndim])
                 images.append(np.rint(smaller).astype(np.uint8))
@@ -85,6 +92,9 @@ def main() -> None:
     parser.add_argument(
         "--scales", type=int, nargs="+", default=[1], help="1 2: also each image at half its size"
     )
+    parser.add_argument(
+        "--longest", type=int, help="pixels: larger copies are left out, for they have less detail"
+    )
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--sigma", type=float, default=75.0, help="largest, in 255ths of the range")
     parser.add_argument("--noise", default="gaussian", choices=CHOICES["noise"])
@@ -105,7 +115,7 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
-    images = clean_images(args.folders, rgb=args.rgb, scales=args.scales)
+    images = clean_images(args.folders, rgb=args.rgb, scales=args.scales, longest=args.longest)
     megapixels = sum(i.shape[0] * i.shape[1] for i in images) / 1e6
     print(f"{len(images)} images, {megapixels:.1f} megapixels", flush=True)
     settings = TrainSettings(
@@ -116,6 +126,7 @@ def main() -> None:
             blocks=args.blocks,
             skips=True,
             stem=2,
+            differences=True,
         ),
         objective=Objective(args.loss),
         sigma=(0.0, args.sigma / 255),

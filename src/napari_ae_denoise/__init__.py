@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training import Progress, TrainSettings, train, training_steps
     from napari_ae_denoise.training_data import TrainingData
 
-__version__ = "0.1.0"
+    __version__: str
 
 _HOME = {
     "CameraNoise": "camera_noise",
@@ -77,10 +77,22 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return _version()
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+def _version() -> str:
+    """Return the version that was installed; it comes from the tags of the repository."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("napari-ae-denoise")
+    except PackageNotFoundError:  # a tree of sources that is used as it stands
+        return "0.1.0.dev0"

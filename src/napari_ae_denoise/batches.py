@@ -47,6 +47,29 @@ class Patch:
     scored: npt.NDArray[np.bool_] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A part of one plane that patches are cut from."""
+
+    source: int
+    plane: int
+    rows: slice
+    slots: int  # how many patches cover it once
+
+
+def random_place(rng: np.random.Generator, span: slice, length: int) -> slice:
+    """Return a random place for a patch within a span; the whole span where it is shorter."""
+    room = span.stop - span.start - length
+    start = span.start + (int(rng.integers(room + 1)) if room > 0 else 0)
+    return slice(start, min(start + length, span.stop))
+
+
+def middle_place(length: int, wanted: int) -> slice:
+    """Return the middle of a side, as long as wanted; all of the side where it is shorter."""
+    start = max(0, length - wanted) // 2
+    return slice(start, min(start + wanted, length))
+
+
 def turned(pair: npt.NDArray[np.float32], way: int) -> npt.NDArray[np.float32]:
     """Return one of the eight mirrorings and quarter turns; of four for patches not square."""
     if way & 1:
@@ -78,6 +101,29 @@ def usual_errors(
     if low == high:
         return None
     return np.sqrt(np.maximum(sigmas / high, _WEAKEST)).astype(np.float32)
+
+
+def held_out_units(
+    sigmas: npt.NDArray[np.float64], limits: tuple[float, float]
+) -> npt.NDArray[np.float32] | None:
+    """Return units for the errors at held-out noise levels, so that they add up as in training.
+
+    Held-out patches have evenly spaced noise levels, (N,) in rising order; those of the training
+    have mostly weak noise, whose errors count more. A training draws a level near that of each
+    held-out patch now and then: the mean of its weights there is the weight of that patch.
+    """
+    low, high = limits
+    drawn = low + (high - low) * ((np.arange(1000) + 0.5) / 1000) ** _SMALL_SIGMAS
+    usual = usual_errors(drawn, limits)
+    if usual is None:
+        return None
+    place = np.interp(drawn, sigmas, np.arange(len(sigmas)))
+    before = place.astype(int)
+    weights = np.zeros(len(sigmas) + 1)
+    np.add.at(weights, before, (before + 1 - place) / usual**2)
+    np.add.at(weights, before + 1, (place - before) / usual**2)
+    mean = weights[:-1] * len(sigmas) / len(drawn)
+    return np.asarray(1 / np.sqrt(np.maximum(mean, 1e-12)), np.float32)
 
 
 def stacked(patches: list[Patch], usual: npt.NDArray[np.float32] | None = None) -> Batch:

@@ -144,14 +144,19 @@ def denoise(
     level: options.Level = 0,
     latent: options.Latent = None,
     removed: options.Removed = None,
+    jobs: options.Jobs = 1,
+    report: options.Report = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Denoise images.
+    """Denoise images: files, folders, patterns.
 
-    Their size, type, axes and pixel size stay. From zarr to zarr they go tile by tile, whatever
-    their size; after Ctrl-C or a crash the same command goes on where it was.
+    One that fails is reported, the rest goes on, and the exit code is 1. Their size, type, axes and
+    pixel size stay. From zarr to zarr they go tile by tile, whatever their size; after Ctrl-C or a
+    crash the same command goes on where it was.
     """
-    from napari_ae_denoise._cli.jobs import denoise_file, number_type, resolve_outputs
+    from napari_ae_denoise._cli.batch import Work, run_batch
+    from napari_ae_denoise._cli.batch_report import check_report, write_report
+    from napari_ae_denoise._cli.jobs import number_type, resolve_outputs
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.tile_runner import PredictSettings
 
@@ -166,9 +171,13 @@ def denoise(
     batch = Batch(find_images(images))
     denoiser = Denoiser.load(model)
     outputs = resolve_outputs(batch.paths, output, latent, removed, overwrite=overwrite)
-    for path, targets in zip(batch, outputs, strict=True):
-        with batch.one(path):
-            denoise_file(denoiser, path, targets, axes, settings, level, overwrite=overwrite)
+    if report is not None:
+        check_report(report, overwrite=overwrite)
+    work = Work(model, axes, settings, level, overwrite)
+    outcomes = run_batch(denoiser, batch, outputs, work, jobs)
+    if report is not None:
+        write_report(report, outcomes, denoiser.card.name)
+        typer.echo(f"wrote {report.absolute()}")
     batch.end()
 
 

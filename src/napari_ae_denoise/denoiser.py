@@ -16,6 +16,7 @@ from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.keras import is_keras_file, load_keras
+from napari_ae_denoise.interop.packages import is_package, read_package
 from napari_ae_denoise.latent_side import LatentSide
 from napari_ae_denoise.model_file import SUFFIX, opened_model, write_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
@@ -84,8 +85,9 @@ class Denoiser(LatentSide):
         Parameters
         ----------
         name_or_path : str or path-like
-            A name in `bundled_models`, or the path of a ``.safetensors`` file, or of a model that
-            Keras saved, ``.h5`` or ``.keras``, of the tutorial's layout.
+            A name in `bundled_models`, or the path of a ``.safetensors`` file, of a model that
+            Keras saved, ``.h5`` or ``.keras``, of the tutorial's layout, or of a bioimage.io
+            package, ``.zip``, whose network is one of ours.
 
         Raises
         ------
@@ -103,10 +105,17 @@ class Denoiser(LatentSide):
             )
         if is_keras_file(path):
             return cls(*load_keras(path))
-        with opened_model(path) as model:
-            card = Card.from_record(model.card)
-            network = _empty_network(path, card, model.shapes)
-            weights = {name: value.to(torch.float32) for name, value in model.tensors().items()}
+        if is_package(path):
+            tensors, record = read_package(path)
+            card = Card.from_record(record)
+            shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+            network = _empty_network(path, card, shapes)
+        else:
+            with opened_model(path) as model:
+                card = Card.from_record(model.card)
+                network = _empty_network(path, card, model.shapes)
+                tensors = model.tensors()
+        weights = {name: value.to(torch.float32) for name, value in tensors.items()}
         network.load_state_dict(weights, assign=True)
         return cls(network, card)
 

@@ -70,6 +70,48 @@ def before_after(
     return figure
 
 
+def comparison_grid(
+    images: Mapping[str, npt.NDArray[Any]],
+    *,
+    columns: int = 4,
+    limits: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw images of one size side by side, titled, in as many rows as it takes.
+
+    Parameters
+    ----------
+    images : mapping of str to ndarray
+        Title to image: (Y, X), or colours (Y, X, 3), uint8 or floats from 0 to 1.
+    columns : int
+        Images a row.
+    limits : tuple of float, optional
+        Grey limits of all images; by default those of the first one.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DenoisingError
+        If there are no images, or one is no picture.
+    """
+    if not images:
+        raise DenoisingError("There are no images to draw.", "Give at least one.")
+    drawn = {title: _picture(image) for title, image in images.items()}
+    first = next(iter(drawn.values()))
+    shared = limits or (_limits(first) if first.ndim == 2 else None)
+    columns = min(columns, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
+    height = _SIDE * first.shape[0] / first.shape[1] + 1.4 * _TITLE
+    figure = _figure(_SIDE * columns, height * rows)
+    for place, (title, image) in enumerate(drawn.items()):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        _show(axes, image, shared)
+        axes.set_title(title, fontsize=9)
+    return figure
+
+
 def image_row(images: npt.NDArray[Any], *, limits: tuple[float, float] | None = None) -> Figure:
     """Draw a row of small grey images, (N, Y, X), which share the grey limits of all of them."""
     _check_stack(images)

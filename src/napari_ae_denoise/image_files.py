@@ -7,6 +7,7 @@ much to say about themselves have a module each: `tiff_files` and `zarr_folders`
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import check_axes, guess_axes, is_rgb
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
+from napari_ae_denoise.microscope_files import refuse_microscope_file
 from napari_ae_denoise.storage import is_there, replacing
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def format_of(path: str | Path) -> str:
         return FORMATS[path.suffix.lower()]
     if path.is_dir() and any((path / mark).exists() for mark in _ZARR_MARKS):
         return ZARR
+    refuse_microscope_file(path)
     what = f'the ending "{path.suffix}"' if path.suffix else "no ending"
     raise DenoisingError(
         f"{path} has {what}, which stands for no image format known here.",
@@ -57,20 +60,38 @@ def format_of(path: str | Path) -> str:
     )
 
 
+def _expanded(path: Path) -> list[Path]:
+    """Return the images that a pattern such as ``scans/*.tif`` fits, sorted; or the path itself."""
+    if path.exists() or not glob.has_magic(str(path)):
+        return [path]
+    found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    images = [p for p in found if _is_image(p)]
+    if not images:
+        what = "no file" if not found else "no image"
+        raise DenoisingError(
+            f'The pattern "{path}" fits {what}.',
+            f"Check it; images end in {', '.join(FORMATS)}.",
+        )
+    return images
+
+
 def find_images(paths: Sequence[str | Path]) -> list[Path]:
     """Return the image files that paths stand for: themselves, or those in a folder, sorted.
+
+    Patterns with ``*``, ``?`` or ``**`` are expanded, where the shell has not done it.
 
     Of several files some may be missing: reading them will say so, and the others are there.
 
     Raises
     ------
     DenoisingError
-        If the only file does not exist, or a folder holds no image.
+        If the only file does not exist, or a folder holds or a pattern fits no image.
     """
-    if len(paths) == 1:
-        check_exists(Path(paths[0]))
+    given = [path for pattern in paths for path in _expanded(Path(pattern))]
+    if len(given) == 1:
+        check_exists(given[0])
     found: list[Path] = []
-    for path in (Path(p) for p in paths):
+    for path in given:
         if not path.is_dir() or _is_zarr(path):
             found.append(path)
             continue

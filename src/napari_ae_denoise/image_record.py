@@ -10,6 +10,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel of an image, as its file describes it.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"DAPI"``.
+    colour : str
+        Six hexadecimal digits, as OME-Zarr writes it; empty where the file does not tell.
+    window : tuple of float, optional
+        (min, max, start, end): the grey values that there are, and those that are shown.
+    """
+
+    name: str
+    colour: str = ""
+    window: tuple[float, float, float, float] | None = None
+
+
 _NO_SPACING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -33,6 +53,10 @@ class ImageFile:
         tell.
     flavour : str
         How the metadata were kept: ``"imagej"``, ``"ome"`` or empty.
+    ome_version : str
+        Of an OME-Zarr image: ``"0.4"`` or ``"0.5"``; empty for others.
+    channels : tuple of Channel
+        Along the axis C; empty where the file does not tell.
     colour_profile : bytes
         The ICC profile of a photograph; empty where there is none.
     """
@@ -43,9 +67,20 @@ class ImageFile:
     spacing: Mapping[str, float] = field(default_factory=lambda: _NO_SPACING)
     unit: str = ""
     flavour: str = ""
+    ome_version: str = ""
+    channels: tuple[Channel, ...] = ()
     colour_profile: bytes = b""
 
     def with_stride(self, stride: int) -> ImageFile:
-        """Return what describes an image whose pixels are ``stride`` times as far apart."""
+        """Return what describes a code, whose pixels are ``stride`` times as far apart.
+
+        Its channels are features, and none of the image's.
+        """
         wider = {a: d * (stride if a in "YX" else 1) for a, d in self.spacing.items()}
-        return replace(self, spacing=MappingProxyType(wider))
+        return replace(self, spacing=MappingProxyType(wider), channels=())
+
+    def channels_along(self, axes: str) -> tuple[Channel, ...]:
+        """Return the channels, if the array has as many along C, and is no photograph."""
+        if "C" not in axes or axes.endswith("C"):
+            return ()
+        return self.channels if len(self.channels) == self.array.shape[axes.index("C")] else ()

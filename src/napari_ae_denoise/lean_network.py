@@ -23,6 +23,8 @@ from napari_ae_denoise.networks import ConvAutoencoder
 if TYPE_CHECKING:
     from torch.nn import Conv2d
 
+    from napari_ae_denoise.cuts import Cuts
+
 # By the place of a pixel in its pair, tap of the kernel, tap on the small image: 1 where the
 # pixel sees the small image so. Pixel 2a + place sees 2a + place + tap - 1, which is the small
 # pixel a + (place + tap - 1) // 2, before the first of them -1.
@@ -57,15 +59,18 @@ def is_plain_chain(spec: NetworkSpec) -> bool:
 
 
 class LeanAutoencoder(ConvAutoencoder):
-    """A `ConvAutoencoder` of style ``plain`` without skips, computed in another order."""
+    """A `ConvAutoencoder` of style ``plain`` without skips, computed in another order.
 
-    def _down(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    It is for whole patches: it cuts no context.
+    """
+
+    def _down(self, x: Tensor, _cuts: Cuts | None = None) -> tuple[Tensor, list[Tensor]]:
         for features in self.features:
             conv: Any = features[0]  # type: ignore[index]
             x = functional.relu(functional.max_pool2d(conv(x), 2))
         return x, []
 
-    def _up(self, code: Tensor, skipped: list[Tensor]) -> Tensor:
+    def _up(self, code: Tensor, skipped: list[Tensor], _cuts: Cuts | None = None) -> Tensor:
         h = code
         for number, up in enumerate(self.up):
             conv: Any = up[0]  # type: ignore[index]

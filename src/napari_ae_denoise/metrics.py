@@ -32,11 +32,14 @@ class Nearness:
         See `ssim`; NaN if it cannot be measured.
     problem : str
         Why SSIM cannot be measured, and what to do; else empty.
+    planes : tuple of (float, float)
+        PSNR and SSIM of each plane.
     """
 
     psnr: float
     ssim: float
     problem: str = ""
+    planes: tuple[tuple[float, float], ...] = ()
 
 
 def psnr(
@@ -154,7 +157,8 @@ def compare_steps(
         likenesses.append(math.nan if small else _likeness(*pair, data_range))
         yield (number + 1) / pairs.layout.planes
     near, alike = _decibels(errors, data_range), float(np.mean(likenesses))
-    return Nearness(near, alike, str(small) if small else "")
+    planes = [(_decibels([e], data_range), s) for e, s in zip(errors, likenesses, strict=True)]
+    return Nearness(near, alike, str(small) if small else "", tuple(planes))
 
 
 def data_range_of(reference: Any, axes: str | None = None) -> float:

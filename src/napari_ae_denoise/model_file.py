@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import stat
@@ -156,6 +157,18 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     with opened_model(path) as model:
         return model.tensors(), model.card
+
+
+def model_from_bytes(path: Path, blob: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors and card of a model file that was read; ``path`` is for messages.
+
+    Raises
+    ------
+    DenoisingError
+        See `read_model`.
+    """
+    model = ModelContents(path, io.BytesIO(blob))
+    return model.tensors(), model.card
 
 
 def write_model(path: str | Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from napari_ae_denoise.blocks import ResidualBlock, conv
+from napari_ae_denoise.blocks import DifferenceConv, ResidualBlock, conv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +64,11 @@ def _residual(spec: NetworkSpec) -> Parts:
     inner = spec.channels * stem**2
     narrowed = [] if code == widths[-1] else [conv(widths[-1], code, size=1)]
     own_code = _code_layer(spec, widths[-1]) or narrowed
+    first: nn.Module = conv(inner, widths[0])
+    if spec.differences:
+        first = DifferenceConv(spec.channels, inner, widths[0])
     return Parts(
-        stem=nn.Sequential(nn.PixelUnshuffle(stem), conv(inner, widths[0])),
+        stem=nn.Sequential(nn.PixelUnshuffle(stem), first),
         features=[blocks(fine) for fine, _ in steps],
         down=[conv(fine, coarse, size=2, stride=2) for fine, coarse in steps],
         to_code=nn.Sequential(blocks(widths[-1]), *own_code),

@@ -48,6 +48,10 @@ class NetworkSpec:
         noise. Without skips the decoder makes the image from the code alone.
     stem : int
         Factor of the pixel-unshuffle before the first convolution (style ``residual`` only).
+    differences : bool
+        Whether the first layer sees differences of grey values only (style ``residual`` with skips
+        only): the network is then blind to the mean brightness, ``f(x + c) == f(x) + c``, and
+        learns faster; see `DifferenceConv`.
     edge : {"mirror", "zero"}
         What lies beyond the edge of an image when it is denoised. ``mirror``: the mirrored image,
         as far as the network sees. ``zero``: nothing, every layer pads with zeros; for networks
@@ -87,6 +91,7 @@ class NetworkSpec:
     image_size: tuple[int, int] | None = None
     linear: bool = False
     bias: bool = True
+    differences: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that no network can be built from."""
@@ -108,6 +113,11 @@ class NetworkSpec:
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise _refused(name, value, f"a whole number from 1 to {most}")
         self._check_code()
+        if self.differences and not (self.style == "residual" and self.skips):
+            raise DenoisingError(
+                "A network that sees differences only cannot make an image, only correct one.",
+                "Choose the style residual with skips=True, or differences=False.",
+            )
         if self.style == "dense":
             self._check_dense()
         elif self.image_size is not None or self.linear or not self.bias:
@@ -121,7 +131,7 @@ class NetworkSpec:
         if self.code_activation not in (None, *get_args(CodeActivation)):
             allowed = f"one of {', '.join(get_args(CodeActivation))}, or leave it out"
             raise _refused("code_activation", self.code_activation, allowed)
-        for name in ("skips", "variational", "linear", "bias"):
+        for name in ("skips", "variational", "linear", "bias", "differences"):
             if not isinstance(getattr(self, name), bool):
                 raise _refused(name, getattr(self, name), "True or False")
         if self.variational and self.code_activation == "sigmoid":

@@ -8,6 +8,7 @@ would show; they have no place in this file.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from napari_ae_denoise.cuts import Cuts, cut
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.network_parts import BUILDERS
 from napari_ae_denoise.network_spec import NetworkSpec
@@ -88,12 +90,14 @@ class ConvAutoencoder(nn.Module):
         """Denoise (N, channels, H, W); H and W are multiples of the stride."""
         return self.image_and_code(x)[0]
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Map (N, channels, H, W) to the code (N, code_width, H/stride, W/stride).
+    def encode(self, x: Tensor, context: int = 0) -> Tensor:
+        """Map (N, channels, H, W) to the code (N, code_width, H/stride, W/stride) of the inside.
 
-        The code of a variational network is the mean of its Gaussian.
+        The code of a variational network is the mean of its Gaussian. ``context``: see
+        `image_and_code`.
         """
-        return self._code(self._down(x)[0])
+        cuts = _cuts(self.spec, context)
+        return cut(self._code(self._down(x, cuts)[0]), cuts.code)
 
     def decode(self, code: Tensor) -> Tensor:
         """Map the code to the image; needs a network without skips."""
@@ -105,14 +109,25 @@ class ConvAutoencoder(nn.Module):
             )
         return self._up(code, [])
 
-    def image_and_code(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the denoised image and the code of (N, channels, H, W) from one pass."""
-        features, skipped = self._down(x)
+    def image_and_code(self, x: Tensor, context: int = 0) -> tuple[Tensor, Tensor]:
+        """Return the denoised image and the code of (N, channels, H, W) from one pass.
+
+        Parameters
+        ----------
+        x : Tensor
+            The image.
+        context : int
+            How many pixels on each side are only looked at: image and code are those of the inside,
+            and what only the context's own would need is not computed. A multiple of the stride,
+            and at least the halo; or 0.
+        """
+        cuts = _cuts(self.spec, context)
+        features, skipped = self._down(x, cuts)
         code = self._code(features)
-        if not self.spec.skips:
-            return self._up(code, []), code
-        made = self._up(code, skipped)
-        return (x - made if self.spec.style == "residual" else made), code
+        made = cut(self._up(cut(code, cuts.code_up), skipped, cuts), cuts.made)
+        if self.spec.skips and self.spec.style == "residual":
+            made = cut(x, cuts.image) - made
+        return made, cut(code, cuts.code)
 
     def training_pass(self, x: Tensor, generator: torch.Generator | None = None) -> NetworkPass:
         """Return all that penalties look at, from one pass.
@@ -158,18 +173,21 @@ class ConvAutoencoder(nn.Module):
             return log_variance.float().clamp(*_LOG_VARIANCES).exp()
         return mean
 
-    def _down(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _down(self, x: Tensor, cuts: Cuts | None = None) -> tuple[Tensor, list[Tensor]]:
+        cuts = cuts or _cuts(self.spec, 0)
         h, skipped = self.stem(x), []
-        for features, down in zip(self.features, self.down, strict=True):
+        for level, (features, down) in enumerate(zip(self.features, self.down, strict=True)):
             h = features(h)
-            skipped.append(h)
-            h = down(h)
+            if self.spec.skips:
+                skipped.append(cut(h, cuts.skipped[level]))
+            h = down(cut(h, cuts.down[level]))
         return self.to_code(h), skipped
 
-    def _up(self, code: Tensor, skipped: list[Tensor]) -> Tensor:
+    def _up(self, code: Tensor, skipped: list[Tensor], cuts: Cuts | None = None) -> Tensor:
+        cuts = cuts or _cuts(self.spec, 0)
         h = self.from_code(code)
-        for up, refine in zip(self.up, self.refine, strict=True):
-            h = up(h)
+        for up, refine, pixels in zip(self.up, self.refine, reversed(cuts.up), strict=True):
+            h = cut(up(h), pixels)
             if skipped:
                 h = h + skipped.pop()
             h = refine(h)
@@ -251,6 +269,11 @@ class ConvAutoencoder(nn.Module):
         return total / side**2
 
 
+@functools.lru_cache(maxsize=256)
+def _cuts(spec: NetworkSpec, context: int) -> Cuts:
+    return Cuts.of(build_empty(spec), context)
+
+
 def build_empty(spec: NetworkSpec) -> ConvAutoencoder:
     """Build a network whose weights take no memory (torch's meta device)."""
     with torch.device("meta"):
@@ -260,8 +283,12 @@ def build_empty(spec: NetworkSpec) -> ConvAutoencoder:
 PRESETS: MappingProxyType[str, NetworkSpec] = MappingProxyType(
     {
         "classic": NetworkSpec("plain", widths=(32, 32)),
-        "residual": NetworkSpec("residual", widths=(32, 64), blocks=2, skips=True, stem=2),
-        "residual-large": NetworkSpec("residual", widths=(64, 128), blocks=2, skips=True, stem=2),
+        "residual": NetworkSpec(
+            "residual", widths=(32, 64), blocks=2, skips=True, stem=2, differences=True
+        ),
+        "residual-large": NetworkSpec(
+            "residual", widths=(64, 128), blocks=2, skips=True, stem=2, differences=True
+        ),
         "dense": NetworkSpec("dense", widths=(256,), code_channels=32, image_size=(28, 28)),
     }
 )

@@ -15,8 +15,10 @@ from napari_ae_denoise.penalty_spec import Penalty
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy.typing as npt
     from torch import Tensor
 
+    from napari_ae_denoise.batches import Batch
     from napari_ae_denoise.networks import ConvAutoencoder, NetworkPass
 
 
@@ -148,6 +150,16 @@ class Objective:
             for penalty in self.penalties:
                 loss = loss + penalty.weight * _PENALTIES[penalty.name](penalty, on)
         return loss
+
+    def batch_loss(self, made: npt.NDArray[Any], batch: Batch) -> float:
+        """Return the loss of what was made of a batch, (N, C, Y, X), without penalties."""
+        target, scored, usual, image = (
+            None if side is None else torch.from_numpy(side)
+            for side in (batch.target, batch.scored, batch.usual_error, made)
+        )
+        assert image is not None
+        assert target is not None
+        return self._reconstruction(image, target, scored, usual).item()
 
     def _reconstruction(
         self, made: Tensor, target: Tensor, scored: Tensor | None, usual_error: Tensor | None

@@ -15,8 +15,15 @@ import numpy.typing as npt
 from napari_ae_denoise import pyramid
 from napari_ae_denoise.disk import disk_errors
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_record import ImageFile
-from napari_ae_denoise.zarr_folders import CHUNK, NESTED, describe, ome_order
+from napari_ae_denoise.image_record import Channel, ImageFile
+from napari_ae_denoise.zarr_folders import (
+    CHUNK,
+    OME_VERSION,
+    ZARR_FORMATS,
+    attributes_of,
+    layout_options,
+    ome_order,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +49,18 @@ class Destination:
     overwrite : bool
         Whether a folder that is there, and is no unfinished result of the same image, model and
         settings, is replaced.
+    ome_version : {"0.4", "0.5"}
+        Of OME-Zarr.
+    channels : tuple of Channel
+        Along the axis C, if known.
     """
 
     path: str | Path
     spacing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     unit: str = ""
     overwrite: bool = False
+    ome_version: str = OME_VERSION
+    channels: tuple[Channel, ...] = ()
 
 
 def chunk_and_step(tile: int, stride: int) -> tuple[int, int]:
@@ -205,7 +218,8 @@ def create(
     new, old = (path.with_name(f".{path.name[:80]}.{end}") for end in ("new", "old"))
     with disk_errors(path):
         shutil.rmtree(new, ignore_errors=True)  # what a run left that was killed here
-        group = zarr.open_group(new, mode="w", zarr_format=2)
+        version = to.ome_version
+        group = zarr.open_group(new, mode="w", zarr_format=ZARR_FORMATS[version])
         for number, factor in enumerate(factors):
             sizes = dict(zip(layout.axes, layout.shape, strict=True))
             sizes |= {a: -(-sizes[a] // factor) for a in "YX"}
@@ -215,10 +229,10 @@ def create(
                 chunks=tuple(min(chunk, sizes[a]) if a in "YX" else 1 for a in order),
                 dtype=dtype,
                 fill_value=fill,
-                chunk_key_encoding=NESTED,
+                **layout_options(version, order),
             )
-        image = ImageFile(path, None, order, to.spacing, to.unit)
-        group.attrs["multiscales"] = [describe(path, image, order, factors)]
+        image = ImageFile(path, group["0"], order, to.spacing, to.unit, "ome", version, to.channels)
+        group.attrs.update(attributes_of(path, image, order, factors))
         mark = "nan" if isinstance(fill, float) else fill
         group.attrs[_NOTES] = {**record.notes, "unfinished_pixels_are": mark}
         record.save(new)
@@ -243,7 +257,8 @@ def open_levels(path: Path) -> tuple[Any, ...]:
 
     try:
         group = zarr.open_group(path, mode="r+")
-        described: Any = group.attrs["multiscales"]
+        attributes: Any = group.attrs.get("ome", group.attrs)
+        described: Any = attributes["multiscales"]
         found: list[Any] = [group[level["path"]] for level in described[0]["datasets"]]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DenoisingError(

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.axes import plane_layout
-from napari_ae_denoise.batches import Batch, Patch, draw_sigmas, stacked, turned, usual_errors
+from napari_ae_denoise.batches import (
+    Area,
+    Batch,
+    Patch,
+    draw_sigmas,
+    held_out_units,
+    middle_place,
+    random_place,
+    stacked,
+    turned,
+    usual_errors,
+)
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.self_supervision import Scheme, blind_spot, recorrupted
 from napari_ae_denoise.sources import Source
@@ -22,16 +32,6 @@ if TYPE_CHECKING:
 _SMALLEST_EPOCH = 50  # batches
 _VALIDATION_PATCHES = 64
 _VALIDATION_SEED = 0x5EED
-
-
-@dataclass(frozen=True, slots=True)
-class _Area:
-    """A part of one plane that patches are cut from."""
-
-    source: int
-    plane: int
-    rows: slice
-    slots: int  # how many patches cover it once
 
 
 class PatchSampler:
@@ -142,17 +142,17 @@ class PatchSampler:
         height, width = (-(-n // self._stride) * self._stride for n in up)
         return height, width
 
-    def _split(self, validation: float) -> tuple[list[_Area], list[_Area]]:
+    def _split(self, validation: float) -> tuple[list[Area], list[Area]]:
         """Share the planes, or their rows, between training and validation."""
         places = [
             (s, p) for s, source in enumerate(self._sources) for p in range(source.layout.planes)
         ]
         height, width = self.patch_shape(self._patch_size)
 
-        def area(place: tuple[int, int], rows: slice) -> _Area:
+        def area(place: tuple[int, int], rows: slice) -> Area:
             columns = self._sources[place[0]].layout.plane_shape[1]
             slots = max(1, round((rows.stop - rows.start) / height * columns / width))
-            return _Area(*place, rows, slots)
+            return Area(*place, rows, slots)
 
         if validation > 0 and len(places) >= 10:
             order = np.random.default_rng([self._seed, _VALIDATION_SEED]).permutation(len(places))
@@ -216,24 +216,65 @@ class PatchSampler:
             self._pair(a, shape, s, rng, turn=False) for a, s in zip(areas, sigmas, strict=True)
         ]
         size = self._batch_size
-        return [stacked(pairs[i : i + size]) for i in range(0, count, size)]
+        usual = held_out_units(sigmas, self._sigma) if self._synthetic else None
+        return [
+            stacked(pairs[i : i + size], None if usual is None else usual[i : i + size])
+            for i in range(0, count, size)
+        ]
 
     def _pair(
         self,
-        area: _Area,
+        area: Area,
         shape: tuple[int, int],
         sigma: float,
         rng: np.random.Generator,
         *,
         turn: bool = True,
     ) -> Patch:
-        """Cut one patch."""
+        """Cut one patch at a random place."""
+        source = self._sources[area.source]
+        window = (
+            random_place(rng, area.rows, shape[0]),
+            random_place(rng, slice(0, source.layout.plane_shape[1]), shape[1]),
+        )
+        pair, unit, grey_map = self._cut(area, window, shape, sigma, rng)
+        if turn and self._augment:
+            pair = turned(pair, int(rng.integers(8)))
+        if self.scheme is None:
+            return Patch(pair[0], pair[1], unit)
+        return self._self_supervised(pair[0], unit, grey_map, area, rng)
+
+    def example(self, size: int) -> Patch:
+        """Return a part of the data as a network in use sees it, always the same.
+
+        The middle of a plane that is held out, or else of the middle plane; with synthetic noise of
+        three quarters of the range. Of noisy images alone the target is the noisy part itself.
+        """
+        planes = {(a.source, a.plane) for a in self._areas}
+        apart = [a for a in self._held_out if (a.source, a.plane) not in planes]
+        area = apart[0] if apart else self._areas[len(self._areas) // 2]
+        height, width = self._sources[area.source].layout.plane_shape
+        shape = self.patch_shape(size)
+        window = middle_place(height, shape[0]), middle_place(width, shape[1])
+        low, high = self._sigma
+        rng = np.random.default_rng(_VALIDATION_SEED)
+        pair, unit, _ = self._cut(area, window, shape, low + 0.75 * (high - low), rng)
+        return Patch(pair[0], pair[1], unit)
+
+    def _cut(
+        self,
+        area: Area,
+        window: tuple[slice, slice],
+        shape: tuple[int, int],
+        sigma: float,
+        rng: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.float32], float, GreyMap]:
+        """Return what is noisy and what is wanted in a window, (2, channels, Y, X) normalized.
+
+        With it come the unit of `Patch` and the grey map.
+        """
         source = self._sources[area.source]
         layout = source.layout
-        window = (
-            _place(rng, area.rows, shape[0]),
-            _place(rng, slice(0, layout.plane_shape[1]), shape[1]),
-        )
         greys = source.greys(area.plane)
         sigma *= greys.sigma_unit
         grey_map = greys.grey_map(sigma)
@@ -247,24 +288,19 @@ class PatchSampler:
         else:
             noisy = grey_map.apply(layout.read(source.image, area.plane, *window))
         middle = np.float32((grey_map.fill - grey_map.offset) / grey_map.scale)
-        pair = np.stack([noisy, clean])  # (2, channels, Y, X)
+        pair = np.stack([noisy, clean])
         pair[:, ~np.isfinite(pair).all(axis=0)] = middle
         missing = [(0, want - have) for want, have in zip(shape, pair.shape[-2:], strict=True)]
         if missing != [(0, 0), (0, 0)]:
             pair = np.pad(pair, [(0, 0), (0, 0), *missing], mode="reflect")
-        if turn and self._augment:
-            pair = turned(pair, int(rng.integers(8)))
-        unit = grey_map.scale / greys.psnr_range
-        if self.scheme is None:
-            return Patch(pair[0], pair[1], unit)
-        return self._self_supervised(pair[0], unit, grey_map, area, rng)
+        return pair, grey_map.scale / greys.psnr_range, grey_map
 
     def _self_supervised(
         self,
         noisy: npt.NDArray[np.float32],
         unit: float,
         grey_map: GreyMap,
-        area: _Area,
+        area: Area,
         rng: np.random.Generator,
     ) -> Patch:
         """Make a pair of a noisy patch alone."""
@@ -281,10 +317,3 @@ class PatchSampler:
                 "Give noise_sigma, choose the scheme blind-spot, or choose another image.",
             )
         return Patch(*recorrupted(noisy, sigma / grey_map.scale, rng), unit)
-
-
-def _place(rng: np.random.Generator, span: slice, length: int) -> slice:
-    """Return a random place for a patch within a span; the whole span where it is shorter."""
-    room = span.stop - span.start - length
-    start = span.start + (int(rng.integers(room + 1)) if room > 0 else 0)
-    return slice(start, min(start + length, span.stop))

@@ -236,8 +236,11 @@ class TrainSettings:
         spec = PRESETS[self.preset] if isinstance(self.preset, str) else self.preset
         if not self.network_changes:
             return spec
+        changes = dict(self.network_changes)
+        if changes.get("skips") is False:  # then the image is made, and not only corrected
+            changes.setdefault("differences", False)
         try:
-            return replace(spec, **self.network_changes)
+            return replace(spec, **changes)
         except TypeError as error:
             raise DenoisingError(
                 f"A network has no such fields: {', '.join(self.network_changes)}.",

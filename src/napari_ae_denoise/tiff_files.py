@@ -11,43 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise.axes import is_rgb
-from napari_ae_denoise.image_record import ImageFile
+from napari_ae_denoise.image_record import Channel, ImageFile
+from napari_ae_denoise.units import CENTIMETERS, IMAGEJ_UNITS, OME_UNITS, SECONDS, unit_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-# How units are written, and the one name that we use for each.
-_UNIT_NAMES = {
-    "nm": "nanometer",
-    "µm": "micrometer",  # the micro sign
-    "\N{GREEK SMALL LETTER MU}m": "micrometer",
-    "\\u00b5m": "micrometer",  # as ImageJ escapes it
-    "um": "micrometer",
-    "micron": "micrometer",
-    "microns": "micrometer",
-    "mm": "millimeter",
-    "cm": "centimeter",
-    "m": "meter",
-    "in": "inch",
-}
-_IMAGEJ_UNITS = {
-    "nanometer": "nm",
-    "micrometer": "micron",
-    "millimeter": "mm",
-    "centimeter": "cm",
-    "meter": "m",
-}
-_OME_UNITS = {**_IMAGEJ_UNITS, "micrometer": "µm", "inch": "in"}
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}  # of the TIFF tag
-_CENTIMETERS = {
-    "nanometer": 1e-7,
-    "micrometer": 1e-4,
-    "millimeter": 0.1,
-    "centimeter": 1.0,
-    "inch": 2.54,
-    "meter": 100.0,
-}
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_TYPES = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"),
@@ -73,18 +44,28 @@ def read_tiff(path: Path) -> ImageFile:
                 stacklevel=2,
             )
         array, axes = series.asarray(), _our_axes(series.axes)
+        channels: tuple[Channel, ...] = ()
         if file.is_ome:
-            spacing, unit, flavour = (
-                *_ome_spacing(tifffile.xml2dict(file.ome_metadata or "")),
-                "ome",
-            )
+            pixels = _ome_pixels(tifffile.xml2dict(file.ome_metadata or ""))
+            spacing, unit, flavour = *_ome_spacing(pixels), "ome"
+            channels = _ome_channels(pixels)
         elif file.is_imagej:
             facts = file.imagej_metadata or {}
             spacing, unit, flavour = *_imagej_spacing(facts, file.pages.first.tags), "imagej"
+            channels = _imagej_channels(facts, axes or "", array.shape)
         else:
             spacing, unit, flavour = *_plain_spacing(file.pages.first.tags), ""
         profile = file.pages.first.tags.valueof("InterColorProfile") or b""
-    return ImageFile(path, array, axes, MappingProxyType(spacing), unit, flavour, bytes(profile))
+    return ImageFile(
+        path,
+        array,
+        axes,
+        MappingProxyType(spacing),
+        unit,
+        flavour,
+        channels=channels,
+        colour_profile=bytes(profile),
+    )
 
 
 @contextlib.contextmanager
@@ -127,11 +108,6 @@ def _our_axes(axes: str) -> str | None:
     return named if {"Y", "X"} <= set(named) else None
 
 
-def _unit(text: object) -> str:
-    name = str(text or "").strip().strip('"')
-    return _UNIT_NAMES.get(name, _UNIT_NAMES.get(name.lower(), name))
-
-
 def _resolution(tags: Any) -> dict[str, float]:
     """Return the distance of pixels by the resolution tags, in their own unit."""
     spacing = {}
@@ -143,23 +119,48 @@ def _resolution(tags: Any) -> dict[str, float]:
 
 
 def _imagej_spacing(facts: Mapping[str, Any], tags: Any) -> tuple[dict[str, float], str]:
-    unit = _unit(facts.get("unit"))
+    unit = unit_name(facts.get("unit"))
     if unit in ("", "pixel", "pixels"):
         return {}, ""
     found = {**_resolution(tags), "Z": facts.get("spacing"), "T": facts.get("finterval")}
     return _positive(found), unit
 
 
-def _ome_spacing(record: Mapping[str, Any]) -> tuple[dict[str, float], str]:
+def _imagej_channels(
+    facts: Mapping[str, Any], axes: str, shape: Sequence[int]
+) -> tuple[Channel, ...]:
+    """Return the labels of an image's channels; those of stacks name planes, not channels."""
+    labels = facts.get("Labels") or ()
+    if axes != "CYX" or len(labels) != shape[0]:
+        return ()
+    return tuple(Channel(str(label)) for label in labels)
+
+
+def _ome_pixels(record: Mapping[str, Any]) -> Mapping[str, Any]:
     images = record.get("OME", {}).get("Image", {})
-    pixels = (images[0] if isinstance(images, list) else images).get("Pixels", {})
-    unit = _unit(pixels.get("PhysicalSizeXUnit", "µm"))
-    spacing = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
+    found: Mapping[str, Any] = (images[0] if isinstance(images, list) else images).get("Pixels", {})
+    return found
+
+
+def _ome_channels(pixels: Mapping[str, Any]) -> tuple[Channel, ...]:
+    found = pixels.get("Channel", ())
+    names = [c.get("Name") for c in (found if isinstance(found, list) else [found])]
+    if not any(names):
+        return ()
+    return tuple(Channel(str(n or f"channel {place}")) for place, n in enumerate(names))
+
+
+def _ome_spacing(pixels: Mapping[str, Any]) -> tuple[dict[str, float], str]:
+    unit = unit_name(pixels.get("PhysicalSizeXUnit", "µm"))
+    spacing: dict[str, Any] = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
     for axis in "ZYX":  # the schema lets each axis have its own unit
-        own = _unit(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        if spacing[axis] and own != unit and own in _CENTIMETERS and unit in _CENTIMETERS:
-            spacing[axis] *= _CENTIMETERS[own] / _CENTIMETERS[unit]
-    found = _positive({**spacing, "T": pixels.get("TimeIncrement")})
+        own = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        if spacing[axis] and own != unit and own in CENTIMETERS and unit in CENTIMETERS:
+            spacing[axis] *= CENTIMETERS[own] / CENTIMETERS[unit]
+    interval, of_time = pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")
+    if isinstance(interval, int | float) and of_time in SECONDS:
+        spacing["T"] = interval * SECONDS[of_time]
+    found = _positive(spacing)
     return found, unit if set("ZYX") & set(found) else ""
 
 
@@ -233,7 +234,7 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
         "ome": set(axes) <= set("TZCYX") and dtype in _OME_TYPES,
     }
     measured = bool(set("ZT") & set(image.spacing)) or image.unit not in ("", *_PRINT_UNITS)
-    if ome or image.flavour == "ome":
+    if ome or image.flavour == "ome" or (image.channels and image.flavour != "imagej"):
         wanted = ["ome"]
     else:
         wanted = ["imagej", "ome"] if image.flavour == "imagej" or measured else []
@@ -247,8 +248,11 @@ def _imagej_options(image: ImageFile, axes: str) -> dict[str, Any]:
     spacing = image.spacing
     facts: dict[str, Any] = {"axes": axes}
     options: dict[str, Any] = {"metadata": facts}
+    channels = image.channels_along(image.axes or "")
+    if channels and set(image.axes or "") == set("CYX"):
+        facts["Labels"] = [channel.name for channel in channels]
     if image.unit:
-        facts["unit"] = _IMAGEJ_UNITS.get(image.unit, image.unit)
+        facts["unit"] = IMAGEJ_UNITS.get(image.unit, image.unit)
     if "Z" in spacing:
         facts["spacing"] = spacing["Z"]
     if "T" in spacing:
@@ -262,16 +266,19 @@ def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"axes": axes}
     for axis in set("ZYX") & set(image.spacing):
         facts[f"PhysicalSize{axis}"] = image.spacing[axis]
-        facts[f"PhysicalSize{axis}Unit"] = _OME_UNITS.get(image.unit, image.unit)
+        facts[f"PhysicalSize{axis}Unit"] = OME_UNITS.get(image.unit, image.unit)
     if "T" in image.spacing:
         facts |= {"TimeIncrement": image.spacing["T"], "TimeIncrementUnit": "s"}
+    channels = image.channels_along(image.axes or "")
+    if channels:
+        facts["Channel"] = {"Name": [channel.name for channel in channels]}
     return facts
 
 
 def _plain_resolution(image: ImageFile) -> dict[str, Any]:
-    if not {"Y", "X"} <= set(image.spacing) or image.unit not in _CENTIMETERS:
+    if not {"Y", "X"} <= set(image.spacing) or image.unit not in CENTIMETERS:
         return {}
     unit = image.unit if image.unit in _PRINT_UNITS else "centimeter"
-    factor = _CENTIMETERS[image.unit] / _CENTIMETERS[unit]
+    factor = CENTIMETERS[image.unit] / CENTIMETERS[unit]
     pixels = tuple(1 / (factor * image.spacing[axis]) for axis in "XY")
     return {"resolution": pixels, "resolutionunit": unit}

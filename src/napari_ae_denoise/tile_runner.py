@@ -19,6 +19,7 @@ from napari_ae_denoise.devices import (
     memory_errors,
 )
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.fused_network import fused
 from napari_ae_denoise.normalization import GreyMap, to_dtype
 
 if TYPE_CHECKING:
@@ -111,10 +112,13 @@ class TileRunner:
         self._strength = settings.strength
         self.stride, self.halo = network.stride, network.halo
         self._network = network.copy_on(self.device)
+        on_cpu = self.device.type == "cpu"
+        self._fast = fused(self._network, self._precision) if on_cpu else self._network
         if stop is not None:
-            for layer in self._network.modules():
+            for layer in {*self._network.modules(), *self._fast.modules()}:
                 layer.register_forward_pre_hook(functools.partial(_stop_if, stop))
-        self._bare = network.spec.edge == "zero"
+        self._bare = network.spec.edge == "zero"  # it sees no context beyond the image's edge
+        self._context = 0 if self._bare else self.halo
         if settings.tile == "auto":
             self.tile = _automatic_tile(network, self.device)
         else:
@@ -180,7 +184,7 @@ class TileRunner:
             invalid += 0 if mask is None else int(mask[inner].sum())
             if made is None:
                 continue
-            values = made[number, :, y.keep, x.keep]
+            values = made[number, :, _inside(y.keep, self._context), _inside(x.keep, self._context)]
             if self._strength == 1:
                 result = grey_map.invert(values, np.dtype(dtype))
             else:
@@ -188,7 +192,10 @@ class TileRunner:
             if mask is not None:
                 result[mask[inner]] = to_dtype(window[inner][mask[inner]], dtype)
             denoised.append(result)
-        kept = features[:, :, y.keep_code, x.keep_code] if code else None
+        kept = None
+        if code:
+            context = self._context // self.stride
+            kept = features[:, :, _inside(y.keep_code, context), _inside(x.keep_code, context)]
         return denoised, kept, invalid
 
     def _mixed(
@@ -211,20 +218,20 @@ class TileRunner:
     ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32]]:
         batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            made, features = self._pass(batch, image, self._precision)
+            made, features = self._pass(self._fast, batch, image, self._precision)
             whole = self._precision == torch.float32 or (_finite(features) and _finite(made))
             if not whole and _finite(batch):  # values beyond 65504 overflow in float16
-                made, features = self._pass(batch, image, torch.float32)
+                made, features = self._pass(self._network, batch, image, torch.float32)
         return None if made is None else made.cpu().numpy(), features.cpu().numpy()
 
     def _pass(
-        self, batch: torch.Tensor, image: bool, precision: torch.dtype
+        self, network: ConvAutoencoder, batch: torch.Tensor, image: bool, precision: torch.dtype
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
         """Return image and code as float32, computed in some precision."""
         with computing_in(precision, self.device):
             if not image:
-                return None, self._network.encode(batch).float()
-            made, features = self._network.image_and_code(batch)
+                return None, network.encode(batch, self._context).float()
+            made, features = network.image_and_code(batch, self._context)
             return made.float(), features.float()
 
 
@@ -239,6 +246,11 @@ def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
     side = int(math.sqrt(budget / network.bytes_per_pixel)) - 2 * network.halo
     most = _LARGEST_TILE.get(device.type, _LARGEST_ON_A_GPU)
     return min(max(side, 4 * network.stride), most) // network.stride * network.stride
+
+
+def _inside(keep: slice, context: int) -> slice:
+    """Return a slice of what has a context as one of what has none."""
+    return slice(keep.start - context, keep.stop - context)
 
 
 def _finite(values: torch.Tensor | None) -> bool:

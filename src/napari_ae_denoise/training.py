@@ -7,6 +7,7 @@ import logging
 import math
 import time
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise.devices import (
@@ -16,7 +17,8 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.schedule import learning_rate
 from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.steps import drain
-from napari_ae_denoise.training_run import Progress, TrainingRun
+from napari_ae_denoise.training_progress import Look, Progress
+from napari_ae_denoise.training_run import TrainingRun
 
 if TYPE_CHECKING:
     import threading
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["Progress", "TrainSettings", "train", "training_steps"]
+__all__ = ["Look", "Progress", "TrainSettings", "train", "training_steps"]
 
 
 def train(
@@ -51,6 +53,7 @@ def training_steps(
     stop: threading.Event | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_minutes: float = 5.0,
+    watch: bool = False,
 ) -> Generator[Progress, None, Denoiser]:
     """Train a denoiser, step by step.
 
@@ -70,6 +73,9 @@ def training_steps(
         where that state stands.
     checkpoint_minutes : float
         How often it is written.
+    watch : bool
+        Whether the records show what the network makes of a part of the data, anew every two
+        seconds or, if that takes long, more rarely; see `Look`.
 
     Yields
     ------
@@ -94,6 +100,7 @@ def training_steps(
         run.state.save(checkpoint)  # refused now, if at all, and not after hours
     saved = time.monotonic()
     note = ""
+    watched = run.watch() if watch else None
     with spare_a_core():
         if start is not None and run.state.step == 0:
             run.validate()  # what it starts from is the one to beat
@@ -122,7 +129,10 @@ def training_steps(
             if checkpoint and time.monotonic() - saved > 60 * checkpoint_minutes:
                 _save_if_possible(run, checkpoint)
                 saved = time.monotonic()
-            yield run.progress(loss, rate, note)
+            record = run.progress(loss, rate, note)
+            if watched is not None:
+                record = replace(record, look=watched.after_step(run.state.step))
+            yield record
             if note:
                 break
         if note or not run.at_end_of_epoch:

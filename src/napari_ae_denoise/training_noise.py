@@ -13,9 +13,15 @@ NoiseKind = Literal["gaussian", "camera"]
 NOISE_KINDS: tuple[NoiseKind, ...] = get_args(NoiseKind)
 
 _MOST_PHOTONS = 1e6  # at white: more of them are Gaussian, and would only take time to draw
-_SHARP, _SLIGHT = 0.4, 0.3  # parts of the patches whose noise is white, and nearly so
-_SLIGHT_BLUR = (0.2, 0.4)  # standard deviation of the blur of noise, in pixels
-_BLUR = (0.4, 0.9)
+# Parts of the patches, and the standard deviation of the blur of their noise, in pixels along Y
+# and X: white; nearly so; of interpolated images; of scans, whose detector lags along X alone.
+_BLURS: tuple[tuple[float, tuple[float, float], tuple[float, float]], ...] = (
+    (0.3, (0.0, 0.0), (0.0, 0.0)),
+    (0.2, (0.2, 0.4), (0.2, 0.4)),
+    (0.25, (0.4, 1.0), (0.4, 1.0)),
+    (0.25, (0.0, 0.3), (0.4, 1.2)),
+)
+_LEAST_BLUR = 0.15  # pixels: less changes nothing
 
 
 def unit_noise(
@@ -59,13 +65,15 @@ def _blurred(noise: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.ND
     """Return noise as it is, or blurred along Y and X and as strong as before."""
     from scipy.ndimage import gaussian_filter1d
 
-    which = rng.random()
-    if which < _SHARP or noise.ndim < 2:  # grey values alone have no neighbours
+    if noise.ndim < 2:  # grey values alone have no neighbours
         return noise
-    blur = float(rng.uniform(*(_SLIGHT_BLUR if which < _SHARP + _SLIGHT else _BLUR)))
+    which = rng.choice(len(_BLURS), p=[part for part, _, _ in _BLURS])
     impulse = np.zeros(33)
     impulse[16] = 1
-    strength = float((gaussian_filter1d(impulse, blur) ** 2).sum())  # of white noise, per axis
-    for axis in (-2, -1):
-        noise = gaussian_filter1d(noise, blur, axis=axis, mode="reflect")
-    return np.asarray(noise / np.float32(strength))  # variance: strength along each of two axes
+    for axis, limits in zip((-2, -1), _BLURS[which][1:], strict=True):
+        blur = float(rng.uniform(*limits))
+        if blur < _LEAST_BLUR:
+            continue
+        strength = float(np.sqrt((gaussian_filter1d(impulse, blur) ** 2).sum()))  # of white noise
+        noise = gaussian_filter1d(noise, blur, axis=axis, mode="reflect") / np.float32(strength)
+    return noise

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,59 +33,20 @@ from napari_ae_denoise.optimizers import OPTIMIZERS
 from napari_ae_denoise.pretraining import stage_at, stage_loss, stages
 from napari_ae_denoise.small_images import choose_sampler, is_small_stack
 from napari_ae_denoise.storage import is_there
+from napari_ae_denoise.training_progress import Progress, Watch
 
 if TYPE_CHECKING:
     import contextlib
+    from collections.abc import Sequence
 
     from napari_ae_denoise.network_spec import NetworkSpec
     from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.training_data import TrainingData
 
 
+_WATCHED = 192  # pixels a side
+_SEEDING = threading.Lock()  # torch has one random state for all threads
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a training stands, after a step.
-
-    Parameters
-    ----------
-    step, steps : int
-        Steps done; steps in all (None where minutes decide).
-    epoch : int
-        Passes over the data done.
-    loss : float
-        Of the last batch.
-    learning_rate : float
-        Of the last step.
-    fraction : float
-        Done part of the whole, 0 to 1.
-    elapsed, remaining : float
-        Seconds; remaining is an estimate, NaN at the start.
-    validation_psnr, best_psnr : float
-        dB on held-out data, at the end of the last epoch and the best so far; NaN before.
-    noisy_psnr : float
-        dB of the noisy held-out data itself.
-    note : str
-        Why the training ended early, if it did.
-    stage : str
-        What is trained, where a network is pretrained layer by layer: ``"stage 1 of 3"``.
-    """
-
-    step: int
-    steps: int | None
-    epoch: int
-    loss: float
-    learning_rate: float
-    fraction: float
-    elapsed: float
-    remaining: float
-    validation_psnr: float = math.nan
-    best_psnr: float = math.nan
-    noisy_psnr: float = math.nan
-    note: str = ""
-    stage: str = ""
 
 
 class TrainingRun:
@@ -105,7 +67,7 @@ class TrainingRun:
         self.device = trusted_device(settings.device)
         self.precision = training_precision(self.device, settings.precision)
         check_fit(build_empty(self.spec), settings, data)
-        with torch.random.fork_rng(devices=[]):
+        with _SEEDING, torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
         network.train().requires_grad_(True)  # a denoiser's own network is frozen
@@ -142,7 +104,7 @@ class TrainingRun:
         self.steps = settings.steps_in_all(self.sampler.steps_per_epoch)
         self.held_out = self.sampler.validation_batches()
         self.noisy_psnr = batches_psnr([(b.noisy, b) for b in self.held_out])
-        self.validation_psnr = math.nan
+        self.validation_psnr = self.validation_loss = math.nan
         self._began = time.monotonic() - self.state.elapsed
 
     @property
@@ -215,14 +177,28 @@ class TrainingRun:
         self.state.elapsed = self.elapsed
         return loss.item()
 
-    def validate(self) -> None:
-        """Score the averaged weights on the held-out data, and keep them if they are the best."""
+    def made_of(self, batches: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        """Return what the averaged weights make of batches, (N, C, Y, X) float32, normalized."""
         computing = computing_in(self.precision, self.device)
         with self._memory_errors(), self.state.averaged(), torch.inference_mode(), computing:
-            made = [self.network(_tensor(b.noisy, self.device)) for b in self.held_out]
-        pairs = [(m.float().cpu().numpy(), b) for m, b in zip(made, self.held_out, strict=True)]
+            made: list[Tensor] = [self.network(_tensor(b, self.device)) for b in batches]
+        return [m.float().cpu().numpy() for m in made]
+
+    def validate(self) -> None:
+        """Score the averaged weights on the held-out data, and keep them if they are the best."""
+        made = self.made_of([batch.noisy for batch in self.held_out])
+        pairs = list(zip(made, self.held_out, strict=True))
         self.validation_psnr = batches_psnr(pairs)
+        loss = self.settings.objective.batch_loss
+        self.validation_loss = float(np.mean([loss(made, batch) for made, batch in pairs]))
         self.state.keep_if_best(self.validation_psnr)
+
+    def watch(self) -> Watch:
+        """Return what looks now and then at what the network makes of a part of the data."""
+        size = self.spec.image_size
+        patch = self.sampler.example(max(size) if size else _WATCHED)
+        clean = self.data.kind in ("clean", "pairs")
+        return Watch(patch, self.made_of, clean=clean)
 
     def rate_last_steps(self) -> None:
         """Score the steps since the last epoch; unrated ones are better than none at all."""
@@ -249,6 +225,7 @@ class TrainingRun:
             best_psnr=self.state.best_psnr,
             noisy_psnr=self.noisy_psnr,
             note=note,
+            validation_loss=self.validation_loss,
             stage="" if self.stage is None else f"stage {self.stage + 1} of {len(self.stages)}",
         )
 
@@ -274,6 +251,7 @@ class TrainingRun:
             training={
                 **_plain(settings),
                 "steps_done": state.step,
+                "epochs_done": round(state.step / self.sampler.steps_per_epoch, 6),
                 "invalid_pixels": self.sampler.invalid_pixels,
                 "scheme": self.sampler.scheme or "",
                 "seconds": round(state.elapsed, 1),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_record import ImageFile
+from napari_ae_denoise.image_record import Channel, ImageFile
+from napari_ae_denoise.units import CENTIMETERS, SECONDS, unit_name
 from napari_ae_denoise.zarr_checks import check_array
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
 _OME_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 OME_VERSION = "0.4"  # in zarr's format 2: read by everything that reads OME-Zarr
+ZARR_FORMATS: dict[str, Literal[2, 3]] = {"0.4": 2, "0.5": 3}  # by version of OME-Zarr
 CHUNK = 512  # pixels along Y and X
-NESTED: dict[str, Any] = {"name": "v2", "separator": "/"}  # one folder of chunks per axis
+_WHITE = "FFFFFF"
 
 
 def read_zarr(path: Path, level: int = 0) -> ImageFile:
@@ -32,22 +35,26 @@ def read_zarr(path: Path, level: int = 0) -> ImageFile:
     node = zarr.open(path, mode="r")
     array: Any
     spacing: dict[str, float] = {}
-    unit = flavour = ""
+    unit = flavour = version = ""
+    channels: tuple[Channel, ...] = ()
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("axes")
         array, axes = node, _letters(names)
         _check_level(path, level, 1)
     else:
-        described = _multiscale(path, dict(node.attrs))
+        attributes: dict[str, Any] = dict(node.attrs)
+        described = _multiscale(path, attributes)
         levels = described["datasets"]
         _check_level(path, level, len(levels))
         array = node[levels[level]["path"]]
         names = [a if isinstance(a, str) else a["name"] for a in described.get("axes", ())]
         axes, flavour = _letters(names), "ome"
         spacing, unit = _spacing(described, axes, level)
+        version = "0.5" if "ome" in attributes else OME_VERSION
+        channels = _channels(attributes.get("ome", attributes))
     check_array(path, array)
     lazy = dask.array.from_array(array, chunks=array.chunks)
-    return ImageFile(path, lazy, axes, MappingProxyType(spacing), unit, flavour)
+    return ImageFile(path, lazy, axes, MappingProxyType(spacing), unit, flavour, version, channels)
 
 
 def _check_level(path: Path, level: int, count: int) -> None:
@@ -90,11 +97,36 @@ def _spacing(
     units = {
         a["name"].upper(): a.get("unit", "") for a in described["axes"] if not isinstance(a, str)
     }
-    unit = units.get("X", "")
-    kept = {a: float(d) for a, d in zip(axes, product, strict=True) if a in "ZYX" and unit}
-    if units.get("T") == "second":
-        kept["T"] = float(product[axes.index("T")])
+    unit = unit_name(units.get("X"))
+    kept = {}
+    for axis, distance in zip(axes, product, strict=True):
+        own = units.get(axis) or ""
+        if axis == "T" and own in SECONDS:
+            kept[axis] = float(distance * SECONDS[own])
+        elif axis in "ZYX" and unit:  # each axis may have its own unit
+            same = CENTIMETERS.get(unit_name(own), 1.0) / CENTIMETERS.get(unit, 1.0)
+            comparable = unit_name(own) in CENTIMETERS and unit in CENTIMETERS
+            kept[axis] = float(distance * (same if comparable else 1.0))
     return kept, unit
+
+
+def _channels(attributes: Mapping[str, Any]) -> tuple[Channel, ...]:
+    """Return the channels that an OME-Zarr image describes; what is not right is left out."""
+    omero = attributes.get("omero")
+    found = omero.get("channels") if isinstance(omero, dict) else None
+    channels = []
+    for place, entry in enumerate(found if isinstance(found, list) else ()):
+        entry = entry if isinstance(entry, dict) else {}
+        given = entry.get("window")
+        given = given if isinstance(given, dict) else {}
+        limits: list[Any] = [given.get(key) for key in ("min", "max", "start", "end")]
+        window = None
+        if all(isinstance(n, int | float) and np.isfinite(n) for n in limits):
+            low, high, start, end = map(float, limits)
+            window = (low, high, start, end)
+        name, colour = entry.get("label"), entry.get("color")
+        channels.append(Channel(str(name or f"channel {place}"), str(colour or ""), window))
+    return tuple(channels)
 
 
 def write_zarr(path: Path, image: ImageFile) -> None:
@@ -120,9 +152,11 @@ def write_zarr(path: Path, image: ImageFile) -> None:
     with _replacing_folder(path) as temporary:
         options: dict[str, Any] = {"shape": array.shape, "dtype": array.dtype, "chunks": chunks}
         if ome:
-            group = zarr.open_group(temporary, mode="w", zarr_format=2)
-            target = group.create_array("0", chunk_key_encoding=NESTED, **options)
-            group.attrs["multiscales"] = [describe(path, image, axes)]
+            version = image.ome_version or OME_VERSION
+            group = zarr.open_group(temporary, mode="w", zarr_format=ZARR_FORMATS[version])
+            target = group.create_array("0", **layout_options(version, axes), **options)
+            described = replace(image, array=array, ome_version=version)
+            group.attrs.update(attributes_of(path, described, axes))
         else:
             names = [a.lower() for a in axes]
             target = zarr.create_array(temporary, zarr_format=3, dimension_names=names, **options)
@@ -143,6 +177,52 @@ def ome_order(axes: str) -> str:
             "Give the folder the ending .zarr, without .ome, to write a plain zarr array.",
         )
     return "".join(a for a in "TNCZYX" if a in axes)
+
+
+def layout_options(version: str, axes: str) -> dict[str, Any]:
+    """Return how arrays are made in a version of OME-Zarr: a folder of chunks for each axis."""
+    if ZARR_FORMATS[version] == 2:
+        return {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
+    names = [axis.lower() for axis in axes]
+    return {
+        "chunk_key_encoding": {"name": "default", "separator": "/"},
+        "dimension_names": names,
+    }
+
+
+def attributes_of(
+    path: Path, image: ImageFile, axes: str, factors: Sequence[int] = (1,)
+) -> dict[str, Any]:
+    """Return the attributes of an OME-Zarr image of ``image.ome_version``; see `describe`."""
+    version = image.ome_version or OME_VERSION
+    entries: dict[str, Any] = {"multiscales": [describe(path, image, axes, factors)]}
+    channels = [_omero(channel, image.array) for channel in image.channels_along(axes)]
+    if channels:
+        entries["omero"] = {"channels": channels}
+    if ZARR_FORMATS[version] == 2:
+        entries["multiscales"][0]["version"] = version
+        return entries
+    return {"ome": {"version": version, **entries}}
+
+
+def _omero(channel: Channel, array: Any) -> dict[str, Any]:
+    """Describe a channel; colour and window must be there, and are made up where not known."""
+    window = channel.window
+    if window is None:
+        whole = np.issubdtype(array.dtype, np.integer)
+        limits = np.iinfo(array.dtype) if whole else None
+        low, high = (float(limits.min), float(limits.max)) if limits else (0.0, 1.0)
+        start, end = low, high
+        if isinstance(array, np.ndarray) and array.size:
+            start, end = float(np.nanmin(array)), float(np.nanmax(array))
+        window = (min(low, start), max(high, end), start, end)
+    named = dict(zip(("min", "max", "start", "end"), window, strict=True))
+    return {
+        "label": channel.name,
+        "color": channel.colour or _WHITE,
+        "window": named,
+        "active": True,
+    }
 
 
 def describe(
@@ -181,7 +261,7 @@ def describe(
             steps.append({"type": "translation", "translation": shift})
         levels.append({"path": str(number), "coordinateTransformations": steps})
     name = path.name.removesuffix(".zarr").removesuffix(".ome")
-    return {"version": OME_VERSION, "name": name, "axes": described, "datasets": levels}
+    return {"name": name, "axes": described, "datasets": levels}
 
 
 @contextlib.contextmanager

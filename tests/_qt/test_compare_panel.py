@@ -5,6 +5,7 @@ import time
 import dask.array as da
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise import psnr, ssim
 from napari_ae_denoise.axes import PlaneLayout
@@ -41,7 +42,7 @@ def test_stop_ends_within_a_layer_and_finished_lines_stay(
     qtbot, viewer, open_panel, press, planes_read
 ):
     small, large = np.zeros((2, 16, 16), np.uint8), np.zeros((2000, 16, 16), np.uint8)
-    for name, data in {"large": large, "other": large + 1, "small": small}.items():
+    for name, data in {"large": large, "small": small, "other": large + 1}.items():
         viewer.add_image(data, name=name)
     panel = open_panel("Compare")
     choose(panel, "large", "small", "other")
@@ -135,3 +136,116 @@ def test_the_axes_follow_the_reference(viewer, open_panel, small_image):
     for layer, axes in ((plane, "YX"), (stack, "ZYX")):
         panel.reference.value = layer
         assert panel.axes.value == axes
+
+
+@pytest.fixture
+def stacks(viewer, small_image):
+    clean = np.stack([small_image, small_image[::-1], small_image[:, ::-1]])
+    rng = np.random.default_rng(0)
+    for name, sigma in {"clean": 0, "noisy": 25, "better": 5}.items():
+        made = np.clip(clean + rng.normal(0, sigma, clean.shape), 0, 255).astype(np.uint8)
+        viewer.add_image(clean if sigma == 0 else made, name=name)
+    return clean
+
+
+def test_classical_methods_at_a_press(qtbot, viewer, open_panel, run, stacks):
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy", "better")
+    assert not panel.noisy.native.isVisibleTo(panel)
+    panel.classical.value = True
+    assert panel.noisy.native.isVisibleTo(panel)
+    panel.noisy.value = viewer.layers["noisy"]
+    run(panel)
+    rows = {name: float(near) for name, near, _ in panel.rows()}
+    assert set(rows) == {"noisy", "better", *panel.methods.value}
+    assert all(rows[method] > rows["noisy"] + 2 for method in panel.methods.value)
+
+
+def test_a_line_for_each_plane_or_for_the_shown_one(viewer, open_panel, run, stacks):
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy")
+    noisy = viewer.layers["noisy"].data
+    panel.planes.value = "one by one"
+    run(panel)
+    assert [row[0] for row in panel.rows()] == ["noisy Z0", "noisy Z1", "noisy Z2"]
+    for number, (_, near, _alike) in enumerate(panel.rows()):
+        assert near == f"{psnr(stacks[number], noisy[number], data_range=255):.2f}"
+    viewer.dims.set_point(0, 2)
+    panel.planes.value = "the shown one"
+    run(panel)
+    ((_, near, alike),) = panel.rows()
+    assert near == f"{psnr(stacks[2], noisy[2], data_range=255):.2f}"
+    assert alike == f"{ssim(stacks[2], noisy[2], data_range=255):.4f}"
+
+
+def test_the_table_is_copied_as_text_and_as_markdown(viewer, open_panel, run, stacks):
+    panel = open_panel("Compare")
+    assert not panel.copy.isEnabled()
+    choose(panel, "clean", "noisy", "better")
+    run(panel)
+    panel.copy.click()
+    lines = [line.split("\t") for line in QApplication.clipboard().text().splitlines()]
+    assert lines[0] == ["Layer", "PSNR (dB)", "SSIM", "Data range (grey values)"]
+    assert [line[:3] for line in lines[1:]] == panel.rows()
+    assert {line[3] for line in lines[1:]} == {"255"}
+    panel.table.copy_markdown.click()
+    text = QApplication.clipboard().text()
+    assert text.splitlines()[1] == "| :-- | --: | --: |"
+    assert '"clean", in a data range of 255 grey values' in text
+    fonts = [panel.table.grid.item(row, 1).font().bold() for row in range(2)]
+    assert fonts == [False, True]
+
+
+@pytest.mark.parametrize("kind", ["side by side", "pairs of a stack"])
+def test_the_picture_is_saved(qtbot, viewer, open_panel, run, stacks, tmp_path, kind):
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy", "better")
+    run(panel)
+    panel.picture.value = kind
+    panel.save_picture(str(tmp_path / "picture.png"))
+    wait_idle(qtbot, panel)
+    assert (tmp_path / "picture.png").stat().st_size > 5000
+    assert "picture.png" in panel.bar.status.text()
+    assert len(panel.rows()) == 2
+
+
+def test_pairs_of_what_is_no_stack_are_refused(
+    qtbot, viewer, open_panel, run, notes, small_image, tmp_path
+):
+    for name in ("clean", "noisy"):
+        viewer.add_image(small_image, name=name)
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy")
+    run(panel)
+    panel.picture.value = "pairs of a stack"
+    panel.save_picture(str(tmp_path / "picture.png"))
+    wait_idle(qtbot, panel)
+    assert any("two gray stacks" in note for note in notes())
+
+
+def test_stop_ends_the_classical_methods_after_a_plane(
+    qtbot, viewer, open_panel, press, monkeypatch, small_image
+):
+    from napari_ae_denoise import comparison
+
+    done = []
+
+    def slowly(image, method, **how):
+        done.append(method)
+        time.sleep(0.05)
+        return image
+
+    monkeypatch.setattr(comparison, "denoise_classically", slowly)
+    for name in ("clean", "noisy"):
+        viewer.add_image(np.stack([small_image] * 50), name=name)
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy")
+    panel.classical.value, panel.noisy.value = True, viewer.layers["noisy"]
+    press(panel.bar.start_button)
+    qtbot.waitUntil(lambda: len(done) > 3, timeout=30_000)
+    assert "Gaussian" in panel.bar.status.text()
+    press(panel.bar.stop_button)
+    wait_idle(qtbot, panel)
+    assert len(done) < 50
+    assert [row[0] for row in panel.rows()] == ["noisy"]
+    assert "Stopped" in panel.bar.status.text()

@@ -19,4 +19,4 @@ def test_the_demo_lies_side_by_side_with_the_panel_ready(viewer, untrained_class
     assert viewer.canvas.grid.enabled
     assert viewer.dims.point[0] == demo.channel
     assert panel.layer.value is viewer.layers[0]
-    assert panel.chosen_model() is untrained_classic
+    assert panel.models.chosen() is untrained_classic

@@ -44,7 +44,7 @@ def test_every_kind_trains_on_an_image_and_gives_a_denoised_and_a_latent_layer(
     grid = 512 // network.stride
     made = viewer.layers[code]
     assert made.data.shape == (network.spec.code_width, grid, grid)
-    assert len(made.metadata["napari-ae-denoise"]["units"]) == network.spec.code_width
+    assert len(made.metadata["napari_ae_denoise"]["units"]) == network.spec.code_width
     low, high = made.contrast_limits
     assert low < high
     np.testing.assert_array_equal(made.scale, (1, network.stride, network.stride))
@@ -120,7 +120,7 @@ def test_three_components_are_colours_that_lie_over_the_image(viewer, open_panel
     np.testing.assert_array_equal(colours.scale, stack.scale[1:])
     np.testing.assert_array_equal(colours.translate, stack.translate[1:])
     assert colours.units == stack.units[1:]
-    explained = colours.metadata["napari-ae-denoise"]["explained variance"]
+    explained = colours.metadata["napari_ae_denoise"]["explained variance"]
     assert explained == sorted(explained, reverse=True)
     assert not panel.latents.button.isEnabled()  # the code of one image is no scatter
 

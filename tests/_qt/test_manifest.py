@@ -43,4 +43,6 @@ def test_every_command_is_reached_from_somewhere(manifest):
     contributions = manifest.contributions
     reached = {w.command for w in contributions.widgets}
     reached |= {s.command for s in contributions.sample_data}
+    items = [item for menu in contributions.menus.values() for item in menu]
+    reached |= {item.command for item in items if hasattr(item, "command")}
     assert {c.id for c in contributions.commands} == reached

@@ -69,9 +69,9 @@ def test_stop_before_the_first_step_gives_no_model(viewer, open_panel, run, monk
 
     steps = train_job.training_steps
 
-    def at_once(data, settings, *, start, stop):
+    def at_once(data, settings, *, stop, **how):
         stop.set()
-        return steps(data, settings, start=start, stop=stop)
+        return steps(data, settings, stop=stop, **how)
 
     monkeypatch.setattr(train_job, "training_steps", at_once)
     viewer.add_image(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8))
@@ -171,7 +171,7 @@ def test_bundled_models_are_ready_at_once(
     noisy = add_gaussian_noise(small_image, 20, seed=0)
     viewer.add_image(noisy, name="waves")
     panel = open_panel("Denoise")
-    assert panel.model.value == names[0]
+    assert panel.model.value in names
     run(panel)
     made = viewer.layers["waves denoised"].data
     assert psnr(small_image, made, data_range=255) > psnr(small_image, noisy, data_range=255) + 5

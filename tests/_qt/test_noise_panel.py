@@ -142,7 +142,7 @@ def test_noise_of_a_camera_is_that_of_the_function(viewer, open_panel, run, smal
     made = viewer.layers["cells + noise gain 5"]
     expected = add_camera_noise(small_image, 5, offset=10, read_noise=3, seed=0)
     np.testing.assert_array_equal(made.data, expected)
-    assert made.metadata["napari-ae-denoise"]["noise"]["read_noise"] == 3
+    assert made.metadata["napari_ae_denoise"]["noise"]["read_noise"] == 3
     panel.kind.value = "Poisson"
     assert panel.read_noise.native.isHidden()
     run(panel)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_ae_denoise._cli import options
-from napari_ae_denoise._cli.terminal import make_folder, refuse_existing
+from napari_ae_denoise._cli.terminal import make_folder, refuse_existing, say
 
 if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
@@ -19,6 +19,8 @@ class Target(StrEnum):
     """What a model can be exported to."""
 
     KERAS = "keras"
+    ONNX = "onnx"
+    BIOIMAGEIO = "bioimageio"
 
 
 def export(
@@ -29,29 +31,63 @@ def export(
         typer.Option(
             "-o",
             "--output",
-            help="File to write. Keras: .h5 (Keras 2 and 3) or .keras (Keras 3).",
+            help="File to write. Keras: .h5 (Keras 2 and 3) or .keras (Keras 3). ONNX: .onnx. "
+            "bioimage.io: .zip.",
         ),
     ],
+    sample: Annotated[
+        Path | None,
+        typer.Option("--sample", help="bioimage.io: noisy image for its test and its cover."),
+    ] = None,
+    author: Annotated[
+        list[str] | None,
+        typer.Option("--author", help="bioimage.io: name of an author; may be repeated."),
+    ] = None,
+    licence: Annotated[
+        str,
+        typer.Option("--licence", help="bioimage.io: SPDX name. Default: that of the model."),
+    ] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write a model for another program.
 
     Keras takes networks of style plain without skips, such as classic. How grey values are mapped
-    to what the network sees is not in the file, and is printed.
+    to what the network sees is not in the file, and is printed. ONNX takes any model, from grey
+    values to grey values, and so does bioimage.io; docs/other-programs.md says how they are used.
     """
     from napari_ae_denoise.denoiser import Denoiser
 
+    if to is not Target.BIOIMAGEIO and (sample is not None or author or licence):
+        raise typer.BadParameter("--sample, --author and --licence go with --to bioimageio.")
     refuse_existing(output, overwrite=overwrite)
     denoiser = Denoiser.load(model)
     make_folder(output.parent)
-    typer.echo("\n".join(_write(denoiser, to, output)))
-
-
-def _write(denoiser: Denoiser, to: Target, output: Path) -> list[str]:
-    """Write the file; return what to say about it."""
     match to:
         case Target.KERAS:
             from napari_ae_denoise.interop.keras_writer import save_keras
 
-            written = save_keras(denoiser, output)
-            return [f"wrote {written.absolute()}", f"grey values: {denoiser.card.normalization}"]
+            typer.echo(f"wrote {save_keras(denoiser, output).absolute()}")
+            typer.echo(f"grey values: {denoiser.card.normalization}")
+        case Target.ONNX:
+            from napari_ae_denoise.interop.onnx import save_onnx
+
+            typer.echo(f"wrote {save_onnx(denoiser, output).absolute()}")
+        case Target.BIOIMAGEIO:
+            typer.echo(_package(denoiser, output, sample, author or [], licence))
+
+
+def _package(
+    denoiser: Denoiser, output: Path, sample: Path | None, authors: list[str], licence: str
+) -> str:
+    """Write a package of bioimage.io; return what to say about it."""
+    from napari_ae_denoise.bundled import bundled_models
+    from napari_ae_denoise.image_files import read_image
+    from napari_ae_denoise.interop.bioimageio import save_package
+
+    image = None if sample is None else read_image(sample).array
+    if not authors and denoiser.card.name in bundled_models():
+        authors = ["The napari-ae-denoise developers"]
+    if not authors:
+        say("note: no author is named; --author names one.")
+    written = save_package(denoiser, output, sample=image, authors=authors, licence=licence)
+    return f"wrote {written.absolute()}"

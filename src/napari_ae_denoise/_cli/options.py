@@ -9,9 +9,24 @@ from typer import Argument, Option
 
 # ---- shared by several commands
 
-Images = Annotated[list[Path], Argument(help="Images, or folders of images.")]
+Images = Annotated[
+    list[Path], Argument(help='Images, folders of images, or patterns such as "scans/*.tif".')
+]
 Output = Annotated[
-    Path, Option("-o", "--output", help="File to write; for several images, a folder.")
+    Path,
+    Option(
+        "-o",
+        "--output",
+        help="File to write; for several images a folder, or a pattern such as "
+        '"out/{stem}_clean{suffix}".',
+    ),
+]
+Jobs = Annotated[
+    int, Option("--jobs", "-j", min=1, help="Images at once, each in a process of its own.")
+]
+Report = Annotated[
+    Path | None,
+    Option("--report", help="Page with a picture and figures of each image, .html or .md."),
 ]
 Overwrite = Annotated[
     bool, Option("--overwrite", help="Replace outputs that are there. Inputs never are.")

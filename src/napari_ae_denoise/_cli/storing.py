@@ -47,8 +47,16 @@ def store(
     """Denoise an image to disk, or go on with it; return the result as a dask array."""
     from napari_ae_denoise.result_folder import Destination
     from napari_ae_denoise.to_disk import begin
+    from napari_ae_denoise.zarr_folders import OME_VERSION
 
-    to = Destination(target, image.spacing, image.unit, overwrite)
+    to = Destination(
+        target,
+        image.spacing,
+        image.unit,
+        overwrite,
+        ome_version=image.ome_version or OME_VERSION,
+        channels=image.channels,
+    )
     job = begin(denoiser, image.array, to, axes=axes, settings=settings)
     before = job.folder.record.finished
     if before:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from napari_ae_denoise._cli.naming import is_pattern, named_by
 from napari_ae_denoise.done_record import FILE_NAME
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import format_of, same_file
@@ -90,10 +91,19 @@ def warnings_as_lines() -> Iterator[None]:
         yield
 
 
+_quiet: list[bool] = []
+
+
+def be_quiet() -> None:
+    """Show no bars from now on: this process is one of several."""
+    _quiet.append(True)
+
+
 def bar(total: float, unit: str, name: str = "", **more: Any) -> Any:
     """Return a progress bar on stderr with the time left."""
     from tqdm import tqdm
 
+    more |= {"disable": True} if _quiet else {}
     often = 0.1 if sys.stderr.isatty() else _SLOW
     return tqdm(
         total=total, unit=unit, desc=name or None, file=sys.stderr, mininterval=often, **more
@@ -143,6 +153,18 @@ def stop_on_interrupt(
         signal.signal(signal.SIGINT, before)
 
 
+def problem_of(error: DenoisingError | MemoryError | OSError) -> str:
+    """Return what is said of an image that could not be worked on: cause and remedy."""
+    if isinstance(error, BrokenPipeError):  # whoever reads our output has enough
+        raise error
+    if isinstance(error, DenoisingError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return _NO_MEMORY
+    what = f"{error.strerror or error}".rstrip(".")
+    return f"{what}. Check that the file can be read and that its result has room."
+
+
 class Batch:
     """Several images, one after the other: one that fails is reported, and the rest goes on."""
 
@@ -159,19 +181,11 @@ class Batch:
         """Work on one image; what cannot be done with it is reported here."""
         try:
             yield
-        except DenoisingError as error:
-            self._report(path, str(error))
-        except MemoryError:
-            self._report(path, _NO_MEMORY)
-        except BrokenPipeError:  # whoever reads our output has enough
-            raise
-        except OSError as error:
-            what = f"{error.strerror or error}".rstrip(".")
-            self._report(
-                path, f"{what}. Check that the file can be read and that its result has room."
-            )
+        except (DenoisingError, MemoryError, OSError) as error:
+            self.fail(path, problem_of(error))
 
-    def _report(self, path: Path, problem: str) -> None:
+    def fail(self, path: Path, problem: str) -> None:
+        """Report an image that could not be worked on."""
         self.failed += 1
         say(problem if str(path) in problem else f"{path}: {problem}")
 
@@ -199,7 +213,8 @@ def output_paths(
         The images.
     output : Path
         A file, for one input; for several, or if it is there or is written with a slash at its
-        end, a folder, which is made.
+        end, a folder, which is made. A pattern with {stem}, {suffix}, {name} or {folder} of each
+        input, such as ``out/{stem}_clean{suffix}``.
     overwrite : bool
         Whether results may replace files that are there. Inputs are never replaced.
     ending : str
@@ -213,8 +228,11 @@ def output_paths(
     DenoisingError
         If an output is an input, is there already, or stands for two inputs.
     """
-    folder = len(inputs) > 1 or (output.is_dir() and not _is_zarr_output(output))
-    if folder:
+    pattern = is_pattern(output)
+    folder = not pattern and (len(inputs) > 1 or (output.is_dir() and not _is_zarr_output(output)))
+    if pattern:
+        made = [named_by(output, path) for path in inputs]
+    elif folder:
         if output.exists() and not output.is_dir():
             raise DenoisingError(
                 f"{output} is a file, but {len(inputs)} results need a folder.",
@@ -238,6 +256,8 @@ def output_paths(
         seen[target] = source
         if not (unfinished and (target / FILE_NAME).exists()):
             refuse_existing(target, overwrite=overwrite)
+    for parent in {target.parent for target in made} if pattern else ():
+        make_folder(parent)
     if folder:
         make_folder(output)
     return made

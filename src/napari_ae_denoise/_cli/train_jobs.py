@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 from napari_ae_denoise._cli.terminal import bar, decibels, make_folder, refuse_existing
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_files import find_images, read_image, same_file
+from napari_ae_denoise.image_files import same_file
 from napari_ae_denoise.model_file import SUFFIX
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.training import Progress, training_steps
-from napari_ae_denoise.training_data import TrainingData
+from napari_ae_denoise.training_files import data_from_files
 
 if TYPE_CHECKING:
     import threading
@@ -55,14 +55,9 @@ def train_from_files(
     files: TrainingFiles, settings: TrainSettings, stop: threading.Event
 ) -> Denoiser | None:
     """Train on files with a progress bar; None if it was stopped before its first step."""
-    sides = [
-        None if side is None else [read_image(path) for path in find_images(side)]
-        for side in (files.clean, files.noisy, files.noisy_again)
-    ]
-    told = {image.axes for side in sides if side is not None for image in side}
-    axes = files.axes or (told.pop() if len(told) == 1 else None)
-    clean, noisy, again = (None if s is None else [image.array for image in s] for s in sides)
-    data = TrainingData(clean, noisy, again, axes)
+    data = data_from_files(
+        clean=files.clean, noisy=files.noisy, noisy_again=files.noisy_again, axes=files.axes
+    )
     start = Denoiser.load(files.start) if files.start else None
     steps = training_steps(data, settings, start=start, stop=stop, checkpoint=files.checkpoint)
     denoiser = with_training_bar(steps)

@@ -1,61 +1,36 @@
-"""The panel *Compare*: PSNR and SSIM of layers against a reference."""
+"""The panel *Compare*: PSNR and SSIM of layers and classical methods against a reference."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import LineEdit
-from qtpy.QtWidgets import QApplication, QHeaderView, QPushButton, QTableWidget, QTableWidgetItem
+from magicgui.widgets import LineEdit, Select
 
-from napari_ae_denoise._qt.forms import field, form, layer_field
-from napari_ae_denoise._qt.layers import Source, full_resolution, take
+from napari_ae_denoise._qt.compare_picture import (
+    PAIRS,
+    SIDE_BY_SIDE,
+    Saved,
+    ask_for_file,
+    picture_steps,
+)
+from napari_ae_denoise._qt.compare_table import CompareTable
+from napari_ae_denoise._qt.forms import field, form, layer_field, on_change
+from napari_ae_denoise._qt.layers import full_resolution, take, unwrapped
 from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.seen import looked_at
+from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.classical import classical_methods
+from napari_ae_denoise.comparison import Comparison, Doing, Planes, Table, comparison_steps
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.metrics import compare_steps, data_range_steps
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Generator
-
     import napari
 
+    from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise._qt.worker import MakeSteps
 
-_COLUMNS = ["Layer", "PSNR (dB)", "SSIM"]
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CompareChoices:
-    """What the form says; ``data_range`` 0 is for the reference's own.
-
-    The images are names and arrays. The reference's axes are those of all.
-    """
-
-    reference: Source
-    images: tuple[tuple[str, Any], ...]
-    data_range: float
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table; ``problem`` says why a figure is missing (NaN)."""
-
-    name: str
-    psnr: float
-    ssim: float
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What came out: the lines that were finished, and the data range that they hold in."""
-
-    data_range: float
-    rows: tuple[Row, ...]
-    stopped: bool
+_PLANES: dict[str, Planes] = {"all together": "all", "one by one": "each", "the shown one": "one"}
 
 
 class CompareWidget(Panel):
@@ -79,6 +54,14 @@ class CompareWidget(Panel):
             "One or more layers of the reference's shape: press Ctrl or Shift to choose several.",
             several=True,
         )
+        self.planes = field(
+            "planes",
+            "all together",
+            "Planes",
+            "Of stacks: one line for all planes together, one for each plane, or only the plane "
+            "that is shown now.",
+            choices=list(_PLANES),
+        )
         self.data_range = field(
             "data_range",
             0.0,
@@ -88,112 +71,126 @@ class CompareWidget(Panel):
             min=0.0,
             max=1e12,
         )
-        self.table = QTableWidget(0, len(_COLUMNS))
-        self.table.setHorizontalHeaderLabels(_COLUMNS)
-        self.table.verticalHeader().hide()
-        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.table.setMinimumHeight(160)
-        self.copy = QPushButton("Copy table")
-        self.copy.setToolTip("Copy the table as text, with tabs between the columns.")
-        self.copy.clicked.connect(self.copy_table)
-        self.form = form(self.reference, self.axes, self.images, self.data_range)
-        self.lay_out(self.form, self.table, self.copy, layer_fields=(self.reference, self.images))
+        self.classical = field(
+            "classical",
+            False,
+            "Classical methods",
+            "Denoise an image by the methods of scikit-image too (and BM3D, where the package bm3d "
+            "is installed), and put them into the table.",
+        )
+        self.noisy = layer_field(
+            viewer, "noisy", "Noisy image", "What the classical methods are run on."
+        )
+        methods = classical_methods()
+        self.methods = Select(
+            name="methods",
+            label="Methods",
+            choices=methods,
+            value=list(methods),
+            tooltip="Ctrl or Shift chooses several. Each estimates the noise of each plane.",
+        )
+        self.picture = field(
+            "picture",
+            SIDE_BY_SIDE,
+            "Picture",
+            "What is saved: the plane shown when it was compared, of the reference, the layers and "
+            "the methods side by side; or the first planes of two stacks in pairs.",
+            choices=[SIDE_BY_SIDE, PAIRS],
+        )
+        self.table = CompareTable()
+        self.table.said.connect(self.bar.status.setText)
+        self.table.save.clicked.connect(self.ask_for_picture)
+        self.copy = self.table.copy
+        self._compared: Comparison | None = None
+        self.form = form(
+            self.reference,
+            self.axes,
+            self.images,
+            self.planes,
+            self.data_range,
+            self.classical,
+            self.noisy,
+            self.methods,
+            self.picture,
+        )
+        fields = (self.reference, self.images, self.noisy)
+        self.lay_out(self.form, self.table, layer_fields=fields)
         follow_axes(self.reference, self.axes)
-        self.images.native.setMaximumHeight(120)
+        for several in (self.images, self.methods):
+            several.native.setMaximumHeight(100)
+        on_change([self.classical], self._show_classical)
+        self._show_classical()
 
-    def read(self) -> CompareChoices:
+    def _show_classical(self) -> None:
+        self.noisy.visible = self.methods.visible = self.classical.value
+
+    def read(self) -> Comparison:
         """Return what the form says."""
-        reference = take(self.chosen_layer(self.reference), self.axes.value)
-        chosen = [layer for layer in self.images.value if layer is not self.reference.value]
-        if not chosen:
+        layer = self.chosen_layer(self.reference)
+        reference = take(layer, self.axes.value)
+        names = {one.name for one in self.images.value} - {reference.name}
+        images = [one for one in self.viewer.layers if one.name in names]
+        methods = tuple(self.methods.value) if self.classical.value else ()
+        if not images and not methods:
             raise DenoisingError(
                 "No layer is chosen to compare with the reference.",
-                "Choose one or more others in the list.",
+                "Choose one or more others in the list, or classical methods.",
             )
-        images = tuple((layer.name, full_resolution(layer)) for layer in chosen)
-        return CompareChoices(reference, images, self.data_range.value)
+        return Comparison(
+            reference.image,
+            reference.axes,
+            tuple((one.name, full_resolution(one)) for one in images),
+            name=reference.name,
+            data_range=self.data_range.value,
+            planes=_PLANES[self.planes.value],
+            plane=self._shown_plane(layer, reference),
+            noisy=full_resolution(self.noisy.value) if methods else None,
+            methods=methods,
+        )
+
+    def _shown_plane(self, layer: Any, reference: Source) -> int:
+        layout = plane_layout(reference.image.shape, reference.axes)
+        view = looked_at(unwrapped(self.viewer), layer, layout)
+        return 0 if view is None else view.plane
 
     def prepare(self) -> MakeSteps:
         """Return the job of comparing."""
-        choices = self.read()
-        return lambda stop: table_steps(choices, stop)
+        self._compared = what = self.read()
+        return partial(comparison_steps, what)
 
-    def show_progress(self, progress: float) -> None:
-        """Show the finished part."""
-        self.bar.show_progress(progress, f"{progress:.0%} of the planes")
+    def show_progress(self, progress: Doing) -> None:
+        """Show how far it is."""
+        self.bar.show_progress(progress.fraction, f"{progress.fraction:.0%}: {progress.what}")
 
-    def show_result(self, result: Table) -> None:
-        """Fill the table."""
-        self.table.setRowCount(len(result.rows))
-        for number, row in enumerate(result.rows):
-            cells = [row.name, _figure(row.psnr, 2), _figure(row.ssim, 4)]
-            for column, text in enumerate(cells):
-                item = QTableWidgetItem(text)
-                item.setToolTip(row.problem or text)
-                self.table.setItem(number, column, item)
+    def show_result(self, result: Table | Saved) -> None:
+        """Fill the table, or say where the picture is."""
+        if isinstance(result, Saved):
+            self.show_notice(f"Saved {result.path}.")
+            return
+        self.table.show_table(result)
         problems = [f"{r.name}: {r.problem}" for r in result.rows if r.problem]
         said = ["Stopped; finished lines stay."] if result.stopped else []
         if result.rows:
-            said.append(f"Data range {result.data_range:g} grey values.")
+            said.append(result.caption())
         self.bar.status.setText(" ".join([*said, *problems]))
         for problem in problems:
             self.show_warning(problem)
 
-    def copy_table(self) -> None:
-        """Put the table on the clipboard."""
-        lines = [_COLUMNS, *self.rows()]
-        QApplication.clipboard().setText("\n".join("\t".join(line) for line in lines))
-        self.bar.status.setText("Copied.")
-
     def rows(self) -> list[list[str]]:
         """Return the table as text, line by line."""
-        return [
-            [self.table.item(row, column).text() for column in range(len(_COLUMNS))]
-            for row in range(self.table.rowCount())
-        ]
+        return self.table.rows()
 
+    def ask_for_picture(self) -> None:
+        """Ask for a file, and save the picture there."""
+        if path := ask_for_file(self):
+            self.save_picture(path)
 
-def _figure(value: float, digits: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def table_steps(choices: CompareChoices, stop: threading.Event) -> Generator[float, None, Table]:
-    """Compare layer by layer and plane by plane; `stop` is looked at after every plane.
-
-    A layer that cannot be compared gives a line that says why; the others go on.
-    """
-    reference, axes = choices.reference.image, choices.reference.axes
-    data_range = choices.data_range or None
-    passes = len(choices.images) + (data_range is None)
-    if data_range is None:
-        data_range = yield from _pass(data_range_steps(reference, axes), stop, 0, passes)
-    rows: list[Row] = []
-    for name, image in choices.images:
-        if data_range is None or stop.is_set():
-            break
-        steps = compare_steps(reference, image, data_range=data_range, axes=axes)
-        done = passes - len(choices.images) + len(rows)
+    def save_picture(self, path: str) -> None:
+        """Draw and save the picture of what was compared."""
+        table, what = self.table.shown, self._compared
+        if table is None or what is None:
+            return
         try:
-            near = yield from _pass(steps, stop, done, passes)
+            self.job.start(partial(picture_steps, self.picture.value, what, table, path))
         except DenoisingError as error:
-            rows.append(Row(name, math.nan, math.nan, str(error)))
-            continue
-        if near is None:
-            break
-        rows.append(Row(name, near.psnr, near.ssim, near.problem))
-    return Table(data_range or math.nan, tuple(rows), stopped=len(rows) < len(choices.images))
-
-
-def _pass(
-    steps: Generator[float, None, Result], stop: threading.Event, done: int, passes: int
-) -> Generator[float, None, Result | None]:
-    """Go through planes; yield the finished part of all passes, return None if stopped."""
-    while True:
-        try:
-            part = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield (done + part) / passes
-        if part < 1 and stop.is_set():
-            return None
+            self.show_problem(error)

@@ -16,6 +16,7 @@ import psutil
 from napari_ae_denoise import fingerprints
 from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.removed_noise import check_removed
 from napari_ae_denoise.result_folder import Destination
 from napari_ae_denoise.result_view import views
 from napari_ae_denoise.to_disk import begin
@@ -110,22 +111,25 @@ def disk_steps(
     to = Destination(folder / _name(choices), *_spacing(source))
     job = begin(denoiser, source.image, to, axes=source.axes or None, settings=choices.settings)
     levels: list[Any] = list(views(job.folder, photograph=source.rgb))
-    metadata = {"napari-ae-denoise": {"model": denoiser.card.name, "path": str(to.path)}}
+    metadata = choices.record(folder=str(to.path))
     data = levels if len(levels) > 1 else levels[0]
     layer = source.denoised_layer(data, f"{source.name} denoised", metadata)
     layer["multiscale"] = len(levels) > 1
     before = job.folder.record.finished
     yield Begun(layer, job.folder.layout, Path(to.path), before)
     stored = yield from job.steps(stop=stop, view=view)
-    return _kept(stored, before)
+    verdict = None
+    if stored.finished == 1:
+        verdict = check_removed(source.image, stored.array, source.axes or None)
+    return _kept(stored, before, str(verdict or ""))
 
 
-def _kept(stored: Stored, before: float) -> Kept:
+def _kept(stored: Stored, before: float, verdict: str) -> Kept:
     part = stored.finished
     went_on = f" (of which {before:.0%} was there)" if before else ""
     if part == 1:
         done = f"Done, {duration(stored.seconds)}{went_on}. It is in {stored.path}."
-        done = " ".join([done, *stored.remarks])
+        done = " ".join(filter(None, [done, *stored.remarks, verdict]))
         return Kept(stored.levels, done, stored.note)
     done = (
         f"Cancelled: {part:.0%} of the tiles are in {stored.path}{went_on}. Press Denoise to go on."

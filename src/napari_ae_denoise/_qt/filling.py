@@ -14,6 +14,7 @@ from napari_ae_denoise._qt.disk_results import (
     folder_for,
     too_large,
 )
+from napari_ae_denoise._qt.finished import keep
 from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image, unwrapped
 from napari_ae_denoise._qt.seen import looked_at
@@ -51,6 +52,7 @@ class FillingLayer(QObject):
         self._layer: weakref.ref[Any] | None = None
         self._begun: Begun | None = None
         self._seen: View | None = None
+        self._before: Any = None
         self._news = self._looks = 0
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
@@ -67,6 +69,7 @@ class FillingLayer(QObject):
         folder = folder_for(self.folder.value, layer.source.path)
         source, spec = choices.source, choices.denoiser.card.network
         layout = plane_layout(source.image.shape, source.axes, network_channels=spec.channels)
+        self._before = list(layer.data) if layer.multiscale else layer.data
         self._seen = looked_at(self._viewer, layer, layout)  # the first tiles follow it too
         return lambda stop: disk_steps(choices, folder, stop, self.view)
 
@@ -74,6 +77,8 @@ class FillingLayer(QObject):
         """Add the layer, empty as it may be; return a sentence that says where it is."""
         layer = add_image(self._viewer, **begun.layer)
         self._layer, self._begun = weakref.ref(layer), begun
+        keep(layer, self._before)
+        self._before = None
         self._timer.start()
         self._look()
         return f'"{layer.name}" is large, and is written to {begun.path}.'

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_ae_denoise._qt.layers import HELPER
 from napari_ae_denoise._qt.worker import JobState
 
 if TYPE_CHECKING:
@@ -52,11 +53,15 @@ def layer_field(
         return [
             (layer.name, layer)
             for layer in reversed(viewer.layers)
-            if type(layer).__name__ == "Image"
+            if type(layer).__name__ == "Image" and HELPER not in layer.metadata
         ]
 
     kind = Select if several else ComboBox
-    return kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
+    made = kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
+    if several:  # long names are cut in the middle, as there is no room to scroll
+        made.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        made.native.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    return made
 
 
 def unit_field(tooltip: str) -> ComboBox:
@@ -123,7 +128,8 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{whole // 60} min"
+        exact = whole < 600 and whole % 60
+        return f"{whole // 60} min {whole % 60} s" if exact else f"{whole // 60} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
@@ -142,7 +148,7 @@ class JobBar(QWidget):
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        buttons = QHBoxLayout()
+        self._buttons = buttons = QHBoxLayout()
         buttons.setContentsMargins(0, 0, 0, 0)
         buttons.addWidget(self.start_button, 2)
         buttons.addWidget(self.stop_button, 1)
@@ -152,6 +158,13 @@ class JobBar(QWidget):
         layout.addWidget(self.progress)
         layout.addWidget(self.status)
         self.show_state(JobState.IDLE)
+
+    def add_button(self, text: str, tooltip: str) -> QPushButton:
+        """Put another button between the one that starts and the one that stops."""
+        button = QPushButton(text)
+        button.setToolTip(tooltip)
+        self._buttons.insertWidget(1, button, 1)
+        return button
 
     def show_state(self, state: JobState) -> None:
         """Enable what can be pressed now."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What people call axes; single letters are taken as they are.
 _WORDS = {"time": "T", "channel": "C", "channels": "C", "plane": "Z", "depth": "Z", "frame": "T"}
 _CODE_LABEL = "code"
+HELPER = "napari_ae_denoise helper"  # in the metadata of layers that only help to look
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +45,8 @@ class Source:
         Colormap and contrast limits.
     labels : array, optional
         One for each image of a stack, where the layer's metadata holds ``"labels"``.
+    path : str
+        Of the file that the layer was read from; empty if there is none.
     """
 
     name: str
@@ -54,6 +57,12 @@ class Source:
     linear: npt.NDArray[np.float64]
     look: dict[str, Any]
     labels: Any = None
+    path: str = ""
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether its pixels have a size in a unit of length."""
+        return str(self.transforms["units"][-1]) != "pixel"
 
     def denoised_layer(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
         """Return what `Image` takes for a result of the same shape."""
@@ -206,6 +215,7 @@ def take(layer: Layer | None, axes: str | None = None) -> Source:
         if layer.rgb
         else {"colormap": layer.colormap.name, "contrast_limits": tuple(layer.contrast_limits)},
         labels=layer.metadata.get("labels"),
+        path=str(layer.source.path or ""),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_ae_denoise._qt.forms import field
-from napari_ae_denoise._qt.layers import add_image, unwrapped
+from napari_ae_denoise._qt.layers import HELPER, add_image, unwrapped
 from napari_ae_denoise._qt.seen import placed, seen_region
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.region import denoise_region
@@ -173,7 +173,7 @@ class LiveLayer(QObject):
         source, layer = self._live.source, self._alive()
         place = placed(source, region)
         if layer is None:
-            made = source.denoised_layer(image, f"{source.name} live", {})
+            made = source.denoised_layer(image, f"{source.name} live", {HELPER: True})
             self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
         else:
             layer.data = image

@@ -6,15 +6,17 @@ import math
 from typing import TYPE_CHECKING
 
 import pyqtgraph
+from qtpy.QtCore import Qt
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
+_BLUE, _ORANGE = "#4a9ade", "#e08a2e"  # seen on dark and on light
 _POINTS = 400  # a plot this wide shows no more
 
 
 class LossPlot(pyqtgraph.PlotWidget):
-    """Training loss on a log axis, and the validation PSNR in dB on an axis of its own."""
+    """Losses on a log axis, dashed on held-out data, and the validation PSNR in dB on another."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, background=None)
@@ -29,14 +31,16 @@ class LossPlot(pyqtgraph.PlotWidget):
         self.setMouseEnabled(x=False, y=False)
         item = self.getPlotItem()
         item.setLabel("bottom", "step")
-        item.setLabel("left", "loss", color="#5aa9e6")
-        item.setLabel("right", "validation PSNR (dB)", color="#f2a65a")
+        item.setLabel("left", "loss (dashed: held-out)", color=_BLUE)
+        item.setLabel("right", "validation PSNR (dB)", color=_ORANGE)
         item.setLogMode(y=True)
         item.getAxis("right").setLogMode(False)  # the plot's log mode reaches both axes
         for side in ("bottom", "left", "right"):
             item.getAxis(side).enableAutoSIPrefix(False)
-        self._loss = item.plot(pen=pyqtgraph.mkPen("#5aa9e6", width=2))
-        self._psnr = pyqtgraph.PlotCurveItem(pen=pyqtgraph.mkPen("#f2a65a", width=2))
+        self._loss = item.plot(pen=pyqtgraph.mkPen(_BLUE, width=2))
+        dashed = pyqtgraph.mkPen(_BLUE, width=2, style=Qt.PenStyle.DashLine)
+        self._held_out = item.plot(pen=dashed)
+        self._psnr = pyqtgraph.PlotCurveItem(pen=pyqtgraph.mkPen(_ORANGE, width=2))
         self._right = pyqtgraph.ViewBox(enableMenu=False)
         self._right.setMouseEnabled(x=False, y=False)
         item.scene().addItem(self._right)
@@ -50,12 +54,16 @@ class LossPlot(pyqtgraph.PlotWidget):
         """Begin anew."""
         self._steps: list[int] = []
         self._losses: list[float] = []
+        self._held_out_losses: list[float] = []
         self._rated: list[int] = []
         self._psnrs: list[float] = []
         self._draw()
 
-    def add(self, step: int, loss: float, psnr: float) -> None:
-        """Add a point; values that are no finite number are left out."""
+    def add(self, step: int, loss: float, psnr: float, held_out: float = math.nan) -> None:
+        """Add a point; values that are no finite number are left out.
+
+        Loss and PSNR on held-out data stay as they are until they are measured anew.
+        """
         if math.isfinite(loss) and loss > 0:
             smooth = 0.7 * self._losses[-1] + 0.3 * loss if self._losses else loss
             self._steps.append(step)
@@ -63,11 +71,14 @@ class LossPlot(pyqtgraph.PlotWidget):
         if math.isfinite(psnr) and (not self._psnrs or psnr != self._psnrs[-1]):
             self._rated.append(step)
             self._psnrs.append(psnr)
+            positive = math.isfinite(held_out) and held_out > 0
+            self._held_out_losses.append(held_out if positive else math.nan)
         self._draw()
 
     def _draw(self) -> None:
         thin = max(1, len(self._steps) // _POINTS)
         self._loss.setData(self._steps[::thin], self._losses[::thin])
+        self._held_out.setData(self._rated, self._held_out_losses)
         self._psnr.setData(self._rated, self._psnrs)
 
     def _follow_size(self) -> None:

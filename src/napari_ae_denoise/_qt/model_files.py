@@ -90,10 +90,13 @@ class ModelFiles(QWidget):
     def save(self, path: str | Path) -> None:
         """Save the model."""
         try:
-            written = self._chosen()[0].save(path)
+            denoiser, name = self._chosen()
+            written = denoiser.save(path)
         except DenoisingError as error:
             self.failed.emit(error)
         else:
+            if self._shelf is not None:
+                self._shelf.in_file(name, written)
             self.said.emit(f"Saved {written}.")
 
 

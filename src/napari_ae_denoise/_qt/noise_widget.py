@@ -13,6 +13,7 @@ from napari_ae_denoise._qt.panel import Panel, follow_axes
 from napari_ae_denoise.camera_noise import CameraNoise
 from napari_ae_denoise.noise import noise_steps
 from napari_ae_denoise.noise_cells import GaussianNoise
+from napari_ae_denoise.provenance import KEY
 
 if TYPE_CHECKING:
     import threading
@@ -175,7 +176,7 @@ def layer_steps(
     if noisy is None:
         return None
     settings = {"kind": type(law).__name__, **asdict(law), "clip": choices.clip}
-    metadata = {"napari-ae-denoise": {"noise": {**settings, "seed": choices.seed}}}
+    metadata = {KEY: {"noise": {**settings, "seed": choices.seed}}}
     return source.denoised_layer(noisy, f"{source.name} + noise {_in_short(law)}", metadata)
 
 

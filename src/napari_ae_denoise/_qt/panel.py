@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_ae_denoise._qt.forms import JobBar
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.job_state import JobState
 
+_LAYOUT_MILLISECONDS = 100
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -86,13 +87,22 @@ class Panel(QWidget):
             column.addWidget(getattr(part, "native", part))
         column.addStretch(1)
         layout = QVBoxLayout(self)
-        layout.addWidget(_ScrollDown(inside), 1)
+        self._scrolled = _ScrollDown(inside)
+        layout.addWidget(self._scrolled, 1)
         layout.addWidget(self.bar)
         self.reset_choices()
         active = self.viewer.layers.selection.active
         for field in layer_fields[:1]:
             if active in getattr(field, "choices", ()):
                 field.value = active
+
+    def bring_into_view(self, part: QWidget) -> None:
+        """Scroll to a part that was shown just now, once it has its place."""
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.timeout.connect(partial(self._scrolled.ensureWidgetVisible, part))
+        timer.timeout.connect(timer.deleteLater)
+        timer.start(_LAYOUT_MILLISECONDS)
 
     def run(self) -> None:
         """Start the job that the form describes; say what is wrong where it describes none."""
@@ -130,10 +140,14 @@ class Panel(QWidget):
         self.bar.status.setText(text)
         show_info(text)
 
+    def leave(self) -> None:
+        """Let go of what goes on, for the panel is out of the window."""
+        self.job.cancel()
+
     def event(self, event: QEvent) -> bool:
         """Stop the job when the panel is taken out of the window: nobody would see its end."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.job.cancel()
+            self.leave()
         return bool(super().event(event))
 
 

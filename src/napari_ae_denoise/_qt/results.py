@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_ae_denoise import __version__
 from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise._qt.latent_layers import UNITS, Scatter, latent_layers, scatter_of
+from napari_ae_denoise.provenance import CODE, KEY, REMOVED, record_of
+from napari_ae_denoise.removed_noise import check_removed
+from napari_ae_denoise.resolving import layout_for
+from napari_ae_denoise.speed import learn
 
 if TYPE_CHECKING:
     import threading
@@ -30,16 +33,44 @@ class DenoiseChoices:
     code: bool
     noise: bool
     latent_view: str = UNITS
+    model_file: str = ""
+
+    def record(self, **found: Any) -> dict[str, dict[str, Any]]:
+        """Return the metadata of a result's layer; ``found`` is added to it."""
+        source = self.source
+        made = record_of(
+            self.denoiser,
+            source.image,
+            source.axes,
+            self.settings,
+            layer=source.name,
+            path=source.path,
+            model_file=self.model_file,
+        )
+        return {KEY: made | found}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """What came out: the arguments of `Image` for each layer, a sentence, a warning, a scatter."""
+    """What came out.
+
+    Parameters
+    ----------
+    layers : tuple of dict
+        The arguments of `Image` for each layer.
+    summary, warning : str
+        Sentences.
+    scatter : Scatter, optional
+        Of codes.
+    image : array, optional
+        What was denoised.
+    """
 
     layers: tuple[dict[str, Any], ...]
     summary: str
     warning: str = ""
     scatter: Scatter | None = None
+    image: Any = None
 
 
 def denoise_steps(
@@ -54,7 +85,8 @@ def denoise_steps(
         prediction = yield from denoiser.predict_steps(
             source.image,
             axes=source.axes or None,
-            settings=replace(choices.settings, removed=choices.noise),
+            # the strength is applied to the finished result, where it can be changed
+            settings=replace(choices.settings, removed=choices.noise, strength=1.0),
             denoised=choices.denoised,
             code=choices.code,
             stop=stop,
@@ -64,31 +96,32 @@ def denoise_steps(
             raise
         prediction, problem = error.prediction, str(error)
     part = prediction.finished
+    if part == 1:
+        spec, network = denoiser.card.network, denoiser.network
+        layout = layout_for(spec, source.image.shape, source.axes or None)
+        learn(network, layout, choices.settings, prediction.seconds)
     if part == 0:
         return Made((), "Cancelled before the first tile; no layer was made.")
     mark = "" if part == 1 else f" (stopped at {part:.0%})"
-    metadata = {
-        "napari-ae-denoise": {
-            "model": denoiser.card.name,
-            "image": source.name,
-            "axes": source.axes,
-            "strength": choices.settings.strength,
-            "noise_model": choices.settings.noise_model,
-            "remarks": list(prediction.remarks),
-            "finished": part,
-            "problem": problem,
-            "version": __version__,
-        }
-    }
+    found = {"remarks": list(prediction.remarks), "finished": part, "problem": problem}
+    metadata = choices.record(**found, strength=1.0)
+    verdict = ""
     # the denoised image is what people want to see first
     aside = {"visible": not choices.denoised}
     layers = []
     if prediction.denoised is not None:
         name = f"{source.name} denoised{mark}"
         layers.append(source.denoised_layer(prediction.denoised, name, metadata))
+        if part == 1:
+            check = check_removed(
+                source.image, prediction.denoised, source.axes or None, removed=prediction.removed
+            )
+            verdict = str(check or "")
     if prediction.removed is not None:
         name = f"{source.name} removed noise{mark}"
-        noise = source.noise_layer(prediction.removed, name, metadata)
+        noise = source.noise_layer(
+            prediction.removed, name, choices.record(**found, what=REMOVED, strength=1.0)
+        )
         layers.append({**noise, **aside})
     scatter = None
     if prediction.code is not None:
@@ -99,7 +132,8 @@ def denoise_steps(
             )
             variance = second.code
         view = choices.latent_view
-        made = latent_layers(source, denoiser, code, variance, mark, metadata, view)
+        told = choices.record(**found, what=CODE, strength=1.0)
+        made = latent_layers(source, denoiser, code, variance, mark, told, view)
         layers += [{**layer, **aside} for layer in made]
         scatter = scatter_of(source, denoiser, code)
     done = (
@@ -108,5 +142,6 @@ def denoise_steps(
         else f"{'Broken off' if problem else 'Cancelled'}: {part:.0%} of the tiles are denoised, "
         "the rest is as it was"
     )
-    said = " ".join([f"{done}, {duration(prediction.seconds)}.", *prediction.remarks])
-    return Made(tuple(layers), said, f"{problem} {prediction.note}".strip(), scatter)
+    parts = [f"{done}, {duration(prediction.seconds)}.", *prediction.remarks, verdict]
+    said = " ".join(filter(None, parts))
+    return Made(tuple(layers), said, f"{problem} {prediction.note}".strip(), scatter, source.image)

@@ -27,6 +27,8 @@ class Shelf(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._denoisers: dict[str, Denoiser] = {}
+        self._files: dict[str, str] = {}
+        self._bundled: dict[str, Denoiser] = {}  # those that were opened
         self.offered.connect(self.add)
 
     def names(self) -> list[str]:
@@ -39,7 +41,11 @@ class Shelf(QObject):
         """Return a denoiser; a bundled one is opened."""
         from napari_ae_denoise.denoiser import Denoiser
 
-        return self._denoisers[name] if name in self._denoisers else Denoiser.load(name)
+        if name in self._denoisers:
+            return self._denoisers[name]
+        if name not in self._bundled:
+            self._bundled[name] = Denoiser.load(name)
+        return self._bundled[name]
 
     def name_of(self, denoiser: Denoiser) -> str:
         """Return the name that a denoiser of this shelf has."""
@@ -60,7 +66,17 @@ class Shelf(QObject):
         """Open a model file and take it under the file's name."""
         from napari_ae_denoise.denoiser import Denoiser
 
-        return self.add(Denoiser.load(Path(path)).renamed(Path(path).stem))
+        name = self.add(Denoiser.load(Path(path)).renamed(Path(path).stem))
+        self.in_file(name, path)
+        return name
+
+    def in_file(self, name: str, path: str | Path) -> None:
+        """Remember which file a denoiser is in."""
+        self._files[name] = str(Path(path).resolve())
+
+    def file_of(self, name: str) -> str:
+        """Return the file that a denoiser is in; empty for one in no file, and bundled ones."""
+        return self._files.get(name, "")
 
 
 def shelf_of(viewer: ViewerModel) -> Shelf:

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from magicgui.widgets import LineEdit
 
-from napari_ae_denoise._qt.forms import device_field, field, read_unit, row, unit_field
+from napari_ae_denoise._qt.forms import (
+    device_field,
+    field,
+    on_change,
+    read_unit,
+    row,
+    unit_field,
+)
 from napari_ae_denoise._qt.kind_fields import KindFields
+from napari_ae_denoise._qt.length_fields import LengthFields
 from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.objectives import RECONSTRUCTION
 from napari_ae_denoise.settings import CHOICES, TrainSettings
@@ -37,11 +45,6 @@ KINDS = {
     "two noisy images of the same": Kind(
         ("noisy", "noisy_again"), ("Noisy image", "Another noisy one")
     ),
-}
-_LENGTHS: dict[str, Callable[[float], dict[str, Any]]] = {
-    "minutes": lambda value: {"minutes": value},
-    "epochs": lambda value: {"epochs": value},
-    "steps": lambda value: {"steps": max(1, round(value))},
 }
 
 
@@ -81,16 +84,8 @@ class TrainFields:
             "Whether sigma is in grey values, or in percent of each image's largest minus "
             "smallest grey value."
         )
-        self.length = field(
-            "length", 2.0, "Train for", "How long, in the unit beside.", min=0.01, max=1e7
-        )
-        self.length_unit = field(
-            "length_unit",
-            "minutes",
-            "",
-            "Minutes; or epochs: passes over the images, at least 50 steps each; or steps.",
-            choices=list(_LENGTHS),
-        )
+        self.lengths = LengthFields()
+        self.length, self.length_unit = self.lengths.length, self.lengths.unit
         self.batch_size = field(
             "batch_size", _DEFAULTS.batch_size, "Patches a step", "How many.", min=1, max=4096
         )
@@ -146,7 +141,6 @@ class TrainFields:
         )
         self.device = device_field()
         self.noise_rows = (row("Noise sigma", self.sigma_low, self.sigma_high), self.unit)
-        self.length_row = row("Train for", self.length, self.length_unit)
         self.advanced = (
             *self.family.options,
             self.batch_size,
@@ -158,6 +152,11 @@ class TrainFields:
             self.seed,
             self.device,
         )
+
+    def changed(self, react: Callable[[], None]) -> None:
+        """Call a function whenever the settings may have changed."""
+        lengths = (self.lengths.length, self.lengths.unit)
+        on_change([self.kind, self.preset, self.family.kind, *self.advanced, *lengths], react)
 
     def suggest_unit(self, dtype: Any) -> None:
         """Take the usual noise range of a dtype, if nobody has changed that of the other kind."""
@@ -187,7 +186,7 @@ class TrainFields:
             preset=self.preset.value,
             loss=self.loss.value,
             relative=relative,
-            **_LENGTHS[self.length_unit.value](self.length.value),
+            **self.lengths.read(),
             batch_size=self.batch_size.value,
             patch_size=self.patch_size.value,
             learning_rate=self.learning_rate.value or None,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from napari_ae_denoise._qt.forms import duration
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.going_on import longer
 from napari_ae_denoise.training import Progress, training_steps
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise.card import Card
@@ -19,20 +27,61 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training_data import TrainingData
 
 
+class StateFile:
+    """Where a training keeps its state, to be gone on from; deleted when nobody holds this."""
+
+    def __init__(self) -> None:
+        folder = tempfile.mkdtemp(prefix="napari-ae-denoise-")
+        self.path = Path(folder) / "state"
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainChoices:
-    """What the form says."""
+    """What the form says.
 
-    data: TrainingData
+    Parameters
+    ----------
+    data : callable
+        Returns the training data; reads them, where they are files.
+    from_files : bool
+        Whether they are.
+    settings : TrainSettings
+        How to train.
+    start : Denoiser or None
+        What to start from.
+    state : StateFile
+        What the training writes, and goes on from if it is there.
+    """
+
+    data: Callable[[], TrainingData]
+    from_files: bool
     settings: TrainSettings
     start: Denoiser | None
+    state: StateFile = field(default_factory=StateFile)
+
+    def further(self, length: dict[str, Any], done: Mapping[str, Any]) -> TrainChoices:
+        """Return what goes on from here, for a length in minutes, epochs or steps.
+
+        ``done`` is what the card of the trained model says of its training.
+        """
+        if not self.state.path.exists():
+            raise DenoisingError(
+                "The state of the last training is gone from the temporary folder.",
+                "Start from its model instead: choose it in the field Start from.",
+            )
+        new = {"minutes": None, "epochs": None, "steps": None, **length}
+        return replace(self, settings=longer(replace(self.settings, **new), done))
 
 
 def train_steps(
     choices: TrainChoices, shelf: Shelf, stop: threading.Event
 ) -> Generator[Progress, None, Denoiser | None]:
     """Train; what comes out goes to the shelf even if the panel is closed by then."""
-    steps = training_steps(choices.data, choices.settings, start=choices.start, stop=stop)
+    data, settings, state = choices.data(), choices.settings, choices.state.path
+    steps = training_steps(
+        data, settings, start=choices.start, stop=stop, checkpoint=state, watch=True
+    )
     denoiser = yield from steps
     if not denoiser.card.training["steps_done"]:
         return None
@@ -55,3 +104,13 @@ def in_words(name: str, card: Card) -> str:
         parts.append(f"{facts['invalid_pixels']} pixels are NaN or infinite: they were masked.")
     parts.append(facts.get("note") or "Choose it in the Denoise panel, or save it.")
     return " ".join(parts)
+
+
+def progress_in_words(progress: Progress) -> str:
+    """Return where a training stands."""
+    of = f" of {progress.steps}" if progress.steps else ""
+    stage = f" ({progress.stage})" if progress.stage else ""
+    psnr, left = progress.validation_psnr, progress.remaining
+    quality = "" if math.isnan(psnr) else f", held-out parts {psnr:.2f} dB"
+    time = "" if math.isnan(left) else f", {duration(left)} left"
+    return f"Step {progress.step}{of}{stage}, loss {progress.loss:.3g}{quality}{time}"

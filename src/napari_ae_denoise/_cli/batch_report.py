@@ -1,0 +1,173 @@
+"""The report of a batch: a page with a picture and figures of each image."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_ae_denoise._cli.terminal import make_folder, refuse_existing
+from napari_ae_denoise.axes import guess_axes, is_rgb
+from napari_ae_denoise.card import now
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.image_files import read_image
+from napari_ae_denoise.noise_level import estimate_sigma
+from napari_ae_denoise.storage import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_ae_denoise._cli.batch import Outcome
+
+ENDINGS = (".md", ".html")
+_SIDE = 256  # pixels of a picture's halves: the middle of the image, pixel for pixel
+_HEADINGS = ("image", "result", "shape", "type", "noise before", "noise after", "seconds")
+_STYLE = (
+    "body{font-family:sans-serif;margin:2em;max-width:70em}table{border-collapse:collapse}"
+    "td,th{border:1px solid #bbb;padding:.3em .6em;text-align:left}img{image-rendering:pixelated}"
+    ".failed{color:#a00}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What a report says of an image that was denoised."""
+
+    cells: tuple[str, ...]
+    picture: bytes
+
+
+def check_report(path: Path, *, overwrite: bool) -> None:
+    """Refuse a report that cannot be written, before any work is done."""
+    if path.suffix.lower() not in ENDINGS:
+        raise DenoisingError(
+            f'A report cannot be written with the ending "{path.suffix}".',
+            f"Use {' or '.join(ENDINGS)}.",
+        )
+    refuse_existing(path, overwrite=overwrite)
+    make_folder(path.parent)
+
+
+def write_report(path: Path, outcomes: Sequence[Outcome], model: str) -> None:
+    """Write the report of a batch.
+
+    Parameters
+    ----------
+    path : Path
+        ``.html``, with the pictures in it; or ``.md``, with the pictures in a folder beside it.
+    outcomes : sequence of Outcome
+        Of each image.
+    model : str
+        Name of the model.
+    """
+    entries = [_entry(outcome, path.parent) for outcome in outcomes if not outcome.problem]
+    failed = [(str(o.path), o.problem) for o in outcomes if o.problem]
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    summary = (
+        f"{len(entries)} of {len(outcomes)} images denoised with {model} in {seconds:.0f} seconds, "
+        f"{now()}."
+    )
+    make = _as_html if path.suffix.lower() == ".html" else _as_markdown
+    text = make(path, entries, failed, summary)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _entry(outcome: Outcome, folder: Path) -> _Entry:
+    """Read what was written, and measure it."""
+    noisy, clean = (read_image(p) for p in (outcome.path, outcome.targets.denoised))
+    parts = [_middle(image.array, image.axes) for image in (noisy, clean)]
+    sigmas = [_sigma(part) for part in parts]
+    link = os.path.relpath(outcome.targets.denoised, folder)
+    shape = " x ".join(map(str, clean.array.shape))
+    cells = (outcome.path.name, link, shape, str(clean.array.dtype), *sigmas)
+    return _Entry((*cells, f"{outcome.seconds:.1f}"), _picture(*parts))
+
+
+def _middle(array: Any, axes: str | None) -> npt.NDArray[np.float64]:
+    """Return the middle of the middle plane, (Y, X) or (Y, X, 3)."""
+    axes = axes or guess_axes(array.shape)
+    colours = is_rgb(axes, array.shape)
+    kept = "YXC" if colours else "YX"
+    place: list[Any] = []
+    for axis, size in zip(axes, array.shape, strict=True):
+        if axis in "YX":
+            first = max(size - _SIDE, 0) // 2
+            place.append(slice(first, first + _SIDE))
+        else:
+            place.append(slice(0, 3) if axis in kept else size // 2)
+    plane = np.asarray(array[tuple(place)], np.float64)
+    left = [axis for axis in axes if axis in kept]
+    return plane.transpose([left.index(axis) for axis in kept])
+
+
+def _sigma(part: npt.NDArray[np.float64]) -> str:
+    try:
+        return f"{float(estimate_sigma(part, axes='YXC' if part.ndim == 3 else 'YX')):.3g}"
+    except DenoisingError:
+        return "unknown"
+
+
+def _picture(noisy: npt.NDArray[Any], clean: npt.NDArray[Any]) -> bytes:
+    """Return noisy and denoised part side by side, as PNG, with the same range of grey values."""
+    import imageio.v3 as iio
+
+    finite = noisy[np.isfinite(noisy)]
+    low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
+    pair = np.concatenate([noisy, clean], axis=1)
+    grey = np.clip((np.nan_to_num(pair) - low) / max(high - low, 1e-20), 0, 1)
+    file = io.BytesIO()
+    iio.imwrite(file, np.rint(255 * grey).astype(np.uint8), extension=".png", plugin="pillow")
+    return file.getvalue()
+
+
+def _as_html(
+    path: Path, entries: Sequence[_Entry], failed: Sequence[tuple[str, str]], summary: str
+) -> str:
+    rows = []
+    for entry in entries:
+        name, link, *others = (html.escape(cell) for cell in entry.cells)
+        cells = [name, f'<a href="{link}">{link}</a>', *others]
+        data = base64.b64encode(entry.picture).decode()
+        cells.append(f'<img alt="noisy and denoised: {name}" src="data:image/png;base64,{data}">')
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    heads = "".join(f"<th>{head}</th>" for head in (*_HEADINGS, "noisy, denoised"))
+    problems = "".join(
+        f'<p class="failed">{html.escape(name)}: {html.escape(problem)}</p>'
+        for name, problem in failed
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Denoised images</title>'
+        f"<style>{_STYLE}</style><h1>Denoised images</h1><p>{html.escape(summary)}</p>{problems}"
+        f"<table><tr>{heads}</tr>{''.join(rows)}</table></html>\n"
+    )
+
+
+def _as_markdown(
+    path: Path, entries: Sequence[_Entry], failed: Sequence[tuple[str, str]], summary: str
+) -> str:
+    folder = path.with_name(f"{path.stem}_files")
+    lines = ["# Denoised images", "", summary, ""]
+    lines += [f"- **failed** {_cell(name)}: {problem}" for name, problem in failed]
+    if entries:
+        make_folder(folder)
+        heads = (*_HEADINGS, "noisy, denoised")
+        lines += ["", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for number, entry in enumerate(entries):
+        picture = folder / f"{number:04}.png"
+        with replacing(picture) as temporary:
+            temporary.write_bytes(entry.picture)
+        cells = [*map(_cell, entry.cells), f"![]({folder.name}/{picture.name})"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

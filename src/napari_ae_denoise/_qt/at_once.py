@@ -1,0 +1,177 @@
+"""What the *Denoise* panel says at once: of the image, its noise, the model and the time."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_ae_denoise._qt.forms import duration, note
+from napari_ae_denoise._qt.latest import Latest
+from napari_ae_denoise.bundled import bundled_names
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.glance import Glance, glance_steps, in_words
+from napari_ae_denoise.proposal import Proposal, propose
+from napari_ae_denoise.resolving import layout_for
+from napari_ae_denoise.speed import seconds_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_ae_denoise._qt.layers import Source
+    from napari_ae_denoise.card import Card
+    from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.tile_runner import PredictSettings
+
+_REMEMBERED = 32  # images
+_LONGEST = 160  # characters of a model's description
+_seen: list[tuple[weakref.ref[Any], str, Glance]] = []  # the newest last
+
+
+class AtOnce(QWidget):
+    """Two lines of text that say what will happen before anything is pressed.
+
+    The noise and the time are found out in threads; what is known is shown meanwhile.
+
+    Parameters
+    ----------
+    source : callable
+        Returns a snapshot of the chosen image, or raises a `DenoisingError`.
+    denoiser : callable
+        Returns the chosen denoiser, or None.
+    settings : callable
+        Returns the settings of a run.
+    """
+
+    proposed = Signal(object)  # Proposal
+
+    def __init__(
+        self,
+        source: Callable[[], Source],
+        denoiser: Callable[[], Denoiser | None],
+        settings: Callable[[], PredictSettings],
+    ) -> None:
+        super().__init__()
+        self._read_source, self._read_denoiser = source, denoiser
+        self._read_settings = settings
+        self.image_note, self.model_note = note(), note()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for line in (self.image_note, self.model_note):
+            column.addWidget(line)
+        self._source: Source | None = None
+        self._size = self._card = ""
+        self.proposal: Proposal | None = None
+        self._looking, self._timing = Latest(self), Latest(self)
+        self._looking.answered.connect(self._show_noise)
+        self._looking.failed.connect(self._show_refusal)
+        self._timing.answered.connect(self._show_time)
+        self._timing.failed.connect(lambda _: self._show_time(math.nan))
+
+    def look(self) -> None:
+        """Say what the image is; its noise, the model for it and the time follow."""
+        self._looking.drop()
+        self.proposal = self._source = None
+        try:
+            self._source = source = self._read_source()
+        except DenoisingError as error:
+            nothing = "no image layer" in error.cause
+            self.image_note.setText(error.remedy if nothing else str(error))
+            self.time()
+            return
+        image, axes = source.image, source.axes
+        self._size = in_words(tuple(image.shape), axes, image.dtype)
+        self.image_note.setText(f"{self._size}. Estimating its noise …")
+        known = recall(image, axes)
+        if known is None:
+            self._looking.ask(lambda stop: glance_steps(image, axes, stop=stop))
+        else:
+            self._show_noise(known)
+        self.time()
+
+    def time(self) -> None:
+        """Say what the model is, and how long it will take for the image."""
+        self._timing.drop()
+        denoiser = self._read_denoiser()
+        if denoiser is None:
+            self.model_note.setText("Train a model, or open one.")
+            return
+        self._card = card_in_words(denoiser.card)
+        self.model_note.setText(self._card)
+        self.model_note.setToolTip(technically(denoiser.card))
+        source = self._source
+        if source is None or self._looking.busy:  # one measurement at a time
+            return
+        settings = self._read_settings()
+        try:
+            layout = layout_for(denoiser.card.network, source.image.shape, source.axes)
+        except DenoisingError as error:
+            self.model_note.setText(f"{self._card} {error}")
+            return
+        network = denoiser.network
+        self._timing.ask(lambda stop: seconds_steps(network, layout, settings, stop=stop))
+
+    def _show_noise(self, glance: Glance | None) -> None:
+        if glance is None or self._source is None:
+            return
+        remember(self._source.image, glance)
+        self.image_note.setText(f"{self._size}. {glance.noise_in_words}")
+        calibrated = self._source.calibrated
+        self.proposal = propose(glance, bundled_names(), calibrated=calibrated)
+        if self.proposal is not None:
+            self.proposed.emit(self.proposal)
+        self.time()
+
+    def _show_refusal(self, error: DenoisingError) -> None:
+        self.image_note.setText(f"{self._size}. {error}")
+        self.time()
+
+    def _show_time(self, seconds: float) -> None:
+        if math.isfinite(seconds):
+            told = "less than a second" if seconds < 1 else f"about {duration(seconds)}"
+            self.model_note.setText(f"{self._card} Will take {told}.")
+
+
+def recall(image: Any, axes: str) -> Glance | None:
+    """Return what was seen of an image, where it was looked at before."""
+    for known, named, glance in _seen:
+        same = image is not None and known() is image
+        if same and named == axes and glance.shape == tuple(image.shape):
+            return glance
+    return None
+
+
+def remember(image: Any, glance: Glance) -> None:
+    """Remember what was seen of an image, as long as it lives."""
+    if recall(image, glance.axes) is not None:
+        return
+    try:
+        known = weakref.ref(image)
+    except TypeError:  # some arrays cannot be held so
+        return
+    _seen[:] = [one for one in _seen if one[0]() is not None][1 - _REMEMBERED :]
+    _seen.append((known, glance.axes, glance))
+
+
+def card_in_words(card: Card) -> str:
+    """Return a sentence on a model."""
+    first = card.description.split(". ")[0].strip().rstrip(".")
+    return f"{first[:_LONGEST]}." if first else technically(card)
+
+
+def technically(card: Card) -> str:
+    """Return a model's network, its noise and how good it was, in a sentence."""
+    colours = "RGB" if card.network.channels == 3 else f"{card.network.channels} channel"
+    unit = "% of the range" if card.sigma_relative else "grey values"
+    factor = 100 if card.sigma_relative else 1
+    sigma = (
+        f", sigma {card.sigma[0] * factor:.3g} to {card.sigma[1] * factor:.3g} {unit}"
+        if card.sigma
+        else ""
+    )
+    quality = card.metrics.get("validation_psnr", math.nan)
+    rated = "" if math.isnan(quality) else f", {quality:.1f} dB when trained"
+    return f"{card.network.style}, {colours}{sigma}{rated}."

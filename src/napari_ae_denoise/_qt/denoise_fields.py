@@ -1,0 +1,74 @@
+"""The fields of the *Denoise* panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from magicgui.widgets import ComboBox
+
+from napari_ae_denoise._qt.forms import field
+
+_NOISE_MODELS = [
+    ("automatic", "auto"),
+    ("Gaussian", "gaussian"),
+    ("camera (Poisson-Gaussian)", "camera"),
+]
+
+
+def output_fields() -> tuple[Any, Any, Any]:
+    """Return what to make: the denoised image, the latent code, the removed noise."""
+    return (
+        field("denoised", True, "Denoised image", "Add the denoised image."),
+        field(
+            "latent",
+            False,
+            "Latent code",
+            "Add what the encoder makes of the image: a stack of channels at a coarser grid, "
+            "which lies exactly over the image.",
+        ),
+        field(
+            "noise",
+            False,
+            "Removed noise",
+            "Add image minus denoised, in grey values: look for structure in it.",
+        ),
+    )
+
+
+def strength_field() -> Any:
+    """Return how much of the denoising to apply, in percent."""
+    return field(
+        "strength",
+        100.0,
+        "Strength (%)",
+        "100 %: all of the denoising. 0 %: the image itself. It acts at once on the result that is "
+        "selected, or was made last, and on the ones to come; the removed noise stays that of "
+        "100 %. Results that are written to disk have the strength that they were begun with.",
+        min=0.0,
+        max=100.0,
+        widget_type="FloatSlider",
+    )
+
+
+def noise_model_field() -> ComboBox:
+    """Return which noise is assumed of the image."""
+    return ComboBox(
+        name="noise_model",
+        label="Noise model",
+        tooltip="Gaussian: the same everywhere. Camera: it grows with the light; it is "
+        "estimated from the image, levelled before the model, and that is undone. Automatic: "
+        "camera, if the image shows it and the model does not know it.",
+        choices=_NOISE_MODELS,
+    )
+
+
+def tile_field() -> Any:
+    """Return the side of the tiles."""
+    return field(
+        "tile",
+        0,
+        "Tile (pixels)",
+        "Side of the tiles, in pixels. 0 chooses it by the free memory. The result is the same.",
+        min=0,
+        max=16384,
+    )

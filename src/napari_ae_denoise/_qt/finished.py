@@ -1,0 +1,116 @@
+"""Finished results: which layers they are, and what they were made of; main thread only."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ae_denoise._qt.layers import add_image, unwrapped
+from napari_ae_denoise.provenance import DENOISED, KEY
+from napari_ae_denoise.strength import mixed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Image
+    from napari.viewer import ViewerModel
+
+    from napari_ae_denoise._qt.results import Made
+
+_AT_ONCE = 4 * 1024**2  # pixels that are mixed in the thread of the window, within some 20 ms
+_IN_MEMORY = 256 * 1024**2  # pixels that are mixed as a whole, in another thread
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A result as it was made, and the image it was made of.
+
+    Parameters
+    ----------
+    before : array or sequence of array
+        The image, or its levels.
+    after : array or None
+        The result at full strength, of the image's shape; None where it cannot be mixed.
+    """
+
+    before: Any
+    after: Any
+
+    def at(self, strength: float) -> Any | Callable[[], Any]:
+        """Return the result at some strength; what takes long, as a function for a thread.
+
+        Results that are lazy, or too large for a copy, are mixed where they are looked at.
+        """
+        lazy = not all(isinstance(one, np.ndarray) for one in (self.before, self.after))
+        if strength == 1 or (not lazy and self.after.size <= _AT_ONCE):
+            return mixed(self.before, self.after, strength)
+        if lazy or self.after.size > _IN_MEMORY:
+            from napari_ae_denoise.strength import lazily
+
+            return mixed(lazily(self.before), self.after, strength)
+        return lambda: mixed(self.before, self.after, strength)
+
+
+# by the layers themselves: napari's proxies of them are made anew at each call
+_finished: weakref.WeakKeyDictionary[Image, Finished] = weakref.WeakKeyDictionary()
+
+
+def add_results(viewer: ViewerModel, made: Made) -> list[Image]:
+    """Add the layers that a run has made, and remember what the denoised image was made of."""
+    added = [add_image(unwrapped(viewer), **layer) for layer in made.layers]
+    for layer in added:
+        record = record_of_layer(layer)
+        if record is not None and record["what"] == DENOISED:
+            keep(layer, made.image, layer.data)
+    return added
+
+
+def keep(layer: Image, before: Any, after: Any = None) -> None:
+    """Remember what a layer was made of, as long as it lives; see `Finished`."""
+    _finished[unwrapped(layer)] = Finished(before, after)
+
+
+def finished_of(layer: Any) -> Finished | None:
+    """Return what a layer was made of, if it is a result."""
+    return None if layer is None else _finished.get(unwrapped(layer))
+
+
+def mixable(layer: Any) -> Finished | None:
+    """Return what a layer was made of, if its strength can be changed."""
+    finished = finished_of(layer)
+    return finished if finished is not None and finished.after is not None else None
+
+
+def record_of_layer(layer: Any) -> dict[str, Any] | None:
+    """Return what a layer says of how it was made; None if it is none of our results."""
+    record = getattr(layer, "metadata", {}).get(KEY)
+    return record if isinstance(record, dict) and "what" in record else None
+
+
+class LastResult:
+    """Which result is meant: the selected one, or the last that was made here.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where they are.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = unwrapped(viewer)
+        self._last: weakref.ref[Image] | None = None
+
+    def made(self, layer: Image) -> None:
+        """Remember the newest result."""
+        self._last = weakref.ref(unwrapped(layer))
+
+    def get(self, fits: Callable[[Any], Any]) -> Any:
+        """Return the selected layer if it fits, or else the last result; None if there is none."""
+        active = self._viewer.layers.selection.active
+        if active is not None and fits(active):
+            return unwrapped(active)
+        last = None if self._last is None else self._last()
+        return last if last is not None and last in self._viewer.layers and fits(last) else None

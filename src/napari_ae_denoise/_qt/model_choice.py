@@ -1,0 +1,74 @@
+"""The choice of a model: it follows the image and the newest training until somebody chooses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import QObject
+
+from napari_ae_denoise.bundled import bundled_names
+from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from napari_ae_denoise._qt.shelf import Shelf
+    from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.proposal import Proposal
+
+
+class ModelChoice(QObject):
+    """A field with the models of a shelf.
+
+    Parameters
+    ----------
+    shelf : Shelf
+        Where the models are.
+    parent : QObject
+        Whose life it shares.
+    """
+
+    def __init__(self, shelf: Shelf, parent: QObject) -> None:
+        super().__init__(parent)
+        self._shelf = shelf
+        self.field = ComboBox(
+            name="model",
+            label="Model",
+            tooltip="A bundled model, one trained here, or one opened from a file. Until you "
+            "choose, it follows the image.",
+            choices=lambda _: shelf.names(),
+        )
+        self._proposed = self.field.value  # what is chosen while nobody has chosen
+        shelf.changed.connect(self._follow_shelf)
+
+    @property
+    def denoiser(self) -> Denoiser | None:
+        """The chosen denoiser; None where there is none."""
+        return None if self.field.value is None else self._shelf.get(self.field.value)
+
+    def chosen(self) -> Denoiser:
+        """Return the chosen denoiser.
+
+        Raises
+        ------
+        DenoisingError
+            If there is none.
+        """
+        denoiser = self.denoiser
+        if denoiser is None:
+            raise DenoisingError(
+                "There is no model yet.", "Train one in the Train panel, or press Open model."
+            )
+        return denoiser
+
+    def follow_image(self, proposal: Proposal) -> None:
+        """Choose the bundled model that fits the image, where nobody has chosen another one."""
+        if self.field.value == self._proposed and self._proposed in bundled_names():
+            self._proposed = proposal.name
+            self.field.value = proposal.name
+
+    def _follow_shelf(self, newest: str) -> None:
+        """Offer the newest model; choose it where nobody has chosen another one."""
+        untouched = self.field.value in (None, self._proposed)
+        self.field.reset_choices()
+        if untouched:
+            self.field.value = self._proposed = newest

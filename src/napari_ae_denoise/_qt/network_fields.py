@@ -1,0 +1,57 @@
+"""What a training starts from, and a line that says what the network is like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_ae_denoise._qt.forms import field, note, on_change
+from napari_ae_denoise._qt.layers import plane_size
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.networks import build_empty
+
+if TYPE_CHECKING:
+    from napari_ae_denoise._qt.shelf import Shelf
+    from napari_ae_denoise._qt.train_form import TrainFields
+    from napari_ae_denoise._qt.training_images import TrainingImages
+    from napari_ae_denoise.denoiser import Denoiser
+
+FROM_NOTHING = "nothing"
+
+
+class NetworkFields:
+    """The field of the start, and the note on the network that the form describes."""
+
+    def __init__(self, shelf: Shelf, fields: TrainFields, images: TrainingImages) -> None:
+        self._shelf, self._fields, self._images = shelf, fields, images
+        self.start_from = field(
+            "start_from",
+            FROM_NOTHING,
+            "Start from",
+            "Nothing: random weights. Or a model that is at hand, to fine-tune it to these images: "
+            "its network replaces the one chosen above.",
+            choices=lambda _: [FROM_NOTHING, *self._shelf.names()],
+        )
+        self.note = note()
+        fields.family.changed(self.show)
+        on_change([fields.preset, self.start_from, images.first], self.show)
+        self.show()
+
+    def start(self) -> Denoiser | None:
+        """Return the model to start from."""
+        name = self.start_from.value
+        return None if name == FROM_NOTHING else self._shelf.get(name)
+
+    def show(self) -> None:
+        """Say how large the network and its code are, for the first image."""
+        start = self.start()
+        size, channels = plane_size(self._images.example)
+        try:
+            described = self._fields.settings("")
+            spec = start.card.network if start else described.network_for(size, channels)
+        except DenoisingError as error:
+            self.note.setText(str(error))
+            return
+        network = build_empty(spec)
+        self.note.setText(
+            f"{network.parameter_count / 1e6:.2f} million weights; {network.code_in_words}"
+        )

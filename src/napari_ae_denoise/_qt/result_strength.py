@@ -1,0 +1,108 @@
+"""The strength slider: it acts on a finished result at once, and no network is run again."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_ae_denoise._qt.finished import LastResult, mixable, record_of_layer
+from napari_ae_denoise._qt.forms import on_change
+from napari_ae_denoise._qt.latest import Latest
+from napari_ae_denoise._qt.layers import unwrapped
+from napari_ae_denoise._qt.listening import listen
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.provenance import KEY
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Generator
+
+    from napari.viewer import ViewerModel
+
+_PAUSE = 15  # milliseconds that moves of the slider are gathered
+
+
+class ResultStrength(QObject):
+    """Connects a slider with the result that is selected, or was made last.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where the results are.
+    field : FloatSlider
+        Percent.
+    last : LastResult
+        Which result is meant.
+    parent : QObject
+        Whose life it shares.
+    """
+
+    failed = Signal(object)  # DenoisingError
+    changed = Signal(str)  # the name of the layer whose strength was changed
+
+    def __init__(self, viewer: ViewerModel, field: Any, last: LastResult, parent: QObject) -> None:
+        super().__init__(parent)
+        self._field, self._last = field, last
+        self._target: weakref.ref[Any] | None = None
+        self._strength = 1.0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE)
+        self._timer.timeout.connect(self._apply_to_meant)
+        self._mixing = Latest(self)
+        self._mixing.answered.connect(self._show)
+        self._mixing.failed.connect(self.failed)
+        on_change([field], self._timer.start)
+        self._selection = unwrapped(viewer).layers.selection
+        listen(viewer, "layers.selection.events.active", self, "follow")
+
+    def apply(self, layer: Any) -> None:
+        """Give a new result the strength of the slider."""
+        if mixable(layer) is not None and self._field.value != 100:
+            self._apply(layer)
+
+    def follow(self) -> None:
+        """Show the strength of the result that was selected."""
+        record = record_of_layer(self._selection.active)
+        if record is not None and mixable(self._selection.active) is not None:
+            with self._field.changed.blocked():
+                self._field.value = 100 * record["strength"]
+
+    def _apply_to_meant(self) -> None:
+        layer = self._last.get(mixable)
+        if layer is not None:
+            self._apply(layer)
+
+    def _apply(self, layer: Any) -> None:
+        finished = mixable(layer)
+        if finished is None:
+            return
+        self._strength = self._field.value / 100
+        self._target = weakref.ref(unwrapped(layer))
+        try:
+            made = finished.at(self._strength)
+        except DenoisingError as error:  # pragma: no cover (the slider goes from 0 to 100)
+            self.failed.emit(error)
+            return
+        if callable(made):
+            self._mixing.ask(lambda stop: _steps(made, stop))
+        else:
+            self._mixing.drop()
+            self._show(made)
+
+    def _show(self, data: Any) -> None:
+        layer = None if self._target is None else self._target()
+        if layer is None or data is None:
+            return
+        layer.data = data
+        record = record_of_layer(layer)
+        if record is not None:
+            layer.metadata[KEY] = {**record, "strength": self._strength}
+        self.changed.emit(layer.name)
+
+
+def _steps(make: Callable[[], Any], stop: threading.Event) -> Generator[float, None, Any]:
+    yield 0.0
+    return None if stop.is_set() else make()

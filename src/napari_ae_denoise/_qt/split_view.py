@@ -1,0 +1,282 @@
+"""Before and after in one picture: a line that is dragged, the original on its left.
+
+A layer over the result shows the part of the original that lies before the line. It is a view of
+the original, not a copy, and uses nothing of napari that is not public: clipping planes, which
+would do the same, are not drawn for images in two dimensions.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_ae_denoise._qt.finished import LastResult, finished_of
+from napari_ae_denoise._qt.layers import HELPER, unwrapped
+from napari_ae_denoise._qt.listening import listen
+from napari_ae_denoise.axes import is_dask
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.strength import lazily
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari.viewer import ViewerModel
+
+KEY = "B"
+_PAUSE = 15  # milliseconds that moves of the mouse are gathered
+_REACH = 8  # pixels of the screen around the line that it is gripped at
+_LOOK = ("contrast_limits", "gamma", "colormap", "visible", "interpolation2d")
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+
+
+class SplitView(QObject):
+    """Shows the original on the left of a line, and the result on its right.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where to show it.
+    last : LastResult
+        Which result is meant.
+    parent : QObject
+        Whose life it shares.
+    """
+
+    shown = Signal(bool)
+    failed = Signal(object)  # DenoisingError
+
+    def __init__(self, viewer: ViewerModel, last: LastResult, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer, self._last = weakref.ref(unwrapped(viewer)), last
+        self._result: weakref.ref[Any] | None = None
+        self._before: weakref.ref[Any] | None = None
+        self._axis, self._at, self._split_at = -1, 0, 0
+        self._drag = partial(_drag, weakref.ref(self))
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE)
+        self._timer.timeout.connect(self._show_part)
+        listen(viewer, "layers.events.removed", self, "look")
+        _bind(self, viewer, parent)
+        self._traces = _Traces(self._viewer, self._drag)
+        parent.destroyed.connect(partial(_Traces.remove, self._traces))
+
+    @property
+    def layer(self) -> Any:
+        """The layer that shows the original; None where there is none."""
+        layer, viewer = None if self._before is None else self._before(), self._viewer()
+        there = layer is not None and viewer is not None and layer in viewer.layers
+        return layer if there else None
+
+    @property
+    def position(self) -> int:
+        """How many pixels of the original are shown, along the axis that is split."""
+        return self._at
+
+    def set_shown(self, shown: bool) -> None:
+        """Show the line in the middle of the image, or take it away."""
+        if not shown:
+            self._take_away()
+        elif self.layer is None:
+            self._start(0.5)
+
+    def toggle(self) -> None:
+        """Show all of the original; the next time, the result again, or the line where it was."""
+        if self.layer is None:
+            self._start(1.0)
+        elif self._at < self._length():
+            self._split_at, self._at = self._at, self._length()
+            self._show_part()
+        elif self._split_at:
+            self.move(self._split_at)
+        else:
+            self._take_away()
+
+    def move(self, position: float) -> None:
+        """Put the line somewhere, in pixels of the image."""
+        self._at = int(np.clip(round(position), 1, self._length()))
+        self._timer.start()
+
+    def look(self) -> None:
+        """Go, where somebody has removed the layer or the result."""
+        viewer, result = self._viewer(), None if self._result is None else self._result()
+        gone = viewer is None or result is None or result not in viewer.layers
+        if self._before is not None and (self.layer is None or gone):
+            self._take_away()
+
+    def near(self, event: Any) -> float | None:
+        """Return where the mouse is along the split axis, if it is at the line; else None."""
+        place, result = self.place(event), None if self._result is None else self._result()
+        viewer = self._viewer()
+        if place is None or viewer is None or result is None or viewer.dims.ndisplay != 2:
+            return None
+        zoom = getattr(viewer, "scene", viewer).camera.zoom
+        away = abs(place - self._at) * abs(result.scale[self._axis]) * zoom  # pixels of the screen
+        return place if away <= _REACH else None
+
+    def place(self, event: Any) -> float | None:
+        """Return where the mouse is along the split axis, in pixels of the image."""
+        result = None if self._result is None else self._result()
+        if self.layer is None or result is None:
+            return None
+        return float(result.world_to_data(event.position)[-result.ndim :][self._axis]) + 0.5
+
+    def _length(self) -> int:
+        result = None if self._result is None else self._result()
+        if result is None:
+            return 1
+        return int(_levels(result.data)[0].shape[self._axis])
+
+    def _start(self, fraction: float) -> None:
+        viewer, result = self._viewer(), self._last.get(finished_of)
+        try:
+            if viewer is None or result is None:
+                raise DenoisingError(
+                    "There is no result to compare with its original.",
+                    "Press Denoise first, or select a result that was made here.",
+                )
+            if getattr(viewer, "canvas", viewer).grid.enabled:
+                raise DenoisingError(
+                    "The grid shows each layer apart, so no line can be drawn between two.",
+                    "Switch off the grid (Ctrl+G) first.",
+                )
+        except DenoisingError as error:
+            self.shown.emit(False)
+            self.failed.emit(error)
+            return
+        self._result = weakref.ref(result)
+        self._axis = viewer.dims.displayed[-1] - viewer.dims.ndim  # of the layer, from its end
+        self._axis += result.ndim
+        length = self._length()
+        self._at, self._split_at = max(1, round(fraction * length)), 0
+        self._add(viewer, result)
+        self.shown.emit(fraction < 1)
+
+    def _add(self, viewer: Any, result: Any) -> None:
+        from napari.layers import Image
+
+        look = {} if result.rgb else {"contrast_limits": result.contrast_limits}
+        part = self._part()
+        layer = Image(
+            part,
+            name=f"{result.name}: before",
+            rgb=result.rgb,
+            multiscale=isinstance(part, list),
+            metadata={HELPER: True},
+            **{name: getattr(result, name) for name in _PLACE},
+            **look,
+        )
+        for name in _LOOK:
+            if not (result.rgb and name in ("contrast_limits", "gamma", "colormap")):
+                setattr(layer, name, getattr(result, name))
+        active = viewer.layers.selection.active
+        viewer.layers.insert(viewer.layers.index(result) + 1, layer)
+        viewer.layers.selection.active = active
+        viewer.layers.link_layers([result, layer], ("visible", "gamma", "contrast_limits"))
+        layer.bounding_box.points = False
+        layer.bounding_box.line_color = "yellow"
+        layer.bounding_box.line_thickness = 2
+        layer.bounding_box.visible = True
+        viewer.mouse_drag_callbacks.append(self._drag)
+        self._before = self._traces.before = weakref.ref(layer)
+        self._traces.result = self._result
+
+    def _part(self) -> Any:
+        """Return what lies before the line, of each level of the original."""
+        finished = finished_of(None if self._result is None else self._result())
+        if finished is None:
+            return None
+        levels = _levels(finished.before)
+        share = self._at / levels[0].shape[self._axis]
+        parts = []
+        for level in levels:
+            stop = max(1, round(share * level.shape[self._axis]))
+            index = (*[slice(None)] * self._axis, slice(0, stop))
+            here = level if isinstance(level, np.ndarray) or is_dask(level) else lazily(level)
+            parts.append(here[index])
+        return parts if isinstance(finished.before, list | tuple) else parts[0]
+
+    def _show_part(self) -> None:
+        layer = self.layer
+        if layer is not None:
+            layer.data = self._part()
+
+    def _take_away(self) -> None:
+        """Remove the layer and all that listens to the mouse."""
+        self._timer.stop()
+        self._before = self._result = None
+        self._traces.remove()
+        self.shown.emit(False)
+
+
+@dataclass(slots=True, eq=False)
+class _Traces:
+    """What a split has left in a viewer; it outlives the split, to remove it all."""
+
+    viewer: weakref.ref[Any]
+    drag: Callable[..., Any]
+    before: weakref.ref[Any] | None = None
+    result: weakref.ref[Any] | None = None
+
+    def remove(self, *_: Any) -> None:
+        """Leave the viewer as it was."""
+        viewer = self.viewer()
+        layer, result = (None if one is None else one() for one in (self.before, self.result))
+        self.before = self.result = None
+        if viewer is None:
+            return
+        if self.drag in viewer.mouse_drag_callbacks:
+            viewer.mouse_drag_callbacks.remove(self.drag)
+        if layer is not None and layer in viewer.layers:
+            if result is not None:
+                viewer.layers.unlink_layers([result, layer])
+            viewer.layers.remove(layer)
+
+
+def _levels(data: Any) -> list[Any]:
+    """Return the levels of a layer's data; one where it is not multiscale."""
+    return [data] if hasattr(data, "dtype") and hasattr(data, "ndim") else list(data)
+
+
+def _drag(split: weakref.ref[SplitView], viewer: Any, event: Any) -> Generator[None, None, None]:
+    """Follow the mouse from a press at the line to its release; napari's camera waits."""
+    alive = split()
+    if alive is None or event.button != 1 or alive.near(event) is None:
+        return
+    camera = getattr(viewer, "scene", viewer).camera
+    panned, camera.mouse_pan = camera.mouse_pan, False
+    event.handled = True
+    yield
+    while event.type == "mouse_move":
+        place = alive.place(event)
+        if place is not None:
+            alive.move(place)
+        event.handled = True
+        yield
+    camera.mouse_pan = panned
+
+
+def _bind(split: SplitView, viewer: ViewerModel, parent: QObject) -> None:
+    """Let a key of the viewer toggle, as long as the panel lives; one that is taken stays so."""
+    known, there = weakref.ref(split), weakref.ref(unwrapped(viewer))
+
+    def toggle(_viewer: Any) -> None:
+        alive = known()
+        if alive is not None:
+            alive.toggle()
+
+    def unbind(*_: Any) -> None:
+        alive = there()
+        if alive is not None:
+            alive.bind_key(KEY, None)
+
+    try:
+        unwrapped(viewer).bind_key(KEY, toggle)
+    except ValueError:  # somebody else has it
+        return
+    parent.destroyed.connect(unbind)

@@ -1,0 +1,183 @@
+"""What can be said of an image at a glance: its axes and size in words, and its noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ae_denoise.axes import is_rgb, plane_layout
+from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.noise_level import details_and_means, sigma_from
+from napari_ae_denoise.normalization import channel_groups, check_real, sample_windows
+from napari_ae_denoise.resolving import AUTO_GROWTH
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
+    import numpy.typing as npt
+
+_STACKS = {
+    "Z": ("plane", "planes along Z"),
+    "T": ("time point", "time points"),
+    "N": ("image", "images"),
+    "C": ("channel", "channels"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a bounded sample of an image tells of it.
+
+    Parameters
+    ----------
+    axes : str
+        One letter per axis.
+    shape : tuple of int
+        Of the image.
+    dtype : str
+        Of its pixels, such as ``"uint16"``.
+    sigma : tuple of float
+        The least and the largest standard deviation of the noise among its channels, in grey
+        values. Both are the same where there is one channel, or where the channels are colours.
+    camera : CameraNoise or None
+        Where the noise of a channel grows with the light: how.
+    light : tuple of float
+        A dark and a bright grey value, for ``camera``.
+    largest : float
+        The largest grey value of the sample; NaN if none is finite.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    dtype: str
+    sigma: tuple[float, float]
+    camera: CameraNoise | None
+    light: tuple[float, float]
+    largest: float
+
+    @property
+    def photograph(self) -> bool:
+        """Whether the channels are the colours of a photograph."""
+        return is_rgb(self.axes, self.shape)
+
+    @property
+    def noise_in_words(self) -> str:
+        """A sentence on the noise."""
+        if self.camera is not None:
+            dark, bright = np.sqrt(self.camera.variance(np.array(self.light)))
+            return (
+                f"Noise grows with the light: sigma about {dark:.2g} where it is dark, "
+                f"{bright:.2g} where it is bright (grey values)."
+            )
+        low, high = self.sigma
+        if high == 0:
+            return "No noise found."
+        several = "" if f"{low:.2g}" == f"{high:.2g}" else f"{low:.2g} to "
+        return f"Noise: sigma about {several}{high:.2g} grey values."
+
+
+def in_words(shape: tuple[int, ...], axes: str, dtype: Any) -> str:
+    """Describe an image: ``"25 planes along Z, 512 x 400 pixels (X x Y), 16 bit, 10 MB"``.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the image.
+    axes : str
+        One letter per axis.
+    dtype : dtype
+        Of its pixels.
+    """
+    length = dict(zip(axes, shape, strict=True))
+    said = []
+    for axis in axes:
+        if axis == "C" and is_rgb(axes, shape):
+            continue
+        if axis in _STACKS:
+            one, many = _STACKS[axis]
+            said.append(f"{length[axis]:,} {one if length[axis] == 1 else many}")
+    said.append(f"{length['X']:,} x {length['Y']:,} pixels (X x Y)")
+    if is_rgb(axes, shape):
+        said.append("RGB" if length["C"] == 3 else "RGB with alpha")
+    kind = np.dtype(dtype)
+    said.append(
+        f"{8 * kind.itemsize} bit" + (" floating point" if kind.kind == "f" else "")
+        if kind.kind in "uif"
+        else kind.name
+    )
+    said.append(_bytes(int(np.prod(shape, dtype=object)) * kind.itemsize))
+    return ", ".join(said)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def glance_steps(
+    image: Any, axes: str | None = None, *, stop: threading.Event | None = None
+) -> Generator[float, None, Glance | None]:
+    """Look at a bounded sample of an image, a window at a time.
+
+    Parameters
+    ----------
+    image : array
+        numpy, dask or zarr. At most about a million pixels are read of each channel.
+    axes : str, optional
+        One letter per axis; guessed from the shape by default.
+    stop : threading.Event, optional
+        Once set, no further window is read.
+
+    Yields
+    ------
+    float
+        The finished part, 0 to 1.
+
+    Returns
+    -------
+    Glance or None
+        None if stopped.
+
+    Raises
+    ------
+    DenoisingError
+        If the image is complex or empty, or its axes do not fit.
+    """
+    check_real(image)
+    layout = plane_layout(image.shape, axes, network_channels=1)
+    sigmas, cameras, lights, largest = [], [], [], [np.nan]
+    groups = channel_groups(layout)
+    for number, channel in enumerate(groups):
+        windows: list[npt.NDArray[Any]] = []
+        wanted = sample_windows(image, layout, channel)
+        for done, window in enumerate(wanted):
+            if stop is not None and stop.is_set():
+                return None
+            windows.append(layout.read(image, *window))
+            yield (number + (done + 1) / len(wanted)) / len(groups)
+        details, means = details_and_means(windows)
+        finite = [window[np.isfinite(window)] for window in windows]
+        largest += [float(values.max()) for values in finite if values.size]
+        sigmas.append(sigma_from(details))
+        try:
+            cameras.append(camera_noise_from(details, means, AUTO_GROWTH))
+        except DenoisingError:
+            continue  # its noise does not grow with the light
+        dark, bright = np.quantile(means, [0.01, 0.99])
+        lights.append((float(dark), float(bright)))
+    return Glance(
+        layout.axes,
+        tuple(image.shape),
+        np.dtype(image.dtype).name,
+        (min(sigmas), max(sigmas)),
+        cameras[0] if cameras else None,
+        lights[0] if lights else (0.0, 0.0),
+        float(np.nanmax(largest)) if len(largest) > 1 else float("nan"),
+    )

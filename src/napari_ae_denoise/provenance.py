@@ -1,0 +1,191 @@
+"""What made a result: a record for its layer, and the script that makes it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ae_denoise.card import versions_now
+from napari_ae_denoise.devices import PRECISIONS, choose_device, choose_precision
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.fingerprints import of_network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_ae_denoise.card import Card
+    from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.tile_runner import PredictSettings
+
+KEY = "napari_ae_denoise"  # of a layer's metadata
+DENOISED, REMOVED, CODE = "denoised", "removed noise", "latent code"
+_DIGITS = 12
+
+
+def card_hash(card: Card) -> str:
+    """Return what tells a card from others."""
+    said = json.dumps(card.to_record(), sort_keys=True, default=str)
+    return hashlib.sha256(said.encode()).hexdigest()[:_DIGITS]
+
+
+def record_of(
+    denoiser: Denoiser,
+    image: Any,
+    axes: str,
+    settings: PredictSettings,
+    *,
+    layer: str,
+    path: str = "",
+    model_file: str = "",
+) -> dict[str, Any]:
+    """Return what made a result, as plain values that json can hold.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+        The model.
+    image : array
+        What it was run on.
+    axes : str
+        One letter per axis.
+    settings : PredictSettings
+        As given; the device and the precision that they stand for here are what is kept.
+    layer : str
+        Name of the image's layer.
+    path : str
+        The file that the image was read from; empty if there is none.
+    model_file : str
+        The file of the model; empty for one that is bundled, or was never saved.
+    """
+    device = choose_device(settings.device)
+    precision = choose_precision(device, settings.precision)
+    return {
+        "what": DENOISED,
+        "model": denoiser.card.name,
+        "model_file": model_file,
+        "card_hash": card_hash(denoiser.card),
+        "weights_hash": of_network(denoiser.network),
+        "image": layer,
+        "path": path,
+        "shape": [int(n) for n in image.shape],
+        "dtype": np.dtype(image.dtype).str,
+        "axes": axes,
+        "strength": float(settings.strength),
+        "noise_model": settings.noise_model,
+        "tile": settings.tile,
+        "device": str(device),
+        "precision": next(name for name, kind in PRECISIONS.items() if kind == precision),
+        "versions": versions_now(),
+    }
+
+
+def as_script(record: Mapping[str, Any]) -> str:
+    """Return a Python script that makes a result again.
+
+    Parameters
+    ----------
+    record : mapping
+        What `record_of` gave, and ``what`` it is.
+
+    Returns
+    -------
+    str
+        It reads the image from its file where there is one, and else from the layer of a viewer,
+        so that it runs in napari's console; it refuses another image or model.
+
+    Raises
+    ------
+    DenoisingError
+        If the record is not whole.
+    """
+    try:
+        return _script(record)
+    except (KeyError, TypeError) as error:
+        raise DenoisingError(
+            f"The layer does not say enough of what made it ({error!r} is missing).",
+            "Choose a result of the Denoise panel of this version.",
+        ) from error
+
+
+def _script(record: Mapping[str, Any]) -> str:
+    versions, what = record["versions"], record["what"]
+    imports = ["from napari_ae_denoise import Denoiser"]
+    imports += ["from napari_ae_denoise.fingerprints import of_network"]
+    if record["path"]:
+        imports += ["from napari_ae_denoise.image_files import read_image"]
+        image = [f"image = read_image({record['path']!r}).array"]
+    else:
+        imports.insert(0, "import napari")
+        image = [
+            "# Run this in napari's console, or read the image into `image` yourself.",
+            f"layer = napari.current_viewer().layers[{record['image']!r}]",
+            "image = layer.data[0] if layer.multiscale else layer.data",
+        ]
+    if not record.get("folder"):
+        imports.insert(0, "import numpy as np")
+        image += ["image = np.asarray(image)"]
+    shape = tuple(record["shape"])
+    image += [
+        f"if tuple(image.shape) != {shape} or image.dtype.str != {record['dtype']!r}:",
+        '    raise SystemExit(f"This is another image: {image.shape} {image.dtype}.")',
+    ]
+    run = [f"axes={record['axes']!r}", f"device={record['device']!r}"]
+    run += [f"precision={record['precision']!r}", f"noise_model={record['noise_model']!r}"]
+    run += [f"tile={record['tile']!r}"] if record["tile"] != "auto" else []
+    options = ", ".join(run)
+    if what == CODE:
+        made = [f"result = denoiser.encode(image, {options})"]
+    elif record.get("folder"):
+        made = [f"result = denoiser.denoise(image, {options}, to={record['folder']!r})"]
+    else:
+        made = [f"result = denoiser.denoise(image, {options})"]
+    if what == REMOVED:
+        made += ['result = image.astype("float32") - result']
+    elif what == DENOISED and record["strength"] != 1:
+        imports += ["from napari_ae_denoise.strength import mixed"]
+        made += [f"result = mixed(image, result, {record['strength']!r})"]
+    return "\n".join(
+        [
+            f'"""Makes "{_plain(record["image"])} {what}" again.',
+            "",
+            f"Written by napari-ae-denoise {versions['napari-ae-denoise']} (torch "
+            f"{versions['torch']}, numpy {versions['numpy']}).",
+            '"""',
+            "",
+            *sorted(imports, key=lambda line: (line.startswith("from"), line)),
+            "",
+            *image,
+            "",
+            *_model(record),
+            f"if of_network(denoiser.network) != {record['weights_hash']!r}:",
+            '    raise SystemExit(f"This is another model than that of the result: {denoiser}.")',
+            "",
+            *made,
+            "print(result.shape, result.dtype)",
+            "",
+        ]
+    )
+
+
+def _model(record: Mapping[str, Any]) -> list[str]:
+    """Return the lines that load the model."""
+    from napari_ae_denoise.bundled import bundled_names
+
+    if record["model_file"]:
+        return [f"denoiser = Denoiser.load({record['model_file']!r})"]
+    if record["model"] in bundled_names():
+        return [f"denoiser = Denoiser.load({record['model']!r})"]
+    name = str(Path(f"{record['model']}.safetensors"))
+    return [
+        "# This model was in no file yet: press Save model in napari, and name the file here.",
+        f"denoiser = Denoiser.load({name!r})",
+    ]
+
+
+def _plain(text: str) -> str:
+    """Return a text that may stand in a docstring."""
+    return text.replace("\\", "/").replace('"', "'")

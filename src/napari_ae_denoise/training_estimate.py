@@ -1,0 +1,156 @@
+"""What a training will take, before it starts: time and memory."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_ae_denoise.devices import (
+    choose_device,
+    free_memory,
+    spare_a_core,
+    training_precision,
+)
+from napari_ae_denoise.lean_network import for_training
+from napari_ae_denoise.networks import ConvAutoencoder, build_empty
+from napari_ae_denoise.schedule import learning_rate
+from napari_ae_denoise.training_run import TrainingRun
+
+if TYPE_CHECKING:
+    import threading
+
+    from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.network_spec import NetworkSpec
+    from napari_ae_denoise.settings import TrainSettings
+    from napari_ae_denoise.training_data import TrainingData
+
+_COPIES = 5  # of the weights: themselves, gradients, their moments, the average, the best
+_PASS_OF_STEP = 1 / 3  # what a pass without gradients takes of a step
+_WARM_UP, _MEASURED = 1, 2  # steps
+_MORE = 1.6  # gradients of features and workspace, of what is kept; measured: 1.6 and 1.4
+_HALF = 2  # bytes of a bfloat16
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEstimate:
+    """What a training will take.
+
+    Parameters
+    ----------
+    memory, free : int
+        Bytes that the network and its patches take on the device, and that are free there now.
+    seconds : float
+        Of the whole training; NaN where it was not measured.
+    seconds_a_step : float
+        NaN where it was not measured.
+    steps : int or None
+        In all; None where minutes decide.
+    """
+
+    memory: int
+    free: int
+    seconds: float = math.nan
+    seconds_a_step: float = math.nan
+    steps: int | None = None
+
+
+def training_memory(spec: NetworkSpec, settings: TrainSettings) -> int:
+    """Return about the bytes that a training takes: what the network keeps for its gradients.
+
+    A pass is run on torch's meta device, which computes shapes only, and every tensor that is kept
+    for the way back is counted once. Penalties that look at derivatives take more.
+    """
+    network = for_training(build_empty(spec).train())
+    side = max(spec.image_size or settings.patch_sizes)
+    side = -(-side // network.stride) * network.stride
+    count = max(1, round(settings.batch_size * (settings.patch_sizes[0] / side) ** 2))
+    if spec.image_size:
+        count = settings.batch_size
+    kept = _MORE * _kept_bytes(network, count, side)
+    device = choose_device(settings.device)
+    if training_precision(device, settings.precision).itemsize == _HALF:
+        kept /= 2
+    return round(4 * _COPIES * network.parameter_count + kept)
+
+
+def _kept_bytes(network: ConvAutoencoder, count: int, side: int) -> int:
+    """Return the bytes that a pass keeps for its gradients."""
+    weights = {id(p) for p in network.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in weights:
+            # several layers keep the same tensor: of one storage only the largest view counts
+            kept.setdefault(tensor.untyped_storage()._cdata, tensor)
+        return tensor
+
+    image = torch.empty(count, network.spec.channels, side, side, device="meta")
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(image)
+    return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
+
+
+def estimate_unmeasured(spec: NetworkSpec, settings: TrainSettings) -> TrainingEstimate:
+    """Say what is known of a training without its images: the memory, and the time in minutes."""
+    free = free_memory(choose_device(settings.device))
+    seconds = math.nan if settings.minutes is None else 60 * settings.minutes
+    return TrainingEstimate(training_memory(spec, settings), free, seconds)
+
+
+def estimate_training(
+    data: TrainingData,
+    settings: TrainSettings,
+    *,
+    start: Denoiser | None = None,
+    measure: bool = True,
+    stop: threading.Event | None = None,
+) -> TrainingEstimate:
+    """Say what a training will take; nothing is kept of the few steps that are measured.
+
+    Parameters
+    ----------
+    data : TrainingData
+        What to train on.
+    settings : TrainSettings
+        How.
+    start : Denoiser, optional
+        What to start from.
+    measure : bool
+        Whether to take three steps to see how long one takes. The time of a training by minutes
+        is known without.
+    stop : threading.Event, optional
+        Once set, the time is not measured any more.
+
+    Returns
+    -------
+    TrainingEstimate
+
+    Raises
+    ------
+    DenoisingError
+        If data, settings and network do not fit.
+    """
+    spec = start.card.network if start else settings.network_spec(data)
+    estimate = estimate_unmeasured(spec, settings)
+    if not measure or estimate.memory > estimate.free:
+        return estimate
+    with spare_a_core():
+        run = TrainingRun(data, settings, start, None)
+        took = []
+        for step in range(_WARM_UP + _MEASURED):
+            if stop is not None and stop.is_set():
+                return estimate
+            began = time.perf_counter()
+            run.step(step, learning_rate(0, settings, fine_tuning=start is not None))
+            took.append(time.perf_counter() - began)
+    one = min(took[_WARM_UP:])
+    if run.steps is None:
+        return replace(estimate, seconds_a_step=one)
+    passes = len(run.held_out) * _PASS_OF_STEP / run.sampler.steps_per_epoch
+    return replace(
+        estimate, seconds=run.steps * one * (1 + passes), seconds_a_step=one, steps=run.steps
+    )

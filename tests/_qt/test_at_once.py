@@ -1,0 +1,130 @@
+"""What the Denoise panel says before anything is pressed, and which model it proposes."""
+
+import threading
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_ae_denoise import add_camera_noise, add_gaussian_noise
+from napari_ae_denoise._qt import at_once
+from napari_ae_denoise._qt.latest import Latest
+
+
+@pytest.fixture(autouse=True)
+def _bundled(monkeypatch, no_bundled_models):
+    monkeypatch.setattr("napari_ae_denoise.bundled.bundled_files", no_bundled_models)
+
+
+def told(qtbot, panel):
+    """Wait until all is said, and return the two lines."""
+    lines = panel.at_once.image_note, panel.at_once.model_note
+    qtbot.waitUntil(lambda: "Will take" in lines[1].text(), timeout=60_000)
+    assert "…" not in lines[0].text()
+    return [line.text() for line in lines]
+
+
+def test_without_an_image_it_says_where_to_get_one(viewer, open_panel):
+    panel = open_panel("Denoise")
+    assert "Open an image" in panel.at_once.image_note.text()
+
+
+def test_a_gray_photograph(viewer, open_panel, qtbot, small_image):
+    viewer.add_image(add_gaussian_noise(small_image, 20, seed=0))
+    panel = open_panel("Denoise")
+    image, model = told(qtbot, panel)
+    assert "80 x 96 pixels (X x Y), 8 bit" in image
+    assert "sigma about 20 grey values" in image
+    assert panel.model.value == "natural-gray"
+    assert "Gray photographs" in model
+    assert "less than a second" in model
+
+
+def test_the_model_follows_the_image_until_somebody_chooses(
+    viewer, open_panel, qtbot, small_image, untrained_classic
+):
+    counts = add_camera_noise(small_image.astype("f4") * 10, 5, seed=0)
+    viewer.add_image(np.stack([small_image] * 3, axis=-1), rgb=True, name="photo")
+    viewer.add_image(small_image, name="gray")
+    viewer.add_image(counts, name="counts")
+    panel = open_panel("Denoise")
+    for name, model in [
+        ("counts", "microscopy"),
+        ("gray", "natural-gray"),
+        ("photo", "natural-rgb"),
+    ]:
+        panel.layer.value = viewer.layers[name]
+        told(qtbot, panel)
+        assert panel.model.value == model
+    panel.model.value = "microscopy"
+    panel.layer.value = viewer.layers["gray"]
+    told(qtbot, panel)
+    assert panel.model.value == "microscopy"
+
+
+def test_a_model_trained_here_is_not_pushed_aside(
+    viewer, open_panel, qtbot, small_image, untrained_classic
+):
+    viewer.add_image(small_image, name="gray")
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    viewer.add_image(np.stack([small_image] * 3, axis=-1), rgb=True, name="photo")
+    panel.layer.value = viewer.layers["photo"]
+    told(qtbot, panel)
+    assert panel.model.value == "tutorial"
+
+
+def test_an_image_is_looked_at_once_and_never_in_the_thread_of_the_window(
+    viewer, open_panel, qtbot, small_image, monkeypatch
+):
+    threads, usual = [], at_once.glance_steps
+
+    def noted(*args, **kwargs):
+        threads.append(threading.current_thread())
+        return (yield from usual(*args, **kwargs))
+
+    monkeypatch.setattr(at_once, "glance_steps", noted)
+    viewer.add_image(small_image, name="first")
+    viewer.add_image(da.from_array(small_image + 1), name="second", contrast_limits=(0, 255))
+    panel = open_panel("Denoise")
+    told(qtbot, panel)
+    for name in ("first", "second", "first", "second"):
+        panel.layer.value = viewer.layers[name]
+        told(qtbot, panel)
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+
+
+def test_axes_that_do_not_fit_are_said(viewer, open_panel, small_image):
+    viewer.add_image(small_image)
+    panel = open_panel("Denoise")
+    panel.axes.value = "ZYX"
+    assert '"ZYX"' in panel.at_once.image_note.text()
+
+
+def test_late_answers_are_dropped_and_questions_do_not_queue(qtbot):
+    from qtpy.QtCore import QObject
+
+    parent, go, begun = QObject(), threading.Event(), []
+    latest, answers = Latest(parent), []
+    latest.answered.connect(answers.append)
+
+    def question(number):
+        def steps(_stop):
+            begun.append(number)
+            go.wait(30)
+            yield 0
+            return number
+
+        return steps
+
+    for number in range(4):
+        latest.ask(question(number))
+    qtbot.waitUntil(lambda: begun == [0])
+    go.set()
+    qtbot.waitUntil(lambda: answers == [3], timeout=30_000)
+    assert begun == [0, 3]
+    latest.ask(question(4))
+    latest.drop()
+    qtbot.wait(200)
+    assert answers == [3]

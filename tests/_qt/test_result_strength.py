@@ -1,0 +1,158 @@
+"""What can be done with a finished result: its strength, and the script that makes it again."""
+
+import threading
+
+import dask.array as da
+import napari
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QApplication
+
+from napari_ae_denoise._qt import finished as finished_module
+from napari_ae_denoise._qt.finished import Finished, finished_of
+from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.provenance import KEY
+from napari_ae_denoise.strength import mixed
+
+
+@pytest.fixture
+def panel(viewer, open_panel, untrained_classic):
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    return panel
+
+
+@pytest.fixture
+def never_again(monkeypatch):
+    """Return a function after which the network may not be run any more."""
+
+    def forbid():
+        def fails(self, batch):
+            raise AssertionError("the network was run again")
+
+        monkeypatch.setattr(ConvAutoencoder, "image_and_code", fails)
+
+    return forbid
+
+
+def settle(qtbot, layer, expected):
+    def same():
+        return np.array_equal(np.asarray(layer.data), expected)
+
+    qtbot.waitUntil(same, timeout=30_000)
+
+
+def test_the_slider_acts_on_the_result_without_the_network(
+    viewer, panel, qtbot, run, small_image, never_again
+):
+    layer = viewer.add_image(small_image, name="i")
+    run(panel)
+    result = viewer.layers["i denoised"]
+    whole = result.data
+    never_again()
+    for percent in (60, 0, 35, 100):
+        panel.strength.value = percent
+        settle(qtbot, result, mixed(small_image, whole, percent / 100))
+        assert result.metadata[KEY]["strength"] == percent / 100
+    np.testing.assert_array_equal(layer.data, small_image)
+    assert result.data is whole
+
+
+def test_a_new_result_has_the_strength_of_the_slider(viewer, panel, qtbot, run, small_image):
+    viewer.add_image(small_image, name="i")
+    panel.strength.value = 40
+    run(panel)
+    result = viewer.layers["i denoised"]
+    made = finished_of(result)
+    settle(qtbot, result, mixed(small_image, made.after, 0.4))
+    assert result.metadata[KEY]["strength"] == 0.4
+
+
+def test_the_selected_result_is_meant_and_shows_its_strength(
+    viewer, panel, qtbot, run, small_image
+):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    first = viewer.layers["i denoised"]
+    run(panel)
+    second = viewer.layers["i denoised [1]"]
+    whole = first.data
+    panel.strength.value = 20  # the last one made
+    settle(qtbot, second, mixed(small_image, whole, 0.2))
+    viewer.layers.selection.active = first
+    assert panel.strength.value == 100
+    panel.strength.value = 70
+    settle(qtbot, first, mixed(small_image, whole, 0.7))
+    settle(qtbot, second, mixed(small_image, whole, 0.2))
+    viewer.layers.selection.active = second
+    assert panel.strength.value == 20
+    viewer.layers.clear()
+    panel.strength.value = 50  # nothing to act on, no error
+    qtbot.wait(100)
+
+
+def test_a_lazy_image_gives_a_lazy_mixture(viewer, panel, qtbot, run, small_image):
+    lazy = da.from_array(np.stack([small_image] * 3), chunks=(1, -1, -1))
+    viewer.add_image(lazy, name="i", contrast_limits=(0, 255))
+    run(panel)
+    result = viewer.layers["i denoised"]
+    whole = result.data
+    panel.strength.value = 30
+    qtbot.waitUntil(lambda: isinstance(result.data, da.Array), timeout=10_000)
+    np.testing.assert_array_equal(result.data, mixed(np.asarray(lazy), whole, 0.3))
+
+
+def test_a_large_result_is_mixed_in_another_thread(
+    viewer, panel, qtbot, run, small_image, monkeypatch
+):
+    threads = []
+
+    def noted(*args):
+        threads.append(threading.current_thread())
+        return mixed(*args)
+
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    result = viewer.layers["i denoised"]
+    whole = result.data
+    monkeypatch.setattr(finished_module, "_AT_ONCE", 10)
+    monkeypatch.setattr(finished_module, "mixed", noted)
+    for percent in (10, 20, 30):
+        panel.strength.value = percent
+    settle(qtbot, result, mixed(small_image, whole, 0.3))
+    assert threading.main_thread() not in threads
+    monkeypatch.setattr(finished_module, "_IN_MEMORY", 10)
+    assert isinstance(Finished(small_image, whole).at(0.5), da.Array)
+
+
+def test_the_verdict_on_the_removed_noise_is_said(viewer, panel, run, small_image):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    assert "Removed: sigma" in panel.bar.status.text()
+    assert "neighbours correlate by" in panel.bar.status.text()
+
+
+def test_copy_as_python_reproduces_the_pixels(
+    viewer, panel, qtbot, run, press, small_image, tmp_path, monkeypatch
+):
+    viewer.add_image(small_image, name='i "1"')
+    panel.files.save(tmp_path / "mine")
+    panel.noise.value = panel.latent.value = True
+    run(panel)
+    panel.strength.value = 55
+    result = viewer.layers['i "1" denoised']
+    settle(qtbot, result, mixed(small_image, finished_of(result).after, 0.55))
+    monkeypatch.setattr(napari, "current_viewer", lambda: viewer)
+    for layer in list(viewer.layers)[1:]:
+        viewer.layers.selection.active = layer
+        press(panel.tools.copy_button)
+        assert "clipboard" in panel.bar.status.text()
+        names = {}
+        exec(compile(QApplication.clipboard().text(), "script", "exec"), names)
+        np.testing.assert_array_equal(names["result"], layer.data)
+
+
+def test_without_a_result_copy_says_what_to_do(viewer, panel, press, notes, small_image):
+    viewer.add_image(small_image, name="i")
+    press(panel.tools.copy_button)
+    assert any("no result" in note for note in notes())

@@ -1,0 +1,213 @@
+"""Before and after: the line, the key, and that nothing of them stays behind."""
+
+import dask.array as da
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
+
+BEFORE = "i denoised: before"
+
+
+@pytest.fixture
+def panel(viewer, open_panel, untrained_classic):
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    return panel
+
+
+@pytest.fixture
+def traces(viewer):
+    """Return a function that says what a viewer is like."""
+
+    def look():
+        return {
+            "layers": [layer.name for layer in viewer.layers],
+            "mouse": list(viewer.mouse_drag_callbacks),
+            "pan": viewer.scene.camera.mouse_pan,
+            "active": viewer.layers.selection.active,
+            "point": tuple(viewer.dims.point),
+            "range": tuple(viewer.dims.range),
+        }
+
+    return look
+
+
+def shown(viewer):
+    return np.asarray(viewer.layers[BEFORE].data)
+
+
+@pytest.mark.parametrize("kind", ["gray", "rgb", "stack", "dask", "multiscale", "scaled"])
+def test_the_original_is_shown_before_the_line_and_leaves_no_trace(
+    viewer, panel, qtbot, run, press, small_image, traces, kind
+):
+    image, options = small_image, {}
+    match kind:
+        case "rgb":
+            image, options = np.stack([small_image] * 3, axis=-1), {"rgb": True}
+        case "stack":
+            image = np.stack([small_image, small_image[::-1]])
+        case "dask":
+            image = da.from_array(small_image, chunks=31)
+            options = {"contrast_limits": (0, 255)}
+        case "multiscale":
+            image = [small_image, small_image[::2, ::2]]
+        case "scaled":
+            options = {"scale": (0.5, 2), "translate": (5, 7), "rotate": 30}
+    layer = viewer.add_image(image, name="i", **options)
+    run(panel)
+    before = traces()
+    press(panel.tools.split_button)
+    full = np.asarray(image[0] if kind == "multiscale" else image)
+    axis = full.ndim - 2 if kind == "rgb" else full.ndim - 1
+    part = np.take(full, range(40), axis)
+    np.testing.assert_array_equal(shown(viewer), part)
+    np.testing.assert_allclose(viewer.layers[BEFORE].affine, layer.affine)
+    np.testing.assert_allclose(viewer.layers[BEFORE].translate, layer.translate)
+    assert viewer.layers.selection.active is before["active"]
+    panel.tools.split.move(13)
+    qtbot.waitUntil(lambda: shown(viewer).shape[axis] == 13, timeout=10_000)
+    assert {one.name for one in panel.layer.choices} == {"i", "i denoised"}
+    press(panel.tools.split_button)
+    assert traces() == before
+    assert not panel.tools.split_button.isChecked()
+
+
+def test_the_line_is_dragged_with_the_mouse_and_the_camera_waits(
+    make_napari_viewer, qtbot, small_image, untrained_classic
+):
+    from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
+
+    viewer = make_napari_viewer(show=True, strict_qt="raise")
+    viewer.window.resize(900, 700)
+    viewer.add_image(small_image, name="i")
+    panel = DenoiseWidget(viewer)
+    viewer.window.add_dock_widget(panel)
+    panel.shelf.add(untrained_classic)
+    panel.run()
+    qtbot.waitUntil(lambda: "i denoised" in viewer.layers, timeout=60_000)
+    viewer.reset_view()
+    qtbot.wait(200)
+    panel.tools.split_button.click()
+    split = panel.tools.split
+    native = viewer.window._qt_viewer.canvas.native
+    middle = native.width() / 2  # the image is in the middle of the view, and so is the line
+
+    def mouse(kind, x, buttons):
+        at = QPointF(x, native.height() / 2)
+        button = (
+            Qt.MouseButton.NoButton if kind == QEvent.Type.MouseMove else Qt.MouseButton.LeftButton
+        )
+        event = QMouseEvent(
+            kind, at, native.mapToGlobal(at), button, buttons, Qt.KeyboardModifier.NoModifier
+        )
+        QApplication.sendEvent(native, event)
+        qtbot.wait(30)
+
+    centre = viewer.scene.camera.center
+    left = Qt.MouseButton.LeftButton
+    assert split.position == 40
+    mouse(QEvent.Type.MouseButtonPress, middle, left)
+    for step in range(1, 6):
+        mouse(QEvent.Type.MouseMove, middle + 20 * step, left)
+    mouse(QEvent.Type.MouseButtonRelease, middle + 100, Qt.MouseButton.NoButton)
+    moved = round(100 / viewer.scene.camera.zoom)
+    assert split.position == pytest.approx(40 + moved, abs=2)
+    np.testing.assert_allclose(viewer.scene.camera.center, centre)
+    assert viewer.scene.camera.mouse_pan
+    mouse(QEvent.Type.MouseButtonPress, middle - 100, left)  # away from the line: the camera pans
+    for step in range(1, 4):
+        mouse(QEvent.Type.MouseMove, middle - 100 + 10 * step, left)
+    mouse(QEvent.Type.MouseButtonRelease, middle - 70, Qt.MouseButton.NoButton)
+    assert split.position == pytest.approx(40 + moved, abs=2)
+    assert not np.allclose(viewer.scene.camera.center, centre)
+
+
+def press_key(viewer, key="B"):
+    (function,) = [f for k, f in viewer.keymap.items() if str(k) == key]
+    function(viewer)
+
+
+def test_the_key_shows_the_original_and_back(viewer, panel, run, press, small_image, traces):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    before = traces()
+    press_key(viewer)
+    np.testing.assert_array_equal(shown(viewer), small_image)
+    press_key(viewer)
+    assert traces() == before
+    press(panel.tools.split_button)
+    press_key(viewer)
+    np.testing.assert_array_equal(shown(viewer), small_image)
+    press_key(viewer)
+    panel.tools.split._show_part()
+    assert shown(viewer).shape[1] == 40
+    assert panel.tools.split_button.isChecked()
+
+
+def test_layers_that_are_removed_take_the_line_with_them(
+    viewer, panel, run, press, small_image, traces
+):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    mouse = traces()["mouse"]
+    press(panel.tools.split_button)
+    viewer.layers.remove(viewer.layers[BEFORE])
+    assert not panel.tools.split_button.isChecked()
+    assert traces()["mouse"] == mouse
+    press(panel.tools.split_button)
+    viewer.layers.remove(viewer.layers["i denoised"])
+    assert BEFORE not in viewer.layers
+    assert traces()["mouse"] == mouse
+    assert not panel.tools.split_button.isChecked()
+
+
+def test_the_contrast_of_both_sides_is_the_same(viewer, panel, run, press, small_image):
+    viewer.add_image(small_image, name="i", colormap="green")
+    run(panel)
+    press(panel.tools.split_button)
+    viewer.layers["i denoised"].contrast_limits = (20, 90)
+    assert viewer.layers[BEFORE].contrast_limits == [20, 90]
+    assert viewer.layers[BEFORE].colormap.name == "green"
+
+
+@pytest.mark.parametrize("case", ["nothing", "grid"])
+def test_where_there_is_nothing_to_split_it_says_so(
+    viewer, panel, run, press, small_image, notes, case
+):
+    viewer.add_image(small_image, name="i")
+    if case == "grid":
+        run(panel)
+        viewer.canvas.grid.enabled = True
+    press(panel.tools.split_button)
+    assert any({"nothing": "no result", "grid": "grid"}[case] in note for note in notes())
+    assert not panel.tools.split_button.isChecked()
+    assert BEFORE not in viewer.layers
+
+
+def test_a_key_that_is_taken_stays(viewer, open_panel):
+    pressed = []
+    viewer.bind_key("B", lambda _: pressed.append(1))
+    open_panel("Denoise")
+    press_key(viewer)
+    assert pressed == [1]
+    viewer.bind_key("B", None)
+
+
+def test_all_goes_with_the_panel(
+    viewer, open_panel, qtbot, run, press, small_image, untrained_classic, traces
+):
+    viewer.add_image(small_image, name="i")
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    run(panel)
+    before = traces()
+    assert "B" in map(str, viewer.keymap)
+    press(panel.tools.split_button)
+    assert BEFORE in viewer.layers
+    viewer.window.remove_dock_widget(panel)
+    assert traces() == before
+    panel.deleteLater()  # this test still holds it
+    del panel
+    qtbot.waitUntil(lambda: "B" not in map(str, viewer.keymap), timeout=10_000)

@@ -1,0 +1,134 @@
+"""Many images in one command: patterns, several at once, those that fail, and the report."""
+
+import re
+
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from napari_ae_denoise.cli import app
+from napari_ae_denoise.image_files import find_images, read_image
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        return CliRunner().invoke(app, [str(word) for word in words])
+
+    return call
+
+
+@pytest.fixture
+def scans(tmp_path, untrained):
+    """A folder of three images and a damaged one, and a model."""
+    untrained("plain").save(tmp_path / "m.safetensors")
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.tif", "b.ome.tif", "sub/c.tif"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        tifffile.imwrite(folder / name, rng.integers(0, 4000, (40, 50), np.uint16))
+    (folder / "broken.tif").write_bytes(b"II*\x00 and no more")
+    return folder
+
+
+def names(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def test_outputs_are_named_by_a_pattern(run, scans, tmp_path):
+    done = run("denoise", scans / "a.tif", scans / "b.ome.tif", "-m", "m.safetensors", "-o",
+               "out/{folder}/{stem}_clean{suffix}", "--latent", "out/{stem}_code.npy")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    made = ["a_code.npy", "b_code.npy", "scans/a_clean.tif", "scans/b_clean.ome.tif"]
+    assert names(tmp_path / "out") == made
+
+
+@pytest.mark.parametrize("pattern", ["{stem", "{nothing}.tif", "{stem!x}.tif", "{0}.tif"])
+def test_a_pattern_that_is_none_is_refused(pattern, run, scans):
+    done = run("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", pattern)
+    assert done.exit_code == 1
+    assert "{stem}" in done.stderr
+    assert "{suffix}" in done.stderr
+
+
+def test_two_images_of_one_name_are_refused(run, scans):
+    (scans / "sub" / "c.tif").rename(scans / "sub" / "a.tif")
+    both = (scans / "a.tif", scans / "sub" / "a.tif")
+    done = run("denoise", *both, "-m", "m.safetensors", "-o", "out/{stem}.tif")
+    assert done.exit_code == 1
+    assert "would both be written" in done.stderr
+
+
+def test_patterns_of_inputs_are_expanded(scans, refused):
+    found = find_images([scans / "*.tif"])
+    assert [p.name for p in found] == ["a.tif", "b.ome.tif", "broken.tif"]
+    assert len(find_images([scans / "**" / "[ac].tif"])) == 2
+    with refused("fits no file", remedy=".tif"):
+        find_images([scans / "*.png"])
+    odd = scans / "a[1].tif"  # a name like a pattern, but it is there
+    odd.write_bytes(b"x")
+    assert find_images([odd]) == [odd]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_image_that_fails_is_reported_and_the_rest_goes_on(jobs, run, scans, tmp_path):
+    done = run("denoise", scans, "-m", "m.safetensors", "-o", "out", "--jobs", jobs)
+    assert done.exit_code == 1
+    assert "broken.tif" in done.stderr
+    assert "1 of 3 images failed" in done.stderr
+    assert names(tmp_path / "out") == ["a.tif", "b.ome.tif"]
+    single = run("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", "alone.tif")
+    assert single.exit_code == 0
+    several, alone = (read_image(p).array for p in (tmp_path / "out" / "a.tif", "alone.tif"))
+    np.testing.assert_array_equal(several, alone)
+
+
+@pytest.mark.parametrize("name", ["report.html", "pages/report.md"])
+def test_the_report_shows_each_image_and_what_failed(name, run, scans, tmp_path):
+    words = ("denoise", scans, "-m", "m.safetensors", "-o", "out", "--report", name)
+    assert run(*words).exit_code == 1
+    page = (tmp_path / name).read_text(encoding="utf-8")
+    assert "2 of 3 images denoised" in page
+    assert "broken.tif" in page
+    assert "40 x 50" in page
+    assert page.count("uint16") == 2
+    folder = "../out" if "/" in name else "out"
+    assert f"{folder}/b.ome.tif" in page
+    if name.endswith(".html"):
+        assert page.count("data:image/png;base64,") == 2
+    else:
+        pictures = re.findall(r"!\[\]\((.+?)\)", page)
+        shapes = [read_image((tmp_path / name).parent / p).array.shape for p in pictures]
+        assert shapes == [(40, 100)] * 2
+    assert run(*words).exit_code == 1, "a report that is there is not replaced"
+
+
+def test_a_name_cannot_break_the_page(run, scans, tmp_path):
+    (scans / "a.tif").rename(scans / "a&b.tif")
+    run("denoise", scans, "-m", "m.safetensors", "-o", "out", "--report", "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "a&amp;b.tif" in page
+    assert "a&b" not in page
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("YXC", (30, 31, 3)), ("ZYX", (3, 30, 31))])
+def test_stacks_and_colours_are_reported(axes, shape, run, scans, tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    photometric = "rgb" if axes == "YXC" else "minisblack"
+    tifffile.imwrite(tmp_path / "in.tif", image, photometric=photometric)
+    done = run("denoise", "in.tif", "-m", "m.safetensors", "-o", "o.tif", "--report", "r.md",
+               "--axes", axes)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert read_image(tmp_path / "r_files" / "0000.png").array.shape[:2] == (30, 62)
+
+
+def test_a_report_of_another_kind_is_refused_before_any_work(run, scans, tmp_path):
+    words = ("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", "o.tif", "--report", "r.pdf")
+    done = run(*words)
+    assert done.exit_code == 1
+    assert ".html" in done.stderr
+    assert not (tmp_path / "o.tif").exists()

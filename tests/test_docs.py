@@ -1,0 +1,54 @@
+"""The docs: what they name is there, and what they import can be imported."""
+
+import ast
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+
+pytestmark = pytest.mark.skipif(not PAGES, reason="the docs are not installed")
+
+
+def pages_of(nav):
+    for entry in nav:
+        for value in entry.values():
+            if isinstance(value, str):
+                yield value
+            else:
+                yield from pages_of(value)
+
+
+def test_every_page_is_in_the_navigation_and_is_there():
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    assert sorted(pages_of(nav)) == [page.name for page in PAGES]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (DOCS / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_imported_in_examples_is_there(page):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("napari_ae_denoise"):
+                for alias in node.names:
+                    module = import_module(node.module)
+                    if not hasattr(module, alias.name):
+                        import_module(f"{node.module}.{alias.name}")
+
+
+def test_the_reference_names_what_is_there():
+    names = re.findall(r"^::: (\S+)$", (DOCS / "reference.md").read_text(encoding="utf-8"), re.M)
+    assert len(names) > 20
+    for name in names:
+        module, _, thing = name.rpartition(".")
+        assert getattr(import_module(module), thing).__doc__

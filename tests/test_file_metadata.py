@@ -1,0 +1,154 @@
+"""Round trips of what files say about images: axes, pixel size, units, channels, type."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from typer.testing import CliRunner
+
+from napari_ae_denoise.cli import app
+from napari_ae_denoise.image_files import FORMATS, read_image, write_image
+from napari_ae_denoise.image_record import Channel, ImageFile
+
+MICRO = "micrometer"
+STACK = {"Z": 0.7, "Y": 0.25, "X": 0.2}
+DAPI = (Channel("DAPI"), Channel("GFP"))
+
+
+def picture(shape, dtype="uint16"):
+    return np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
+
+
+# name, axes, shape, dtype, spacing, unit, channels: what each format must bring back
+CASES = {
+    "imagej": ("a.tif", "TZCYX", (2, 3, 2, 8, 9), "uint16", {**STACK, "T": 1.5}, MICRO, ()),
+    "imagej channels": ("a.tif", "CYX", (2, 8, 9), "float32", {"Y": 0.2, "X": 0.2}, MICRO, DAPI),
+    "ome": ("a.ome.tif", "TCZYX", (2, 2, 3, 8, 9), "uint16", {**STACK, "T": 0.5}, MICRO, DAPI),
+    "ome float": ("a.ome.tif", "ZYX", (3, 8, 9), "float64", STACK, "nanometer", ()),
+    "ome int": ("a.ome.tif", "CYX", (2, 8, 9), "int32", {"Y": 2.0, "X": 2.0}, "millimeter", DAPI),
+    "plain tiff": ("a.tif", "YX", (8, 9), "float64", {"Y": 0.01, "X": 0.02}, "centimeter", ()),
+    "zarr 0.4": ("a.ome.zarr", "TCZYX", (2, 2, 3, 8, 9), "uint16", {**STACK, "T": 2}, MICRO, DAPI),
+    "zarr 0.5": ("a.ome.zarr", "CZYX", (2, 3, 8, 9), "float32", STACK, "nanometer", DAPI),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_all_that_is_known_of_an_image_comes_back(case, tmp_path):
+    name, axes, shape, dtype, spacing, unit, channels = CASES[case]
+    version = case.removeprefix("zarr ") if "zarr" in case else ""
+    flavour = case.split()[0] if case.startswith("imagej") else ""
+    image = picture(shape, dtype)
+    like = ImageFile(tmp_path, None, axes, spacing, unit, flavour, version, channels)
+    write_image(tmp_path / name, image, like)
+    first = read_image(tmp_path / name)
+    write_image(tmp_path / f"b{name}", first.array, first)  # and once more, as it came
+    for back in (first, read_image(tmp_path / f"b{name}")):
+        assert back.axes == axes
+        assert back.array.dtype == image.dtype
+        np.testing.assert_array_equal(np.asarray(back.array), image)
+        assert dict(back.spacing) == pytest.approx(dict(spacing), rel=1e-5)
+        assert back.unit == unit
+        assert [c.name for c in back.channels] == [c.name for c in channels]
+        assert back.ome_version == version
+        assert "imagej" not in case or back.flavour == "imagej"
+
+
+def test_channels_go_from_one_format_to_another(tmp_path):
+    like = ImageFile(tmp_path, None, "CYX", {"Y": 0.2, "X": 0.2}, MICRO, channels=DAPI)
+    image = picture((2, 8, 9))
+    write_image(tmp_path / "a.ome.zarr", image, like)
+    zarred = read_image(tmp_path / "a.ome.zarr")
+    write_image(tmp_path / "a.tif", zarred.array, zarred)
+    assert [c.name for c in read_image(tmp_path / "a.tif").channels] == ["DAPI", "GFP"]
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert 'Name="DAPI"' in file.ome_metadata
+
+
+def test_a_channels_colour_and_window_are_kept(tmp_path):
+    channels = (Channel("DAPI", "0000FF", (0, 4095, 100, 900)), Channel("GFP"))
+    like = ImageFile(tmp_path, None, "CYX", channels=channels)
+    image = picture((2, 8, 9))
+    write_image(tmp_path / "a.ome.zarr", image, like)
+    back = read_image(tmp_path / "a.ome.zarr").channels
+    assert back[0] == channels[0]
+    assert back[1].window == (0, 65535, image.min(), image.max())
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_others_take_our_images_for_valid(version, tmp_path):
+    number = version.replace(".", "")
+    models = pytest.importorskip(f"ome_zarr_models.v{number}.image")
+    like = ImageFile(tmp_path, None, "CZYX", STACK, MICRO, "ome", version, DAPI)
+    write_image(tmp_path / "a.ome.zarr", picture((2, 3, 8, 9)), like)
+    group = zarr.open_group(tmp_path / "a.ome.zarr", mode="r")
+    if version == "0.5":
+        models.Image.from_zarr(group)
+    else:
+        models.ImageAttrs.model_validate(dict(group.attrs))
+    assert group.metadata.zarr_format == (2 if version == "0.4" else 3)
+    assert ("ome" in group.attrs) == (version == "0.5")
+
+
+@pytest.mark.parametrize("omero", [None, 3, {"channels": 4}, {"channels": [5, {"window": 6}]}])
+def test_channels_that_are_not_right_are_left_out(omero, tmp_path):
+    write_image(tmp_path / "a.ome.zarr", picture((2, 8, 9)), axes="CYX")
+    zarr.open_group(tmp_path / "a.ome.zarr", mode="r+").attrs["omero"] = omero
+    back = read_image(tmp_path / "a.ome.zarr")
+    assert all(channel.window is None for channel in back.channels)
+
+
+@pytest.mark.parametrize(("unit", "seconds"), [("second", 3.0), ("millisecond", 3e-3)])
+def test_axes_of_ome_zarr_may_each_have_a_unit(unit, seconds, tmp_path):
+    write_image(tmp_path / "a.ome.zarr", picture((2, 3, 8, 9)), axes="TZYX")
+    group = zarr.open_group(tmp_path / "a.ome.zarr", mode="r+")
+    described = group.attrs["multiscales"]
+    for axis, name in zip(described[0]["axes"], [unit, "nanometer", MICRO, MICRO], strict=True):
+        axis["unit"] = name
+    described[0]["datasets"][0]["coordinateTransformations"][0]["scale"] = [3, 500, 0.2, 0.2]
+    group.attrs["multiscales"] = described
+    back = read_image(tmp_path / "a.ome.zarr")
+    assert back.unit == MICRO
+    assert dict(back.spacing) == pytest.approx({"T": seconds, "Z": 0.5, "Y": 0.2, "X": 0.2})
+
+
+@pytest.mark.parametrize(("unit", "seconds"), [("ms", 0.25), ("min", 15000.0), ("s", 250.0)])
+def test_times_of_ome_tiff_become_seconds(unit, seconds, tmp_path):
+    facts = {"axes": "TYX", "TimeIncrement": 250.0, "TimeIncrementUnit": unit}
+    tifffile.imwrite(tmp_path / "a.ome.tif", picture((2, 8, 9)), metadata=facts)
+    assert read_image(tmp_path / "a.ome.tif").spacing["T"] == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_denoising_keeps_what_is_known(version, untrained, tmp_path):
+    model = untrained("plain").save(tmp_path / "m.safetensors")
+    like = ImageFile(tmp_path, None, "CYX", {"Y": 0.2, "X": 0.2}, MICRO, "ome", version, DAPI)
+    write_image(tmp_path / "in.ome.zarr", picture((2, 24, 28)), like)
+    for name in ("out.ome.zarr", "out.ome.tif"):
+        words = ["denoise", tmp_path / "in.ome.zarr", "-o", tmp_path / name, "-m", model]
+        done = CliRunner().invoke(
+            app, [*map(str, words), "--latent", str(tmp_path / f"l{name}.tif")]
+        )
+        assert done.exit_code == 0, done.output
+        back = read_image(tmp_path / name)
+        assert [c.name for c in back.channels] == ["DAPI", "GFP"]
+        assert (back.unit, back.array.dtype, back.axes) == (MICRO, np.uint16, "CYX")
+        assert not read_image(tmp_path / f"l{name}.tif").channels
+        assert back.ome_version == (version if name.endswith("zarr") else "")
+
+
+@pytest.mark.parametrize("ending", [".czi", ".nd2", ".lif", ".LSM", ".ims"])
+def test_files_of_microscopes_are_refused_with_who_reads_them(ending, tmp_path, refused):
+    path = tmp_path / f"a{ending}"
+    path.write_bytes(b"anything")
+    with refused(path, "not read here", remedy="bioio-") as caught:
+        read_image(path)
+    assert "ndevio" in caught.value.remedy
+    assert ending.lower() not in FORMATS
+
+
+def test_a_tiff_of_an_unknown_time_unit_has_no_time(tmp_path):
+    facts = {"axes": "TYX", "TimeIncrement": 2.0, "TimeIncrementUnit": "d"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", picture((2, 8, 9)), metadata=facts)
+    assert "T" not in json.loads(json.dumps(dict(read_image(tmp_path / "a.ome.tif").spacing)))

@@ -1,0 +1,84 @@
+import threading
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_ae_denoise import add_camera_noise, add_gaussian_noise
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.glance import glance_steps, in_words
+from napari_ae_denoise.noise_level import estimate_sigma
+from napari_ae_denoise.steps import drain
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "dtype", "words"),
+    [
+        ((400, 512), "YX", "u1", "512 x 400 pixels (X x Y), 8 bit, 205 kB"),
+        (
+            (25, 400, 512),
+            "ZYX",
+            "u2",
+            "25 planes along Z, 512 x 400 pixels (X x Y), 16 bit, 10.2 MB",
+        ),
+        ((1, 9, 8), "TYX", "f4", "1 time point, 8 x 9 pixels (X x Y), 32 bit floating point, 288"),
+        ((40, 50, 3), "YXC", "u1", "50 x 40 pixels (X x Y), RGB, 8 bit, 6 kB"),
+        ((40, 50, 4), "YXC", "u1", "RGB with alpha"),
+        ((2, 40, 50), "CYX", ">u2", "2 channels, 50 x 40 pixels"),
+        ((10, 1000, 100_000, 100_000), "TZYX", "f4", "10 time points, 1,000 planes along Z"),
+        ((8, 8), "YX", "bool", "bool"),
+    ],
+)
+def test_an_image_in_words(shape, axes, dtype, words):
+    assert words in in_words(shape, axes, np.dtype(dtype))
+
+
+def test_gaussian_noise_is_seen_as_what_it_is(camera):
+    noisy = add_gaussian_noise(camera, 20, seed=0)
+    seen = drain(glance_steps(noisy))
+    assert seen.sigma == (estimate_sigma(noisy),) * 2
+    assert seen.camera is None
+    assert not seen.photograph
+    assert "sigma about" in seen.noise_in_words
+    assert seen.largest == noisy.max()
+
+
+def test_noise_that_grows_with_the_light_is_said_at_both_ends():
+    ramp = np.tile(np.linspace(0, 5000, 400, dtype=np.float32), (400, 1))
+    counts = add_camera_noise(ramp, gain=6, read_noise=10, seed=0)
+    seen = drain(glance_steps(counts))
+    assert seen.camera.gain == pytest.approx(6, rel=0.1)
+    assert "grows with the light" in seen.noise_in_words
+    dark, bright = seen.light
+    assert dark < bright
+
+
+def test_channels_have_a_range_of_noise(camera):
+    image = np.stack([add_gaussian_noise(camera.astype(float), s, seed=s) for s in (5, 30)])
+    seen = drain(glance_steps(image, "CYX"))
+    low, high = seen.sigma
+    assert low < 9
+    assert high == pytest.approx(30, rel=0.1)
+    assert f"{low:.2g} to {high:.2g}" in seen.noise_in_words
+
+
+def test_lazy_and_constant_and_empty_of_numbers():
+    image = np.full((50, 60), 7.0)
+    seen = drain(glance_steps(da.from_array(image)))
+    assert seen.noise_in_words == "No noise found."
+    seen = drain(glance_steps(image * np.nan))
+    assert seen.sigma == (0, 0)
+    assert np.isnan(seen.largest)
+
+
+def test_a_stop_is_looked_at_before_each_window():
+    stop = threading.Event()
+    steps = glance_steps(np.zeros((3000, 3000), np.uint8), stop=stop)
+    next(steps)
+    stop.set()
+    assert drain(steps) is None
+
+
+def test_a_complex_image_is_refused():
+    with pytest.raises(DenoisingError, match="complex"):
+        drain(glance_steps(np.zeros((8, 8), complex)))

@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_ae_denoise import Denoiser
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.provenance import CODE, DENOISED, REMOVED, as_script, card_hash, record_of
+from napari_ae_denoise.strength import mixed
+from napari_ae_denoise.tile_runner import PredictSettings
+
+AUTO = PredictSettings(noise_model="gaussian")
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).integers(0, 4000, (48, 40)).astype(np.uint16)
+
+
+@pytest.fixture
+def files(image, untrained, tmp_path):
+    tifffile.imwrite(tmp_path / 'cells "a".tif', image)
+    path = untrained("plain").save(tmp_path / "mine.safetensors")
+    return str(tmp_path / 'cells "a".tif'), str(path)
+
+
+def run(script, **given):
+    names = dict(given)
+    exec(compile(script, "script", "exec"), names)
+    return names["result"]
+
+
+def record(files, image, **changes):
+    denoiser = Denoiser.load(files[1])
+    made = record_of(
+        denoiser, image, "YX", AUTO, layer='cells "a"', path=files[0], model_file=files[1]
+    )
+    return made | changes
+
+
+def test_the_script_makes_the_same_pixels(files, image):
+    denoiser = Denoiser.load(files[1])
+    expected = denoiser.denoise(image, axes="YX", noise_model="gaussian")
+    np.testing.assert_array_equal(run(as_script(record(files, image))), expected)
+    weaker = run(as_script(record(files, image, strength=0.35)))
+    np.testing.assert_array_equal(weaker, mixed(image, expected, 0.35))
+    removed = run(as_script(record(files, image, what=REMOVED)))
+    np.testing.assert_array_equal(removed, image.astype("f4") - expected)
+    code = run(as_script(record(files, image, what=CODE)))
+    np.testing.assert_array_equal(code, denoiser.encode(image, noise_model="gaussian"))
+
+
+def test_a_result_on_disk_is_made_on_disk(files, image, tmp_path):
+    script = as_script(record(files, image, folder=str(tmp_path / "out.ome.zarr")))
+    expected = Denoiser.load(files[1]).denoise(image, noise_model="gaussian")
+    made = np.asarray(run(script)).astype(int)
+    assert np.abs(made - expected).max() <= 16  # bfloat16, other tiles
+    assert (tmp_path / "out.ome.zarr").exists()
+
+
+def test_another_image_and_another_model_are_refused(files, image, untrained):
+    tifffile.imwrite(files[0], image[1:])
+    with pytest.raises(SystemExit, match="another image"):
+        run(as_script(record(files, image)))
+    tifffile.imwrite(files[0], image)
+    script = as_script(record(files, image))
+    untrained("plain", seed=1).save(files[1])
+    with pytest.raises(SystemExit, match="another model"):
+        run(script)
+
+
+def test_without_files_it_says_what_to_do(files, image):
+    script = as_script(record(files, image, path="", model_file="", model="my \\ model"))
+    assert "napari's console" in script
+    assert "Save model" in script
+    compile(script, "script", "exec")
+
+
+def test_a_bundled_model_is_loaded_by_its_name(image):
+    denoiser = Denoiser.load("natural-gray")
+    made = record_of(denoiser, image, "YX", PredictSettings(tile=64), layer="i")
+    script = as_script(made)
+    assert "Denoiser.load('natural-gray')" in script
+    assert "tile=64" in script
+
+
+def test_the_record_is_plain_and_says_what_was_chosen(files, image):
+    made = record(files, image)
+    assert json.loads(json.dumps(made)) == made
+    assert made["device"] == "cpu" or made["device"].startswith(("cuda", "mps"))
+    assert made["precision"] in ("float32", "bfloat16", "float16")
+    assert made["what"] == DENOISED
+    assert {"napari-ae-denoise", "torch", "numpy"} <= set(made["versions"])
+
+
+def test_the_hash_of_a_card_follows_all_of_it(untrained):
+    card = untrained("plain").card
+    assert card_hash(card) == card_hash(untrained("plain", seed=3).card)
+    assert card_hash(card) != card_hash(untrained("plain").renamed("other").card)
+
+
+def test_a_record_of_something_else_is_refused():
+    with pytest.raises(DenoisingError, match="versions"):
+        as_script({"model": "x"})

@@ -1,0 +1,41 @@
+"""Training data in folders: in the order of names, paired, with the axes that the files tell."""
+
+import numpy as np
+import pytest
+
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.training_files import data_from_files
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def fill(name, count, shape=(8, 9)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            image = np.full(shape, number, np.uint8)
+            np.save(tmp_path / name / f"{number}.npy", image)
+        (tmp_path / name / "notes.txt").write_text("no image")
+        return [tmp_path / name]
+
+    return fill
+
+
+def test_a_folder_is_its_images_in_the_order_of_their_names(folder):
+    data = data_from_files(clean=folder("clean", 3))
+    assert data.kind == "clean"
+    assert [int(image[0, 0]) for image in data.clean] == [0, 1, 2]
+
+
+def test_two_folders_are_pairs(folder):
+    data = data_from_files(noisy=folder("a", 2), noisy_again=folder("b", 2))
+    assert data.kind == "two noisy"
+    assert [int(image[0, 0]) for image in data.noisy_again] == [0, 1]
+
+
+def test_folders_of_different_size_are_refused_with_their_numbers(folder):
+    with pytest.raises(DenoisingError, match="3 clean and 2 noisy images"):
+        data_from_files(clean=folder("clean", 3), noisy=folder("noisy", 2))
+
+
+def test_the_axes_that_were_given_come_first(folder):
+    assert data_from_files(clean=folder("clean", 1, (2, 8, 9)), axes="TYX").axes == "TYX"
