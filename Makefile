@@ -20,7 +20,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        short forms of the benchmarks"
 	@echo "make fuzz         open damaged model files for FUZZ_SECONDS (600) from FUZZ_SEED (0) on"
-	@echo "make mutants      break tiling.py and model_file.py and see the tests fail (an hour)"
+	@echo "make mutants      break tiling.py and model_file.py and see the tests fail (hours)"
 	@echo "make docs         the documentation as a site, in the folder site"
 	@echo "make screenshots  pictures of the panels for the docs"
 	@echo "make family       pictures of the kinds of autoencoders for the docs"
@@ -65,7 +65,7 @@ fuzz: $(READY)
 	$(ONE_THREAD) $(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 mutants: $(READY)
-	$(ONE_THREAD) $(BIN)/python scripts/mutants.py
+	$(ONE_THREAD) sh scripts/mutants.sh $(BIN)
 
 docs: $(READY)
 	$(BIN)/python -m pip install -q --constraint constraints.txt --editable ".[docs]"

@@ -25,6 +25,7 @@ from napari_ae_denoise import Denoiser, DenoisingError
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.done_record import FILE_NAME, DoneRecord
 from napari_ae_denoise.image_files import read_image
+from napari_ae_denoise.interop.keras_files import opened
 from napari_ae_denoise.model_file import read_model, write_model
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import ConvAutoencoder
@@ -644,6 +645,26 @@ def a_zarr_of_format_3_with_a_codec_of_pickles(folder):
     about["codecs"] = [{"name": "numcodecs.pickle", "configuration": {}}]
     (path / "zarr.json").write_text(json.dumps(about))
     return path
+
+
+OF_KERAS = [
+    name
+    for name in ATTACKS
+    if any(
+        word in name for word in ("member", "archive", "kernel", "names that", "weights that un")
+    )
+    and "objects" not in name
+]
+
+
+@pytest.mark.parametrize("name", OF_KERAS)
+def test_an_attack_on_keras_files_is_refused_by_what_reads_them(name, tmp_path, refused):
+    """Not by the limits of the process that they are read in."""
+    with canary_in(tmp_path) as path:
+        hostile = ATTACKS[name](path)
+    with refused(), opened(hostile) as contents:
+        for weights in contents.weights:
+            weights.read()
 
 
 # ---- what good files say is still read

@@ -9,7 +9,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "long_use.py"
 
 def test_nothing_stays_behind_after_some_cycles_of_which_one_fails():
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--cycles", "5"],
+        [sys.executable, str(SCRIPT), "--cycles", "5", "--quick"],
         capture_output=True,
         text=True,
         timeout=280,

@@ -1,0 +1,65 @@
+"""A part of an image, denoised alone, and a result on disk that is looked at while it is made."""
+
+import numpy as np
+import pytest
+
+from napari_ae_denoise import to_disk
+from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.region import Region, denoise_region
+from napari_ae_denoise.result_view import views
+from napari_ae_denoise.shared_model import SharedModel
+from napari_ae_denoise.steps import drain
+from napari_ae_denoise.tile_runner import PredictSettings
+
+HOW = PredictSettings(32, "cpu", "float32")
+
+
+@pytest.mark.parametrize("preset", ["classic", "residual"])
+@pytest.mark.parametrize(
+    ("axes", "shape", "stack"),
+    [("YX", (90, 100), ()), ("ZYX", (3, 90, 100), (2,)), ("YXC", (90, 100, 3), ())],
+)
+def test_a_region_is_what_the_whole_has_there(untrained, preset, axes, shape, stack):
+    image = np.random.default_rng(0).random(shape).astype("f4")
+    denoiser = untrained(preset)
+    layout = plane_layout(shape, axes, network_channels=1)
+    maps = denoiser.resolve(image, axes).maps
+    whole = denoiser.denoise(image, axes=axes, tile=64, device="cpu", precision="float32")
+    region = Region(stack, slice(13, 55), slice(7, 100))
+    made = denoise_region(SharedModel.of(denoiser.network, HOW), image, layout, maps, region)
+    index = [{"Y": region.y, "X": region.x}.get(a, slice(None)) for a in axes]
+    if stack:
+        index[0] = slice(2, 3)
+    np.testing.assert_allclose(made, whole[tuple(index)], atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u2", "u1"])
+def test_what_is_not_made_yet_is_nan_and_the_rest_is_there(untrained, tmp_path, dtype):
+    image = np.random.default_rng(0).integers(1, 200, (2, 70, 90)).astype(dtype)
+    job = to_disk.begin(untrained("classic"), image, tmp_path / "a.zarr", axes="ZYX", settings=HOW)
+    (first, *_) = views(job.folder)
+    assert first.shape == (2, 70, 90)
+    assert first.dtype == np.float32
+    assert np.isnan(np.asarray(first)).all()
+    whole = drain(job.steps()).array.compute()
+    np.testing.assert_array_equal(first[...], whole)
+    np.testing.assert_array_equal(first[1], whole[1])
+    np.testing.assert_array_equal(first[0, 3:9, ...], whole[0, 3:9])
+    np.testing.assert_array_equal(first[..., 5], whole[..., 5])
+
+
+def test_photographs_are_shown_as_they_are(untrained, tmp_path):
+    image = np.random.default_rng(0).integers(0, 200, (40, 50, 3)).astype("u1")
+    job = to_disk.begin(untrained("classic"), image, tmp_path / "a.zarr", axes="YXC", settings=HOW)
+    (first, *_) = views(job.folder, photograph=True)
+    assert first.dtype == np.uint8
+    assert (first[...] == 255).all()
+    whole = drain(job.steps()).array.compute()
+    np.testing.assert_array_equal(first[:, 3:9, 1], whole[:, 3:9, 1])
+
+
+def test_coarser_levels_leave_out_what_is_not_made():
+    from napari_ae_denoise.pyramid import halved
+
+    image = np.array([[1, np.nan, 4], [3, 5, np.nan], [np.nan, np.nan, np.nan]])
+    np.testing.assert_allclose(halved(image), [[3, 4], [np.nan, np.nan]])
