@@ -1,6 +1,9 @@
 import json
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +71,15 @@ def test_star_import_gives_the_public_names():
     names = {}
     exec("from napari_ae_denoise import *", names)
     assert set(napari_ae_denoise.__all__) <= set(names)
+
+
+def test_the_version_is_that_of_the_package(monkeypatch):
+    assert napari_ae_denoise.__version__ == metadata.version("napari-ae-denoise")
+
+    def unknown(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", unknown)  # sources that are used as they stand
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    assert napari_ae_denoise.__version__ == project["tool"]["hatch"]["version"]["fallback-version"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
 
 _MODELS = "Models (*.safetensors)"
-_OPENED = "Models (*.safetensors *.h5 *.keras)"
+_OPENED = "Models (*.safetensors *.h5 *.keras *.zip)"
 
 
 class ModelFiles(QWidget):

@@ -75,7 +75,7 @@ def save_package(
         ``.zip``.
     sample : ndarray, optional
         A noisy image, (Y, X) or (Y, X, channels), for test and cover; its middle is taken. By
-        default a photograph with noise of sigma 25.
+        default a photograph with noise of sigma 25, or a micrograph for a model of camera noise.
     authors : sequence of str
         Names of people.
     licence : str, optional
@@ -138,7 +138,7 @@ def save_package(
 def _test_image(denoiser: Denoiser, sample: npt.NDArray[Any] | None) -> npt.NDArray[np.float32]:
     """Return the middle of a sample as (1, channels, Y, X) float32, in grey values."""
     spec = denoiser.card.network
-    image = _usual_sample(spec.channels) if sample is None else np.asarray(sample)
+    image = _usual_sample(denoiser) if sample is None else np.asarray(sample)
     image = image[..., None] if image.ndim == 2 else image
     if image.ndim != 3 or image.shape[2] != spec.channels:
         raise DenoisingError(
@@ -153,12 +153,16 @@ def _test_image(denoiser: Denoiser, sample: npt.NDArray[Any] | None) -> npt.NDAr
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
 
 
-def _usual_sample(channels: int) -> npt.NDArray[Any]:
-    """Return a photograph with noise, (512, 512, channels) uint8."""
+def _usual_sample(denoiser: Denoiser) -> npt.NDArray[Any]:
+    """Return a noisy micrograph or a photograph with noise, (Y, X, channels) uint8."""
     from skimage.data import astronaut, camera
 
     from napari_ae_denoise.noise import add_gaussian_noise
+    from napari_ae_denoise.samples import mitochondria
 
+    channels = denoiser.card.network.channels
+    if channels == 1 and denoiser.card.noise == "camera":
+        return mitochondria().noisy[..., None]
     clean = astronaut() if channels == 3 else np.stack([camera()] * channels, axis=-1)
     return np.asarray(add_gaussian_noise(clean, _SIGMA, seed=0))
 
