@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import ViewerModel
 
-_LAYOUT_MILLISECONDS = 100
+_LAYOUT_MILLISECONDS = 300
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
