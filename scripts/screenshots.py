@@ -141,7 +141,9 @@ def main() -> None:
 
     compare = photo.show(CompareWidget(viewer), "Compare")
     compare.reference.value = clean
-    compare.images.value = [viewer.layers["camera + noise 25"], viewer.layers[2]]
+    noisy = viewer.layers["camera + noise 25"]
+    compare.images.value = [noisy, viewer.layers[2]]
+    compare.classical.value, compare.noisy.value = True, noisy
     compare.run()
     finish(compare)
     photo.take("compare")

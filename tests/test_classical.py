@@ -97,6 +97,8 @@ def test_what_is_not_finite_is_refused(clean):
 def test_what_is_not_known_is_refused(clean, monkeypatch):
     with pytest.raises(DenoisingError, match=r"median.*not at hand"):
         denoise_classically(clean, "median")
+    monkeypatch.setattr(classical, "find_spec", lambda name: types.SimpleNamespace(origin=None))
+    assert "BM3D" not in classical_methods()  # a folder of that name
     monkeypatch.setattr(classical, "find_spec", lambda name: None)
     assert "BM3D" not in classical_methods()
     with pytest.raises(DenoisingError, match="pip install bm3d"):
@@ -108,7 +110,8 @@ def test_bm3d_is_used_where_it_is_installed(clean, monkeypatch):
     seen = []
     package.bm3d = lambda image, sigma: seen.append((image.shape, sigma)) or image
     monkeypatch.setitem(sys.modules, "bm3d", package)
-    monkeypatch.setattr(classical, "find_spec", lambda name: package)
+    found = types.SimpleNamespace(origin="bm3d/__init__.py")
+    monkeypatch.setattr(classical, "find_spec", lambda name: found)
     assert classical_methods()[-1] == "BM3D"
     denoise_classically(clean, "BM3D", sigma=3)
     assert seen == [((64, 72), 3.0)]

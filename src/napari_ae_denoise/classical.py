@@ -34,7 +34,13 @@ def classical_methods() -> tuple[str, ...]:
 
     BM3D is among them where the package ``bm3d`` is installed.
     """
-    return tuple(name for name in _METHODS if name != "BM3D" or find_spec("bm3d"))
+    return tuple(name for name in _METHODS if name != "BM3D" or _has_bm3d())
+
+
+def _has_bm3d() -> bool:
+    """Return whether the package is installed; a folder of that name alone is none."""
+    found = find_spec("bm3d")
+    return found is not None and found.origin is not None
 
 
 def denoise_classically(

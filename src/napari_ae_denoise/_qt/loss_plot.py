@@ -33,14 +33,17 @@ class LossPlot(pyqtgraph.PlotWidget):
         item.setLabel("bottom", "step")
         item.setLabel("left", "loss (dashed: held-out)", color=_BLUE)
         item.setLabel("right", "validation PSNR (dB)", color=_ORANGE)
+        item.layout.setContentsMargins(0, 0, 0, 4)  # or the lower half of the label is cut
         item.setLogMode(y=True)
         item.getAxis("right").setLogMode(False)  # the plot's log mode reaches both axes
         for side in ("bottom", "left", "right"):
             item.getAxis(side).enableAutoSIPrefix(False)
         self._loss = item.plot(pen=pyqtgraph.mkPen(_BLUE, width=2))
         dashed = pyqtgraph.mkPen(_BLUE, width=2, style=Qt.PenStyle.DashLine)
-        self._held_out = item.plot(pen=dashed)
-        self._psnr = pyqtgraph.PlotCurveItem(pen=pyqtgraph.mkPen(_ORANGE, width=2))
+        dots = {"symbol": "o", "symbolSize": 4, "symbolPen": None}  # the first has no line yet
+        self._held_out = item.plot(pen=dashed, symbolBrush=_BLUE, **dots)
+        orange = pyqtgraph.mkPen(_ORANGE, width=2)
+        self._psnr = pyqtgraph.PlotDataItem(pen=orange, symbolBrush=_ORANGE, **dots)
         self._right = pyqtgraph.ViewBox(enableMenu=False)
         self._right.setMouseEnabled(x=False, y=False)
         item.scene().addItem(self._right)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.job_state import JobState
 
-_LAYOUT_MILLISECONDS = 100
+_LAYOUT_MILLISECONDS = 300
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 

@@ -145,11 +145,12 @@ class TrainWidget(Panel):
     def show_progress(self, progress: Progress) -> None:
         """Show a step."""
         held_out = progress.validation_psnr, progress.validation_loss
-        if self.plot.isHidden():
-            self.plot.show()
-            self.bring_into_view(self.plot)
+        before = self.plot.isHidden(), self.crop.isHidden()
+        self.plot.show()
         self.plot.add(progress.step, progress.loss, *held_out)
         self.crop.show_look(progress.look)
+        if before != (self.plot.isHidden(), self.crop.isHidden()):
+            self.bring_into_view(self.plot)
         self.bar.show_progress(progress.fraction, progress_in_words(progress))
         if self._running is not None and progress.step:
             self.forecast.learn(self._running, progress)
