@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.job_state import JobState
 
-_LAYOUT_MILLISECONDS = 300
+_LAYOUT_MILLISECONDS = (300, 1000)  # again, for a first picture can take that long
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -98,11 +98,12 @@ class Panel(QWidget):
 
     def bring_into_view(self, part: QWidget) -> None:
         """Scroll to a part that was shown just now, once it has its place."""
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.timeout.connect(partial(self._scrolled.ensureWidgetVisible, part))
-        timer.timeout.connect(timer.deleteLater)
-        timer.start(_LAYOUT_MILLISECONDS)
+        for wait in _LAYOUT_MILLISECONDS:
+            timer = QTimer(self)
+            timer.setSingleShot(True)
+            timer.timeout.connect(partial(self._scrolled.ensureWidgetVisible, part))
+            timer.timeout.connect(timer.deleteLater)
+            timer.start(wait)
 
     def run(self) -> None:
         """Start the job that the form describes; say what is wrong where it describes none."""
