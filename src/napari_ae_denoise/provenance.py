@@ -40,6 +40,7 @@ def record_of(
     *,
     layer: str,
     path: str = "",
+    level: int = 0,
     model_file: str = "",
 ) -> dict[str, Any]:
     """Return what made a result, as plain values that json can hold.
@@ -58,6 +59,8 @@ def record_of(
         Name of the image's layer.
     path : str
         The file that the image was read from; empty if there is none.
+    level : int
+        Which level of a multiscale image it is.
     model_file : str
         The file of the model; empty for one that is bundled, or was never saved.
     """
@@ -71,6 +74,7 @@ def record_of(
         "weights_hash": of_network(denoiser.network),
         "image": layer,
         "path": path,
+        "level": level,
         "shape": [int(n) for n in image.shape],
         "dtype": np.dtype(image.dtype).str,
         "axes": axes,
@@ -117,13 +121,14 @@ def _script(record: Mapping[str, Any]) -> str:
     imports += ["from napari_ae_denoise.fingerprints import of_network"]
     if record["path"]:
         imports += ["from napari_ae_denoise.image_files import read_image"]
-        image = [f"image = read_image({record['path']!r}).array"]
+        level = f", level={record['level']}" if record.get("level") else ""
+        image = [f"image = read_image({record['path']!r}{level}).array"]
     else:
         imports.insert(0, "import napari")
         image = [
             "# Run this in napari's console, or read the image into `image` yourself.",
             f"layer = napari.current_viewer().layers[{record['image']!r}]",
-            "image = layer.data[0] if layer.multiscale else layer.data",
+            f"image = layer.data[{record.get('level', 0)}] if layer.multiscale else layer.data",
         ]
     if not record.get("folder"):
         imports.insert(0, "import numpy as np")

@@ -54,10 +54,10 @@ def test_an_error_at_a_tile_keeps_the_finished_ones_and_says_which(
     failing_after(monkeypatch, 5, RuntimeError("device-side assert"))
     run(denoise)
     layer = viewer.layers[-1]
-    finished = layer.metadata["napari-ae-denoise"]["finished"]
+    finished = layer.metadata["napari_ae_denoise"]["finished"]
     assert 0 < finished < 1
     assert f"{finished:.0%}" in layer.name
-    assert "device-side assert" in layer.metadata["napari-ae-denoise"]["problem"]
+    assert "device-side assert" in layer.metadata["napari_ae_denoise"]["problem"]
     assert any("could not be made" in note for note in notes())
     assert "Broken off" in denoise.bar.status.text()
     np.testing.assert_array_equal(layer.data[-1], small_image[-1])  # as it was, not black
@@ -76,7 +76,7 @@ def test_out_of_memory_in_prediction_goes_on_in_smaller_tiles(
 
     monkeypatch.setattr(TileRunner, "_run", run_tile)
     run(denoise)
-    assert viewer.layers[-1].metadata["napari-ae-denoise"]["finished"] == 1
+    assert viewer.layers[-1].metadata["napari_ae_denoise"]["finished"] == 1
 
 
 def test_the_report_of_an_error_that_was_not_foreseen_can_be_copied(

@@ -138,6 +138,17 @@ def test_a_multiscale_layer_gives_its_finest_level():
     assert take(Image(levels, multiscale=True)).image.shape == (64, 64)
 
 
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+def test_a_coarser_level_lies_where_the_finest_lies(transform):
+    levels = [np.zeros((64, 32)), np.zeros((16, 8))]
+    whole = Image(levels, multiscale=True, contrast_limits=(0, 1), **transform)
+    source = take(whole, level=1)
+    assert (source.image.shape, source.level) == ((16, 8), 1)
+    coarse = Image(**source.denoised_layer(source.image, "d", {}))
+    finest = Image(levels[0], contrast_limits=(0, 1), **transform)
+    np.testing.assert_allclose(_edges_in_world(coarse, (0, 1)), _edges_in_world(finest, (0, 1)))
+
+
 @pytest.mark.parametrize(
     ("shape", "labels", "rgb", "axes"),
     [

@@ -235,7 +235,7 @@ def test_stop_gives_back_a_usable_model(
 def test_a_runtime_error_in_training_ends_in_a_message_and_an_enabled_button_twice(
     viewer, open_panel, run, notes, small_image, short_training, monkeypatch
 ):
-    def fails(self, batch):
+    def fails(*args):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     monkeypatch.setattr(ConvAutoencoder, "forward", fails)
@@ -333,6 +333,27 @@ def test_every_kind_of_layer_is_denoised(viewer, open_panel, run, small_image, m
     assert {"i latent", "i removed noise"} <= {one.name for one in viewer.layers}
 
 
+def test_a_level_of_a_multiscale_layer_is_chosen(viewer, open_panel, run, small_image, model_file):
+    levels = [small_image, small_image[::2, ::2].copy()]
+    viewer.add_image(small_image, name="plain")
+    panel = open_panel("Denoise")
+    panel.files.open(model_file)
+    assert not panel.level.enabled
+    viewer.add_image(levels, multiscale=True, name="i")
+    panel.layer.value = viewer.layers["i"]
+    assert panel.level.enabled
+    assert panel.level.value == 0
+    panel.level.value = 1
+    run(panel)
+    denoised = viewer.layers["i denoised"]
+    np.testing.assert_array_equal(denoised.data, Denoiser.load(model_file).denoise(levels[1]))
+    np.testing.assert_array_equal(denoised.scale, (2, 2))
+    np.testing.assert_array_equal(denoised.translate, (0.5, 0.5))
+    assert denoised.metadata["napari_ae_denoise"]["level"] == 1
+    panel.layer.value = viewer.layers["plain"]
+    assert (panel.level.value, panel.level.enabled) == (0, False)
+
+
 def test_cancel_keeps_the_finished_tiles_and_says_so(
     qtbot, viewer, open_panel, press, model_file, monkeypatch
 ):
@@ -340,9 +361,9 @@ def test_cancel_keeps_the_finished_tiles_and_says_so(
 
     encode = ConvAutoencoder.image_and_code
 
-    def slowly(self, batch):
+    def slowly(*args):
         time.sleep(0.05)
-        return encode(self, batch)
+        return encode(*args)
 
     monkeypatch.setattr(ConvAutoencoder, "image_and_code", slowly)
     image = np.random.default_rng(0).integers(0, 255, (512, 512)).astype(np.uint8)
@@ -381,7 +402,7 @@ def test_a_runtime_error_in_prediction_ends_in_a_message_twice(
     panel = open_panel("Denoise")
     panel.files.open(model_file)
 
-    def fails(self, batch):
+    def fails(*args):
         raise RuntimeError("expected scalar type")
 
     monkeypatch.setattr(ConvAutoencoder, "image_and_code", fails)

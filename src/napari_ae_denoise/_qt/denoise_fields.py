@@ -50,6 +50,34 @@ def strength_field() -> Any:
     )
 
 
+def level_field(layer_field: Any) -> ComboBox:
+    """Return which level of a multiscale layer is denoised; it follows the layer."""
+
+    def levels(_widget: Any) -> list[tuple[str, int]]:
+        layer = layer_field.value
+        data = layer.data if layer is not None and layer.multiscale else ()
+        names = [" x ".join(map(str, level.shape)) for level in data] or ["the image itself"]
+        return [(name, number) for number, name in enumerate(names)]
+
+    made = ComboBox(
+        name="level",
+        label="Level",
+        tooltip="Of an image with several resolutions: the one to denoise, in pixels. The finest "
+        "is first.",
+        choices=levels,
+        nullable=False,
+    )
+
+    def follow(*_: Any) -> None:
+        made.reset_choices()
+        made.value = 0
+        made.enabled = len(made.choices) > 1
+
+    layer_field.changed.connect(follow)
+    follow()
+    return made
+
+
 def noise_model_field() -> ComboBox:
     """Return which noise is assumed of the image."""
     return ComboBox(

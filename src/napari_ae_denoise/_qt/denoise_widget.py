@@ -9,6 +9,7 @@ from magicgui.widgets import LineEdit
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.at_once import AtOnce
 from napari_ae_denoise._qt.denoise_fields import (
+    level_field,
     noise_model_field,
     output_fields,
     strength_field,
@@ -81,6 +82,7 @@ class DenoiseWidget(Panel):
         self.device = device_field()
         self.device_hint = DeviceHint(self.device)
         self.tile = tile_field()
+        self.level = level_field(self.layer)
         self.filling = FillingLayer(viewer, self, self.job)
         self.live = LiveLayer(viewer, self, lambda: (self.read(), self.chosen_layer(self.layer)))
         self.live.failed.connect(self.show_problem)
@@ -97,14 +99,15 @@ class DenoiseWidget(Panel):
             self.device_hint,
             fold(
                 "More settings",
-                form(self.noise_model, self.device, self.tile, *self.filling.fields),
+                form(self.noise_model, self.level, self.device, self.tile, *self.filling.fields),
             ),
             layer_fields=(self.layer,),
         )
         follow_axes(self.layer, self.axes)
-        on_change([self.layer, self.axes], self.at_once.look)
+        on_change([self.layer, self.axes, self.level], self.at_once.look)
         on_change([self.model, self.device, self.tile], self.at_once.time)
-        on_change([self.layer, self.axes, self.model, self.strength], self.live.restart)
+        shown = [self.layer, self.axes, self.level, self.model, self.strength]
+        on_change(shown, self.live.restart)
         self.at_once.look()
 
     # ---- the form
@@ -129,7 +132,7 @@ class DenoiseWidget(Panel):
         )
 
     def _source(self) -> Source:
-        return take(self.chosen_layer(self.layer), self.axes.value)
+        return take(self.chosen_layer(self.layer), self.axes.value, self.level.value or 0)
 
     def _settings(self) -> PredictSettings:
         return PredictSettings(

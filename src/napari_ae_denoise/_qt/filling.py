@@ -69,8 +69,9 @@ class FillingLayer(QObject):
         folder = folder_for(self.folder.value, layer.source.path)
         source, spec = choices.source, choices.denoiser.card.network
         layout = plane_layout(source.image.shape, source.axes, network_channels=spec.channels)
-        self._before = list(layer.data) if layer.multiscale else layer.data
-        self._seen = looked_at(self._viewer, layer, layout)  # the first tiles follow it too
+        self._before = list(layer.data[source.level :]) if layer.multiscale else layer.data
+        # the first tiles follow it too
+        self._seen = looked_at(self._viewer, layer, layout, source.step)
         return lambda stop: disk_steps(choices, folder, stop, self.view)
 
     def begin(self, begun: Begun) -> str:

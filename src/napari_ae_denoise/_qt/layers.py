@@ -32,7 +32,7 @@ class Source:
     name : str
         Of the layer.
     image : array
-        numpy, dask or zarr; for multiscale layers the finest level.
+        numpy, dask or zarr; of a multiscale layer one level.
     axes : str
         One letter per axis of ``image``.
     rgb : bool
@@ -47,6 +47,10 @@ class Source:
         One for each image of a stack, where the layer's metadata holds ``"labels"``.
     path : str
         Of the file that the layer was read from; empty if there is none.
+    level : int
+        Which level of a multiscale layer it is; 0 for the finest, and for other layers.
+    step : ndarray, optional
+        By how much the level is coarser than the finest, along each axis of the layer.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Source:
     look: dict[str, Any]
     labels: Any = None
     path: str = ""
+    level: int = 0
+    step: Any = 1.0
 
     @property
     def calibrated(self) -> bool:
@@ -155,7 +161,7 @@ class Source:
         }
 
 
-def take(layer: Layer | None, axes: str | None = None) -> Source:
+def take(layer: Layer | None, axes: str | None = None, level: int = 0) -> Source:
     """Take a snapshot of an image layer.
 
     Parameters
@@ -164,6 +170,8 @@ def take(layer: Layer | None, axes: str | None = None) -> Source:
         The layer.
     axes : str, optional
         What the user says its axes are; by default `layer_axes`.
+    level : int
+        Of a multiscale layer.
 
     Raises
     ------
@@ -180,7 +188,7 @@ def take(layer: Layer | None, axes: str | None = None) -> Source:
             f'"{layer.name}" is a {kind} layer, which holds no grey values.',
             "Choose an image layer.",
         )
-    data = full_resolution(layer)
+    data = layer.data[level] if layer.multiscale else layer.data
     letters = (axes or "").strip() or layer_axes(layer)
     if not letters:
         raise DenoisingError(
@@ -196,26 +204,32 @@ def take(layer: Layer | None, axes: str | None = None) -> Source:
         )
     scale, rotate = np.array(layer.scale), np.array(layer.rotate)
     shear = _shear_matrix(layer.shear, layer.ndim)
+    linear = rotate @ shear @ np.diag(scale)
+    # a pixel of a coarser level covers some of the finest, and lies in their middle
+    step = np.divide(full_resolution(layer).shape, data.shape)[: layer.ndim]
+    translate = np.array(layer.translate) + linear @ ((step - 1) / 2)
     return Source(
         name=layer.name,
         image=data,
         axes=letters,
         rgb=bool(layer.rgb),
         transforms={
-            "scale": scale,
-            "translate": np.array(layer.translate),
+            "scale": scale * step,
+            "translate": translate,
             "rotate": rotate,
             "shear": shear,
             "affine": np.array(layer.affine.affine_matrix),
             "units": tuple(str(u) for u in layer.units),
             "axis_labels": tuple(layer.axis_labels),
         },
-        linear=rotate @ shear @ np.diag(scale),
+        linear=linear @ np.diag(step),
         look={}
         if layer.rgb
         else {"colormap": layer.colormap.name, "contrast_limits": tuple(layer.contrast_limits)},
         labels=layer.metadata.get("labels"),
         path=str(layer.source.path or ""),
+        level=level if layer.multiscale else 0,
+        step=step,
     )
 
 

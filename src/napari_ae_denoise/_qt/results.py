@@ -45,6 +45,7 @@ class DenoiseChoices:
             self.settings,
             layer=source.name,
             path=source.path,
+            level=source.level,
             model_file=self.model_file,
         )
         return {KEY: made | found}

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 _MOST = 512  # pixels along Y and X that are denoised at once: the middle of a larger view
 
 
-def looked_at(viewer: Any, layer: Any, layout: PlaneLayout) -> View | None:
-    """Return what a viewer shows of a layer just now; main thread only."""
+def looked_at(viewer: Any, layer: Any, layout: PlaneLayout, step: Any = 1.0) -> View | None:
+    """Return what a viewer shows of a layer just now; main thread only.
+
+    ``step``: by how much the image is coarser than the layer's finest level, along each axis.
+    """
     point = list(viewer.dims.point)
     camera = getattr(viewer, "scene", viewer).camera  # napari 0.9 has put it there
     centre = camera.center[-viewer.dims.ndisplay :]
     for axis, place in zip(viewer.dims.displayed, centre, strict=True):
         point[axis] = place
     # layers lie along the last axes of the world
-    data = dict(zip(layout.axes, layer.world_to_data(point)[-layer.ndim :], strict=False))
+    places = np.array(layer.world_to_data(point)[-layer.ndim :]) / step
+    data = dict(zip(layout.axes, places, strict=False))
     if not {"Y", "X"} <= set(data):
         return None
     plane = 0
@@ -42,7 +46,8 @@ def seen_region(viewer: Any, layer: Any, source: Source, layout: PlaneLayout) ->
     corners = np.array(layer.corner_pixels, float)
     if layer.multiscale:
         corners *= layer.downsample_factors[layer.data_level]
-    point = layer.world_to_data(viewer.dims.point)[-len(shown) :]
+    corners /= source.step
+    point = np.array(layer.world_to_data(viewer.dims.point)[-len(shown) :]) / source.step
     sides: dict[str, slice] = {}
     places: dict[str, int] = {}
     for number, axis in enumerate(shown):
