@@ -4,8 +4,8 @@
 
 All methods see the same noise, which is not clipped, and are told its sigma where they take one;
 the models are not. Results are rounded to 8 bit. Prints the mean PSNR (dB) and SSIM of each method,
-on the luminance of the images and, where they have colours, on these too. BM3D and wavelets take
-part where the packages bm3d and PyWavelets are installed.
+on the luminance of the images and, where they have colours, on these too. BM3D takes part where the
+package bm3d is installed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from napari_ae_denoise import Denoiser, add_gaussian_noise, bundled_models, psnr, ssim
+from napari_ae_denoise.classical import classical_methods, denoise_classically
 from napari_ae_denoise.devices import using_threads
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.figures import before_after, save_figure
@@ -29,30 +29,13 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 def classical(colours: bool) -> dict:
     """Return the methods to compare with: functions of a noisy image (0 to 255) and its sigma."""
-    from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
-
-    axis = {"channel_axis": -1 if colours else None}
-    means = {"patch_size": 5, "patch_distance": 6, "fast_mode": True, **axis}
-    methods = {
-        "non-local means": lambda image, sigma: denoise_nl_means(
-            image, h=0.8 * sigma, sigma=sigma, **means
-        ),
-        "total variation": lambda image, sigma: (
-            255 * denoise_tv_chambolle(image / 255, weight=1.1 * sigma / 255, **axis)
-        ),
-    }
-    if find_spec("pywt"):
-        from skimage.restoration import denoise_wavelet
-
-        methods["wavelets"] = lambda image, sigma: denoise_wavelet(
-            image, sigma=sigma, rescale_sigma=True, convert2ycbcr=colours, **axis
+    axes = "YXC" if colours else "YX"
+    return {
+        name: lambda image, sigma, name=name: denoise_classically(
+            image, name, sigma=sigma, axes=axes
         )
-    if find_spec("bm3d"):
-        from bm3d import bm3d, bm3d_rgb
-
-        method = bm3d_rgb if colours else bm3d
-        methods["BM3D"] = lambda image, sigma: method(image, sigma_psd=sigma)
-    return methods
+        for name in classical_methods()
+    }
 
 
 def clean_images(folder: Path, limit: int | None) -> tuple[dict, dict]:
