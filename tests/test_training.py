@@ -14,6 +14,7 @@ from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
+from napari_ae_denoise.steps import drain
 from napari_ae_denoise.training import Progress, train, training_steps
 from napari_ae_denoise.training_data import TrainingData
 
@@ -30,11 +31,7 @@ def weights(denoiser):
 def run(steps):
     """Drain a training; return its records and its denoiser."""
     records = []
-    while True:
-        try:
-            records.append(next(steps))
-        except StopIteration as end:
-            return records, end.value
+    return records, drain(steps, records.append)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import torch
 from napari_ae_denoise import training_progress
 from napari_ae_denoise.batches import Patch
 from napari_ae_denoise.settings import TrainSettings
+from napari_ae_denoise.steps import drain
 from napari_ae_denoise.training import training_steps
 from napari_ae_denoise.training_data import TrainingData
 from napari_ae_denoise.training_progress import Watch
@@ -21,11 +22,7 @@ def settings(**changes):
 
 def drained(steps):
     records = []
-    while True:
-        try:
-            records.append(next(steps))
-        except StopIteration as end:
-            return records, end.value
+    return records, drain(steps, records.append)
 
 
 @pytest.fixture

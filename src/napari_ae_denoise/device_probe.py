@@ -86,8 +86,9 @@ def check_device(device: torch.device, dtype: torch.dtype = torch.float32) -> No
 def probe(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return what a small network computes on a device, as float32 on the CPU.
 
-    All operations of our networks are in it: convolutions with and without stride, ReLU, pooling,
-    upsampling, pixel-shuffle and unshuffle, a fully-connected layer, a sigmoid.
+    All operations of our networks are in it: convolutions with and without stride, padded by
+    zeros and by the nearest pixel, ReLU, pooling, upsampling, pixel-shuffle and unshuffle, a
+    fully-connected layer, a sigmoid.
     """
     generator = torch.Generator().manual_seed(0)
 
@@ -98,7 +99,8 @@ def probe(device: torch.device, dtype: torch.dtype) -> Tensor:
     down, up, dense = drawn(64, 32, 2, 2), drawn(64, 64, 1, 1), drawn(16, 64)
     with torch.inference_mode(), computing_in(dtype, device):
         h = functional.pixel_unshuffle(image, 2).contiguous(memory_format=torch.channels_last)
-        h = functional.relu(functional.conv2d(h, first, padding=1)) / 6
+        h = functional.pad(h, (1, 1, 1, 1), mode="replicate")
+        h = functional.relu(functional.conv2d(h, first)) / 6
         h = h + functional.conv2d(h, second, padding=1) / 17  # (1, 32, 32, 32)
         low = functional.relu(functional.conv2d(h, down, stride=2)) / 11
         pooled = functional.max_pool2d(h, 2)

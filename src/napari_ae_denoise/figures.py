@@ -55,9 +55,7 @@ def before_after(
     DenoisingError
         If there are no images, or one is no picture.
     """
-    if not images:
-        raise DenoisingError("There are no images to draw.", "Give at least one.")
-    drawn = {title: _picture(image) for title, image in images.items()}
+    drawn = _pictures(images)
     greys = [i for title, i in drawn.items() if i.ndim == 2 and title not in own_limits]
     shared = limits or (_limits(greys[0]) if greys else None)
     widths = [image.shape[1] / image.shape[0] for image in drawn.values()]
@@ -96,9 +94,7 @@ def comparison_grid(
     DenoisingError
         If there are no images, or one is no picture.
     """
-    if not images:
-        raise DenoisingError("There are no images to draw.", "Give at least one.")
-    drawn = {title: _picture(image) for title, image in images.items()}
+    drawn = _pictures(images)
     first = next(iter(drawn.values()))
     shared = limits or (_limits(first) if first.ndim == 2 else None)
     columns = min(columns, len(drawn))
@@ -261,6 +257,13 @@ def _show(axes: Axes, image: npt.NDArray[Any], limits: tuple[float, float] | Non
     low, high = limits or (None, None)
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     axes.set_axis_off()
+
+
+def _pictures(images: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return titled images as `_picture` does; refuse none at all."""
+    if not images:
+        raise DenoisingError("There are no images to draw.", "Give at least one.")
+    return {title: _picture(image) for title, image in images.items()}
 
 
 def _picture(image: npt.NDArray[Any]) -> npt.NDArray[Any]:

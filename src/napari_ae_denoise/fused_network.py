@@ -47,11 +47,9 @@ def fused(network: ConvAutoencoder, dtype: torch.dtype) -> ConvAutoencoder:
     """
     if not _fusing_works(dtype):
         return network
-    twin = copy.deepcopy(network)
-    # an image that is made by bfloat16, not only corrected, shows steps: see ConvAutoencoder._up
-    head = None if twin.spec.skips or dtype == torch.float32 else twin.head
-    _fuse(twin, dtype)
-    if head is not None:
+    twin = _fuse(copy.deepcopy(network), dtype)
+    if not (network.spec.skips or dtype == torch.float32):
+        # an image that is made by bfloat16, not only corrected, shows steps: ConvAutoencoder._up
         twin.head = copy.deepcopy(network.head)
     return twin
 

@@ -21,6 +21,7 @@ from napari_ae_denoise.devices import (
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.fused_network import fused
 from napari_ae_denoise.normalization import to_dtype
+from napari_ae_denoise.strength import mixed
 
 if TYPE_CHECKING:
     import threading
@@ -209,9 +210,8 @@ class TileRunner:
 
         In grey values: the inverse of a stabilizing map is for denoised values only.
         """
-        work = np.result_type(grey.dtype, np.float32)
-        own = grey.astype(work)
-        return to_dtype(own + self._strength * (grey_map.invert(values, work) - own), dtype)
+        denoised = grey_map.invert(values, np.result_type(grey.dtype, np.float32))
+        return to_dtype(mixed(grey, denoised, self._strength), dtype)
 
     def _run(
         self, batch: torch.Tensor, image: bool

@@ -101,3 +101,11 @@ def untrained_classic():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return Denoiser(ConvAutoencoder(spec), Card(network=spec, name="tutorial"))
+
+
+@pytest.fixture
+def panel(open_panel, untrained_classic):
+    """The Denoise panel, with an untrained model on its shelf."""
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    return panel

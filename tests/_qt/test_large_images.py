@@ -22,9 +22,7 @@ def stack():
 
 
 @pytest.fixture
-def panel(viewer, open_panel, untrained_classic, tmp_path):
-    panel = open_panel("Denoise")
-    panel.shelf.add(untrained_classic)
+def panel(panel, tmp_path):
     panel.model.value = "tutorial"
     panel.filling.limit.value = 0.0
     panel.filling.folder.value = str(tmp_path)

@@ -13,9 +13,7 @@ from napari_ae_denoise.tile_runner import PredictSettings
 
 
 @pytest.fixture
-def panel(viewer, open_panel, untrained_classic):
-    panel = open_panel("Denoise")
-    panel.shelf.add(untrained_classic)
+def panel(panel):
     panel.model.value = "tutorial"
     return panel
 

@@ -16,13 +16,6 @@ from napari_ae_denoise.strength import mixed
 
 
 @pytest.fixture
-def panel(viewer, open_panel, untrained_classic):
-    panel = open_panel("Denoise")
-    panel.shelf.add(untrained_classic)
-    return panel
-
-
-@pytest.fixture
 def never_again(monkeypatch):
     """Return a function after which the network may not be run any more."""
 

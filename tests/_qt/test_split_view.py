@@ -11,13 +11,6 @@ BEFORE = "i denoised: before"
 
 
 @pytest.fixture
-def panel(viewer, open_panel, untrained_classic):
-    panel = open_panel("Denoise")
-    panel.shelf.add(untrained_classic)
-    return panel
-
-
-@pytest.fixture
 def traces(viewer):
     """Return a function that says what a viewer is like."""
 
