@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from napari_ae_denoise.card import Card
+    from napari_ae_denoise.lazy import LazyPrediction
     from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.result_folder import Destination
 
@@ -184,7 +184,7 @@ class Denoiser(LatentSide):
             job = begin(self, image, to, axes=axes, settings=settings)
             return warned(drain(job.steps(stop=stop), on_progress)).array
         if is_dask(image):
-            return self._lazily(image, axes, settings, code=False)
+            return warned(self.predict_lazily(image, axes=axes, settings=settings)).denoised
         steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
         return warned(drain(steps, on_progress)).denoised
 
@@ -197,6 +197,7 @@ class Denoiser(LatentSide):
         device: str = "auto",
         precision: str = "auto",
         noise_model: NoiseModel = "auto",
+        to: str | Path | Destination | None = None,
         on_progress: Callable[[TileProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Any:
@@ -205,25 +206,64 @@ class Denoiser(LatentSide):
         Returns
         -------
         array
-            (code channels, stack axes..., Y/stride, X/stride) float32, rounded up.
+            (code channels, stack axes..., Y/stride, X/stride) float32, rounded up. With ``to`` a
+            dask array that reads it from disk, with NaN where unfinished. The folder is an
+            OME-Zarr image whose channels are the units of the code; see `CodeOnDisk`.
         """
         settings = PredictSettings(tile, device, precision, noise_model=noise_model)
+        if to is not None:
+            from napari_ae_denoise.to_disk import begin
+
+            job = begin(self, image, to, axes=axes, settings=settings, code=True)
+            return warned(drain(job.steps(stop=stop), on_progress)).array
         if is_dask(image):
-            return self._lazily(image, axes, settings, code=True)
+            lazily = self.predict_lazily(
+                image, axes=axes, settings=settings, denoised=False, code=True
+            )
+            return warned(lazily).code
         steps = self.predict_steps(
             image, axes=axes, settings=settings, denoised=False, code=True, stop=stop
         )
         return warned(drain(steps, on_progress)).code
 
-    def _lazily(
-        self, image: Any, axes: str | None, settings: PredictSettings, *, code: bool
-    ) -> Any:
-        from napari_ae_denoise.lazy import predict_lazily
+    def predict_lazily(
+        self,
+        image: Any,
+        *,
+        axes: str | None = None,
+        settings: PredictSettings | None = None,
+        denoised: bool = True,
+        code: bool = False,
+        seen: Resolved | None = None,
+    ) -> LazyPrediction:
+        """Denoise and encode a dask array lazily; the core of `denoise` and `encode` for these.
 
-        seen = self.resolve(image, axes, settings.noise_model)
-        for warning in seen.warnings:
-            warnings.warn(warning, stacklevel=3)
-        return predict_lazily(self.network, image, seen.layout, seen.maps, settings, code=code)
+        Parameters
+        ----------
+        image : dask array
+            Of it one bounded sample is read, for both results.
+        axes, settings
+            See `predict_steps`.
+        denoised, code : bool
+            What to make.
+        seen : Resolved, optional
+            What `resolve` gave, if it was asked before: nothing is read then.
+
+        Returns
+        -------
+        LazyPrediction
+            With the record of how grey values are mapped.
+        """
+        from napari_ae_denoise.lazy import LazyPrediction, predict_lazily
+
+        settings = settings or PredictSettings()
+        seen = seen or self.resolve(image, axes, settings.noise_model)
+        found = seen.layout, seen.maps, settings
+        made, codes = (
+            predict_lazily(self.network, image, *found, code=is_code) if wanted else None
+            for is_code, wanted in ((False, denoised), (True, code))
+        )
+        return LazyPrediction(made, codes, seen)
 
     def predict_steps(
         self,
@@ -249,7 +289,12 @@ class Denoiser(LatentSide):
             code=code,
             stop=stop,
         )
-        return replace(prediction, remarks=seen.remarks, warnings=seen.warnings)
+        return replace(
+            prediction,
+            remarks=seen.remarks,
+            warnings=seen.warnings,
+            normalization=seen.normalization,
+        )
 
     def resolve(self, image: Any, axes: str | None, noise_model: NoiseModel = "auto") -> Resolved:
         """Return how this denoiser sees an image; see `resolve`.

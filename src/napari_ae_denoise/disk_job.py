@@ -98,6 +98,8 @@ class DiskJob:
         All that there is to do.
     made_of : dict
         What the result is made of.
+    code : bool
+        Whether it is the latent code.
     """
 
     denoiser: Denoiser
@@ -107,6 +109,7 @@ class DiskJob:
     seen: Resolved
     jobs: TileJobs
     made_of: dict[str, str]
+    code: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -153,20 +156,22 @@ class DiskJob:
             return [reader.read(plane, job.tile) for plane in job.planes]
 
         def compute(job: TileJob, windows: Windows) -> tuple[list[Any], Windows, int]:
-            made, _, invalid = runner(
+            images, features, invalid = runner(
                 [window for window, _ in windows],
                 job.tile,
                 [of_plane(self.seen.maps, folder.layout, plane) for plane in job.planes],
                 self.dtype,
+                image=not self.code,
+                code=self.code,
             )
-            return made, windows, invalid
+            return images if features is None else list(features), windows, invalid
 
         def write(job: TileJob, made: tuple[list[Any], Windows, int]) -> int:
             files: set[Path] = set()
             with disk.disk_errors(folder.path):
                 for plane, window, (_, alpha) in zip(job.planes, made[0], made[1], strict=True):
-                    shown = None if alpha is None else to_dtype(alpha, self.dtype)
-                    files |= folder.write(plane, job.tile.y.write, job.tile.x.write, window, shown)
+                    kept = None if alpha is None or self.code else to_dtype(alpha, self.dtype)
+                    files |= folder.write(plane, job.tile, window, kept)
                 disk.settle(files)
             record.mark([job.number], made[2])  # last: it never claims what is not there
             return job.number
