@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from napari_ae_denoise import disk, fingerprints
 from napari_ae_denoise.devices import spare_a_core
+from napari_ae_denoise.disk_layout import bytes_needed
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
@@ -115,6 +116,12 @@ class DiskJob:
     def dtype(self) -> np.dtype[Any]:
         """Of the result."""
         return np.dtype(self.settings.dtype or self.image.dtype)
+
+    @property
+    def bytes_left(self) -> int:
+        """What it will still take on the disk, at most."""
+        needed = bytes_needed(self.folder.lies, self.dtype)
+        return round(needed * (1 - self.folder.record.finished))
 
     def steps(
         self,

@@ -9,13 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_ae_denoise import pyramid
 from napari_ae_denoise.disk import disk_errors
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import Channel, ImageFile
+from napari_ae_denoise.unfinished import unfinished_value
 from napari_ae_denoise.zarr_folders import (
     CHUNK,
     OME_VERSION,
@@ -26,6 +24,9 @@ from napari_ae_denoise.zarr_folders import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.disk_layout import OnDisk
@@ -83,17 +84,6 @@ def chunk_and_step(tile: int, stride: int) -> tuple[int, int]:
     while 2 * chunk <= min(tile, CHUNK):
         chunk *= 2
     return chunk, max(tile // chunk, 1) * chunk
-
-
-def unfinished_value(dtype: np.dtype[Any]) -> Any:
-    """Return what pixels hold that are not made yet: NaN, or the largest integer there is.
-
-    Integers have no NaN. The largest value is shown white, not as black that looks finished; the
-    record tells exactly.
-    """
-    if np.issubdtype(dtype, np.floating):
-        return np.nan
-    return True if dtype == np.bool_ else int(np.iinfo(dtype).max)
 
 
 @dataclass(slots=True, eq=False)

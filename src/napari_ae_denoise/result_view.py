@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.result_folder import unfinished_value
+from napari_ae_denoise.unfinished import unfinished_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -178,7 +178,7 @@ class DenoiseWidget(Panel):
         """Add the layers."""
         if isinstance(result, Kept):
             self.filling.end(result)
-            result = Made((), result.summary, result.warning)
+            result = Made(result.layers, result.summary, result.warning)
         self.latents.offer(result.scatter)
         added = add_results(self.viewer, result)
         for layer in added[:1]:

@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer
 
-from napari_ae_denoise._qt.disk_results import (
-    Begun,
-    Kept,
-    disk_steps,
-    folder_for,
-    too_large,
-)
+from napari_ae_denoise._qt.disk_places import folder_for, too_large
+from napari_ae_denoise._qt.disk_results import Begun, Kept, disk_steps
 from napari_ae_denoise._qt.finished import keep
 from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image, unwrapped
@@ -70,19 +65,23 @@ class FillingLayer(QObject):
         source, spec = choices.source, choices.denoiser.card.network
         layout = plane_layout(source.image.shape, source.axes, network_channels=spec.channels)
         self._before = list(layer.data[source.level :]) if layer.multiscale else layer.data
+        levels = self._before if layer.multiscale else [layer.data]
         # the first tiles follow it too
         self._seen = looked_at(self._viewer, layer, layout, source.step)
-        return lambda stop: disk_steps(choices, folder, stop, self.view)
+        return lambda stop: disk_steps(choices, folder, levels, stop, self.view)
 
     def begin(self, begun: Begun) -> str:
         """Add the layer, empty as it may be; return a sentence that says where it is."""
+        paths = " and ".join(map(str, begun.paths))
+        if begun.layer is None:
+            return f"The image is large, and what is made of it is written to {paths}."
         layer = add_image(self._viewer, **begun.layer)
         self._layer, self._begun = weakref.ref(layer), begun
         keep(layer, self._before)
         self._before = None
         self._timer.start()
         self._look()
-        return f'"{layer.name}" is large, and is written to {begun.path}.'
+        return f'"{layer.name}" is large, and is written to {paths}.'
 
     def tile_came(self) -> None:
         """Remember that there is something new to show."""

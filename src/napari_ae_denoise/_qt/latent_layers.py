@@ -60,7 +60,7 @@ def latent_layers(
     what = "latent mean" if variational else "latent"
     stack = source.latent_layer(code, denoiser.stride, f"{source.name} {what}{mark}", metadata)
     names = unit_names(len(stack["data"]), variational=variational)
-    layers = [{**stack, "metadata": _with_units(metadata, names)}] if view != COLOURS else []
+    layers = [{**stack, "metadata": with_units(metadata, names)}] if view != COLOURS else []
     if view != UNITS:
         components, explained = principal_components(stack["data"])
         told = {"explained variance": [round(float(part), 4) for part in explained]}
@@ -78,7 +78,7 @@ def latent_layers(
         name = f"{source.name} latent variance{mark}"
         made = source.latent_layer(variance, denoiser.stride, name, metadata)
         names = [name.replace("mean", "variance") for name in names]
-        layers.append({**made, "metadata": _with_units(metadata, names)})
+        layers.append({**made, "metadata": with_units(metadata, names)})
     return layers
 
 
@@ -94,7 +94,8 @@ def scatter_of(source: Source, denoiser: Denoiser, code: npt.NDArray[np.float32]
     return Scatter(scatter_coordinates(code), labels if fits else None, title)
 
 
-def _with_units(metadata: dict[str, Any], names: list[str]) -> dict[str, Any]:
+def with_units(metadata: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the metadata of a code's layer with the names of its units."""
     return {key: {**told, "units": names} for key, told in metadata.items()}
 
 

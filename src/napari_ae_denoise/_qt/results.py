@@ -104,7 +104,12 @@ def denoise_steps(
     if part == 0:
         return Made((), "Cancelled before the first tile; no layer was made.")
     mark = "" if part == 1 else f" (stopped at {part:.0%})"
-    found = {"remarks": list(prediction.remarks), "finished": part, "problem": problem}
+    found: dict[str, Any] = {
+        "remarks": list(prediction.remarks),
+        "finished": part,
+        "problem": problem,
+    }
+    found["normalization"] = list(prediction.normalization)
     metadata = choices.record(**found, strength=1.0)
     verdict = ""
     # the denoised image is what people want to see first
