@@ -100,12 +100,15 @@ class ResultFolder:
         From fine to coarse, with axes in the order of OME-Zarr.
     record : DoneRecord
         Which parts are done.
+    written : set of int
+        Planes that were written to; whoever shows them takes them out.
     """
 
     path: Path
     lies: OnDisk
     levels: tuple[Any, ...]
     record: DoneRecord
+    written: set[int] = field(default_factory=set)
 
     @property
     def layout(self) -> PlaneLayout:
@@ -165,6 +168,7 @@ class ResultFolder:
             files |= self._put(number, at, shown)
             if alpha is not None:
                 files |= self._put(number, at | {"C": self.layout.channels}, alpha)
+        self.written.add(plane)
         return files
 
     def _put(self, number: int, at: Mapping[str, int | slice], values: Any) -> set[Path]:

@@ -7,6 +7,7 @@ import zarr
 from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise._qt.disk_places import folder_for, too_large
+from napari_ae_denoise._qt.disk_results import Begun
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.done_record import DoneRecord
@@ -206,3 +207,27 @@ def test_what_is_looked_at_is_known_in_pixels(viewer, stack):
     QApplication.processEvents()
     view = looked_at(viewer, layer, plane_layout(stack.shape, "ZYX"))
     assert (view.plane, view.y, view.x) == (2, 200, 100)
+
+
+@pytest.mark.parametrize(
+    ("axes", "colours", "alone"),
+    [("ZYX", False, True), ("YZX", False, False), ("ZYXC", True, False)],
+)
+def test_a_picture_is_drawn_anew_where_its_own_plane_has_changed(
+    viewer, panel, qtbot, axes, colours, alone
+):
+    stack = np.zeros((3, 30, 40, 3) if colours else (3, 30, 40), "u1")
+    layout = plane_layout(stack.shape, axes, network_channels=1)
+    layer = {"data": stack, "name": "x", "rgb": colours, "contrast_limits": (0, 255)}
+    written = set()
+    panel.filling.begin(Begun(layer, layout, (), 0.0, written))
+    shown = viewer.layers["x"]
+    qtbot.waitUntil(lambda: shown.visible)
+    viewer.dims.set_point(0, 1)
+    panel.filling._look()
+    written |= {0, 2}
+    assert panel.filling._changed(shown) != alone
+    written.add(1)
+    assert panel.filling._changed(shown)
+    assert not panel.filling._changed(shown)
+    panel.filling.end(None)

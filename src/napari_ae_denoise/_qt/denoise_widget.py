@@ -168,7 +168,6 @@ class DenoiseWidget(Panel):
         if isinstance(progress, Begun):
             self.show_notice(self.filling.begin(progress))
             return
-        self.filling.tile_came()
         self.bar.show_progress(
             progress.done / progress.total,
             f"Tile {progress.done} of {progress.total}, {duration(progress.remaining)} left",

@@ -119,7 +119,6 @@ class QuickRun(QObject):
         if isinstance(record, Begun):
             show_info(self._filling.begin(record))
         elif isinstance(record, TileProgress):
-            self._filling.tile_came()
             self._progress.update(100 * record.done // record.total - self._progress.n)
 
     def _show_result(self, result: Any) -> None:
