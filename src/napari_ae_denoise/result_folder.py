@@ -100,15 +100,15 @@ class ResultFolder:
         From fine to coarse, with axes in the order of OME-Zarr.
     record : DoneRecord
         Which parts are done.
-    written : set of int
-        Planes that were written to; whoever shows them takes them out.
+    writes : dict of int to int
+        How many tiles of a plane were written, by its number; none of those that are not named.
     """
 
     path: Path
     lies: OnDisk
     levels: tuple[Any, ...]
     record: DoneRecord
-    written: set[int] = field(default_factory=set)
+    writes: dict[int, int] = field(default_factory=dict)
 
     @property
     def layout(self) -> PlaneLayout:
@@ -168,7 +168,7 @@ class ResultFolder:
             files |= self._put(number, at, shown)
             if alpha is not None:
                 files |= self._put(number, at | {"C": self.layout.channels}, alpha)
-        self.written.add(plane)
+        self.writes[plane] = self.writes.get(plane, 0) + 1  # last: whoever reads may trust it
         return files
 
     def _put(self, number: int, at: Mapping[str, int | slice], values: Any) -> set[Path]:

@@ -126,7 +126,8 @@ def begin(
         disk.check_space(path, round(needed * (1 - record.finished)))
         if record.finished < 1:
             disk.remove_litter(path)
-    folder = ResultFolder(path, lies, result_folder.open_levels(path), record)
+    there = dict.fromkeys(jobs.planes_with(record.done), 1)
+    folder = ResultFolder(path, lies, result_folder.open_levels(path), record, there)
     settings = replace(settings, tile=step)
     return DiskJob(denoiser, image, folder, settings, seen, jobs, made_of, code)
 

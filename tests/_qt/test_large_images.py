@@ -219,15 +219,15 @@ def test_a_picture_is_drawn_anew_where_its_own_plane_has_changed(
     stack = np.zeros((3, 30, 40, 3) if colours else (3, 30, 40), "u1")
     layout = plane_layout(stack.shape, axes, network_channels=1)
     layer = {"data": stack, "name": "x", "rgb": colours, "contrast_limits": (0, 255)}
-    written = set()
-    panel.filling.begin(Begun(layer, layout, (), 0.0, written))
+    writes = {}
+    panel.filling.begin(Begun(layer, layout, (), 0.0, writes))
     shown = viewer.layers["x"]
     qtbot.waitUntil(lambda: shown.visible)
     viewer.dims.set_point(0, 1)
     panel.filling._look()
-    written |= {0, 2}
+    writes |= {0: 1, 2: 3}
     assert panel.filling._changed(shown) != alone
-    written.add(1)
+    writes[1] = 1
     assert panel.filling._changed(shown)
     assert not panel.filling._changed(shown)
     panel.filling.end(None)

@@ -40,15 +40,15 @@ class Begun:
         Where it and other results are.
     finished : float
         Fraction that is there already.
-    written : set of int
-        Planes of it that have changed; see `ResultFolder`.
+    writes : dict of int to int
+        How many tiles of each plane of it are there; see `ResultFolder`.
     """
 
     layer: dict[str, Any] | None
     layout: PlaneLayout
     paths: tuple[Path, ...]
     finished: float
-    written: set[int]
+    writes: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ def disk_steps(
     found = {"normalization": list(first.seen.normalization)}
     there = [job.folder.record.finished for job in jobs]
     layer = _filling(choices, first, found) if choices.denoised else None
-    yield Begun(layer, first.folder.layout, tuple(paths), there[0], first.folder.written)
+    yield Begun(layer, first.folder.layout, tuple(paths), there[0], first.folder.writes)
     made: list[Stored] = []
     total, done = sum(len(job.jobs) for job in jobs), 0
     for job in jobs:

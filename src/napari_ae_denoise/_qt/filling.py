@@ -52,6 +52,7 @@ class FillingLayer(QObject):
         self._seen: View | None = None
         self._before: Any = None
         self._looks = 0
+        self._drawn: dict[int | None, int] = {}  # how many tiles of a plane there were then
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
@@ -83,7 +84,7 @@ class FillingLayer(QObject):
         self._layer, self._begun = weakref.ref(layer), begun
         QTimer.singleShot(0, partial(_show, self._layer))
         keep(layer, self._before)
-        self._before = None
+        self._before, self._drawn = None, {}
         self._timer.start()
         self._look()
         return f'"{layer.name}" is large, and is written to {paths}.'
@@ -118,13 +119,10 @@ class FillingLayer(QObject):
         """Return whether something of what is shown is new; other planes are read when shown."""
         if self._begun is None:
             return False
-        written, plane = self._begun.written, self._plane_shown(layer)
-        if plane is None:
-            new = bool(written)
-            written.clear()
-            return new
-        new = plane in written
-        written.discard(plane)
+        plane, writes = self._plane_shown(layer), self._begun.writes.copy()
+        count = sum(writes.values()) if plane is None else writes.get(plane, 0)
+        new = count != self._drawn.get(plane, 0)
+        self._drawn[plane] = count
         return new
 
     def _plane_shown(self, layer: Any) -> int | None:
