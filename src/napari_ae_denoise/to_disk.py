@@ -91,7 +91,11 @@ def begin(
     )
     needed = disk.bytes_needed(layout, dtype)
     if record is None:
-        disk.check_space(path, needed)
+        if path.is_dir():
+            with disk.alone(path):  # what another run is writing is not replaced
+                disk.check_space(path, needed)
+        else:
+            disk.check_space(path, needed)
         how = {
             "tile": step,
             "together": together,
@@ -108,9 +112,8 @@ def begin(
         record = DoneRecord(path, made_of, how, np.zeros(len(jobs), bool), notes=notes)
         result_folder.create(to, layout, dtype, (chunk, step), record)
     else:
+        record.check_parts(len(jobs))
         disk.check_space(path, round(needed * (1 - record.finished)))
-        if record.finished < 1:
-            disk.remove_litter(path)
     folder = ResultFolder(path, layout, result_folder.open_levels(path), record)
     settings = replace(settings, tile=step)
     return DiskJob(denoiser, image, folder, settings, seen, jobs, made_of)
