@@ -212,4 +212,3 @@ class DiskJob:
                 f"images ({self.made_of['image']}, now {now}).",
                 "Wait until the image is written whole, then overwrite this result.",
             )
-

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise import __version__, disk, fingerprints, result_folder
+from napari_ae_denoise.axes import as_array
 from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import PRECISIONS, choose_precision
 from napari_ae_denoise.disk_job import DiskJob
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and_step
-from napari_ae_denoise.storage import is_there
+from napari_ae_denoise.storage import check_name, is_there
 from napari_ae_denoise.tile_jobs import TileJobs
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.window_reader import naming_faults
@@ -55,7 +56,8 @@ def begin(
     """
     to = to if isinstance(to, Destination) else Destination(to)
     path = Path(to.path)
-    image = image if hasattr(image, "dtype") else np.asarray(image)
+    check_name(path)
+    image = as_array(image)
     settings = settings or PredictSettings()
     named = naming_faults(image)
     seen = denoiser.resolve(named, axes, settings.noise_model)
