@@ -138,6 +138,9 @@ def alone(path: Path) -> Iterator[Callable[[], None]]:
 
     try:
         yield check
+    except DenoisingError:
+        check()  # or what is said is that some file is not there
+        raise
     finally:
         lock.release()
 
