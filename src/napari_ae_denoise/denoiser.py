@@ -6,10 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from napari_ae_denoise.axes import is_dask
+from napari_ae_denoise.axes import as_array, is_dask
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.latent_side import LatentSide
 from napari_ae_denoise.model_file import SUFFIX, write_model
@@ -22,6 +19,8 @@ from napari_ae_denoise.tile_runner import PredictSettings
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Generator
+
+    import numpy.typing as npt
 
     from napari_ae_denoise.card import Card
     from napari_ae_denoise.lazy import LazyPrediction
@@ -109,7 +108,7 @@ class Denoiser(LatentSide):
             If the file cannot be written.
         """
         path = Path(path)
-        if path.suffix != SUFFIX:
+        if path.name and path.suffix != SUFFIX:
             path = path.with_name(path.name + SUFFIX)
         write_model(path, self.network.state_dict(), self.card.to_record())
         return path
@@ -276,7 +275,7 @@ class Denoiser(LatentSide):
         stop: threading.Event | None = None,
     ) -> Generator[TileProgress, None, Prediction]:
         """Denoise and encode in one pass, tile by tile; the core of `denoise` and `encode`."""
-        array = image if hasattr(image, "dtype") else np.asarray(image)
+        array = as_array(image)
         settings = settings or PredictSettings()
         seen = self.resolve(array, axes, settings.noise_model)
         prediction = yield from predict(

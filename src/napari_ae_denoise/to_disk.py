@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise import __version__, disk, fingerprints, result_folder
+from napari_ae_denoise.axes import as_array
 from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import PRECISIONS, choose_precision
 from napari_ae_denoise.disk_job import DiskJob
@@ -16,7 +17,7 @@ from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk, bytes_needed
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and_step
-from napari_ae_denoise.storage import is_there
+from napari_ae_denoise.storage import check_name, is_there
 from napari_ae_denoise.tile_jobs import TileJobs
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.window_reader import naming_faults
@@ -64,7 +65,8 @@ def begin(
     """
     to = to if isinstance(to, Destination) else Destination(to)
     path = Path(to.path)
-    image = image if hasattr(image, "dtype") else np.asarray(image)
+    check_name(path)
+    image = as_array(image)
     settings = settings or PredictSettings()
     named = naming_faults(image)
     seen = seen or denoiser.resolve(named, axes, settings.noise_model)
@@ -106,7 +108,11 @@ def begin(
     )
     needed = bytes_needed(lies, dtype)
     if record is None:
-        disk.check_space(path, needed)
+        if path.is_dir():
+            with disk.alone(path):  # what another run is writing is not replaced
+                disk.check_space(path, needed)
+        else:
+            disk.check_space(path, needed)
         how = {
             "tile": step,
             "together": together,
@@ -123,9 +129,8 @@ def begin(
         record = DoneRecord(path, made_of, how, np.zeros(len(jobs), bool), notes=notes)
         result_folder.create(to, lies, dtype, (chunk, step), record)
     else:
+        record.check_parts(len(jobs))
         disk.check_space(path, round(needed * (1 - record.finished)))
-        if record.finished < 1:
-            disk.remove_litter(path)
     there = dict.fromkeys(jobs.planes_with(record.done), 1)
     folder = ResultFolder(path, lies, result_folder.open_levels(path), record, there)
     settings = replace(settings, tile=step)

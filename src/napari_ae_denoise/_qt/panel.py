@@ -10,10 +10,11 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_ae_denoise import report
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
 from napari_ae_denoise._qt.problem_line import ProblemLine
-from napari_ae_denoise._qt.worker import Job, MakeSteps
+from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.viewer import ViewerModel
-
-    from napari_ae_denoise.job_state import JobState
 
 _LAYOUT_MILLISECONDS = (300, 1000)  # again, for a first picture can take that long
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
@@ -111,8 +110,12 @@ class Panel(QWidget):
             self.job.start(self.prepare())
         except DenoisingError as error:
             self.show_problem(error)
+        except Exception as error:  # noqa: BLE001 (logged, and said in the panel)
+            report.log(error)
+            self.show_problem(in_words(error))
         else:
-            self.bar.show_progress(0.0, "Working …")
+            if self.job.state is not JobState.IDLE:
+                self.bar.show_progress(0.0, "Working …")
 
     def reset_choices(self, *_: Any) -> None:
         """Follow the viewer's layers; what was chosen stays chosen."""

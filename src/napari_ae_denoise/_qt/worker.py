@@ -99,7 +99,11 @@ class Job(QObject):
         )
         _forget_the_dead()
         _running[thread] = self._stop, messages
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives no more threads
+            del _running[thread]
+            self._on_error(in_words(error))
 
     def cancel(self) -> None:
         """Ask the job to stop after the running step or tile; it still returns its result."""
@@ -171,7 +175,7 @@ def _drive(make_steps: MakeSteps, stop: threading.Event, messages: _Messages) ->
                 held, told = None, time.monotonic()
     except DenoisingError as error:
         messages.error.emit(error)
-    except Exception as error:  # noqa: BLE001 (logged, and said in the window)
+    except BaseException as error:  # noqa: BLE001 (logged, and said in the window; Rust's panics too)
         _log.exception("a job failed")
         report.log(error)
         messages.error.emit(in_words(error))
@@ -190,7 +194,7 @@ def _step_back() -> None:
             os.setpriority(os.PRIO_PROCESS, me, min(own + _NICER, 19))
 
 
-def in_words(error: Exception) -> DenoisingError:
+def in_words(error: BaseException) -> DenoisingError:
     """Return an error that was not foreseen as one for people; its cause is the error itself."""
     remedy = f"If it happens again, please report it; the details are in {report.log_path()}."
     cause = f"Something went wrong that was not foreseen ({type(error).__name__}: {error})."
