@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_ae_denoise._qt.layers import HELPER
+from napari_ae_denoise._qt.preferences import prefer
 from napari_ae_denoise._qt.worker import JobState
 
 if TYPE_CHECKING:
@@ -197,13 +198,15 @@ def device_field() -> ComboBox:
         ("automatic", "auto"),
         *((str(d), d.name) for d in available_devices(measured=False)),
     ]
-    return ComboBox(
+    made = ComboBox(
         name="device",
         label="Device",
         tooltip="Where to compute. Automatic takes a GPU if there is one.",
         choices=choices,
         value="auto",
     )
+    prefer(made, "computing", "device")
+    return made
 
 
 def disk_fields() -> tuple[Any, Any]:
@@ -224,4 +227,6 @@ def disk_fields() -> tuple[Any, Any]:
         tooltip="Where to write large images. Empty: beside the image, or in a temporary folder "
         "where that is not possible.",
     )
+    for made in (limit, folder):
+        prefer(made, "denoise", made.name)
     return limit, folder

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
+from napari_ae_denoise._qt.preferences import keep, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
 from napari_ae_denoise._qt.worker import Job, MakeSteps
 from napari_ae_denoise.errors import DenoisingError
@@ -77,9 +78,14 @@ class Panel(QWidget):
 
     # ---- what they share
 
-    def lay_out(self, *parts: Any, layer_fields: tuple[Any, ...] = ()) -> None:
-        """Stack the parts in a scrolled area, with the bar always in sight under it."""
-        self._layer_fields = list(layer_fields)
+    def lay_out(
+        self, *parts: Any, layer_fields: tuple[Any, ...] = (), remembered: tuple[Any, ...] = ()
+    ) -> None:
+        """Stack the parts in a scrolled area, with the bar always in sight under it.
+
+        Fields that are ``remembered`` begin as they were when the panel ran last.
+        """
+        self._layer_fields, self._remembered = list(layer_fields), remembered
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 6, 0)
@@ -91,6 +97,7 @@ class Panel(QWidget):
         layout.addWidget(self._scrolled, 1)
         layout.addWidget(self.bar)
         self.reset_choices()
+        restore(type(self).__name__, remembered)
         active = self.viewer.layers.selection.active
         for field in layer_fields[:1]:
             if active in getattr(field, "choices", ()):
@@ -107,12 +114,14 @@ class Panel(QWidget):
 
     def run(self) -> None:
         """Start the job that the form describes; say what is wrong where it describes none."""
+        use_threads()
         try:
             self.job.start(self.prepare())
         except DenoisingError as error:
             self.show_problem(error)
         else:
             self.bar.show_progress(0.0, "Working …")
+            keep(type(self).__name__, self._remembered)
 
     def reset_choices(self, *_: Any) -> None:
         """Follow the viewer's layers; what was chosen stays chosen."""

@@ -16,6 +16,7 @@ from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
 from napari_ae_denoise._qt.finished import add_results
 from napari_ae_denoise._qt.layers import take, unwrapped
+from napari_ae_denoise._qt.preferences import preference, preferred_device, use_threads
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.worker import Job
@@ -92,6 +93,7 @@ class QuickRun(QObject):
     def _denoise(self, glance: Glance) -> None:
         """Start the run with the model that fits."""
         remember(self._source.image, glance)
+        use_threads()
         names = self._shelf.names()
         fitting = propose(glance, bundled_names(), calibrated=self._source.calibrated)
         try:
@@ -101,7 +103,9 @@ class QuickRun(QObject):
             choices = DenoiseChoices(
                 source=self._source,
                 denoiser=denoiser,
-                settings=PredictSettings(),
+                settings=PredictSettings(
+                    tile=preference("denoise", "tile") or "auto", device=preferred_device()
+                ),
                 denoised=True,
                 code=False,
                 noise=False,

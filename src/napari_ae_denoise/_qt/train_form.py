@@ -153,6 +153,13 @@ class TrainFields:
             self.device,
         )
 
+    @property
+    def remembered(self) -> tuple[Any, ...]:
+        """The fields that begin as they were at the last start; the kind comes before its parts."""
+        noise = (self.sigma_low, self.sigma_high, self.unit)
+        kind = (self.kind, self.family.kind, self.preset)
+        return (*kind, *noise, self.length_unit, self.length, *self.advanced[:-1])
+
     def changed(self, react: Callable[[], None]) -> None:
         """Call a function whenever the settings may have changed."""
         lengths = (self.lengths.length, self.lengths.unit)

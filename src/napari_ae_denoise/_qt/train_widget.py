@@ -77,6 +77,7 @@ class TrainWidget(Panel):
             self.plot,
             self.files,
             layer_fields=images.layer_fields,
+            remembered=fields.remembered,
         )
         follow_axes(self.first, fields.axes)
         on_change([fields.kind, images.source, fields.family.kind], self._show_kind)
