@@ -39,7 +39,7 @@ class CompareWidget(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
             viewer,
-            start="Compare",
+            start="Co&mpare",
             stop="Stop",
             tooltips=("Fill the table.", "Stop; finished lines stay."),
         )

@@ -55,7 +55,7 @@ class DenoiseWidget(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
             viewer,
-            start="Denoise",
+            start="&Denoise",
             stop="Cancel",
             tooltips=(
                 "Run the model over the whole image.",

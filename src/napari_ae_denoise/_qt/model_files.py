@@ -1,4 +1,4 @@
-"""The buttons that open and save model files."""
+"""The buttons that open, save and export models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
+from napari_ae_denoise._qt.model_export import ExportButton
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import SUFFIX
 
@@ -23,14 +24,14 @@ _OPENED = "Models (*.safetensors *.h5 *.keras *.zip)"
 
 
 class ModelFiles(QWidget):
-    """Opens models onto a shelf, and saves one of them.
+    """Opens models onto a shelf, and saves or exports one of them.
 
     Parameters
     ----------
     chosen : callable
         Returns the denoiser to save and a name for its file, or raises a `DenoisingError`.
     shelf : Shelf, optional
-        Where opened models go; without one there is only the button that saves.
+        Where opened models go; without one there is no button that opens.
     """
 
     said = Signal(str)
@@ -41,18 +42,22 @@ class ModelFiles(QWidget):
     ) -> None:
         super().__init__()
         self._chosen, self._shelf = chosen, shelf
-        self.open_button = QPushButton("Open model …")
+        self.open_button = QPushButton("&Open model …")
         self.open_button.setToolTip(
             "Open a .safetensors model file, or a Keras .h5 or .keras. Nothing in it is run."
         )
         self.open_button.clicked.connect(self.ask_for_model)
-        self.save_button = QPushButton("Save model …")
+        self.save_button = QPushButton("&Save model …")
         self.save_button.setToolTip("Save the model as a .safetensors file.")
         self.save_button.clicked.connect(self.ask_where_to_save)
+        self.export_button = ExportButton(chosen, file_name)
+        self.export_button.said.connect(self.said)
+        self.export_button.failed.connect(self.failed)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.open_button)
         row.addWidget(self.save_button)
+        row.addWidget(self.export_button)
         if shelf is None:
             self.open_button.hide()
 
@@ -100,6 +105,6 @@ class ModelFiles(QWidget):
             self.said.emit(f"Saved {written}.")
 
 
-def file_name(name: str) -> str:
+def file_name(name: str, ending: str = SUFFIX) -> str:
     """Return a model's name as one that every system takes for a file."""
-    return (re.sub(r"[^\w.+ -]+", "_", name).strip(" .") or "model") + SUFFIX
+    return (re.sub(r"[^\w.+ -]+", "_", name).strip(" .") or "model") + ending

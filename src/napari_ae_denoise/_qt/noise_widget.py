@@ -42,7 +42,7 @@ class NoiseWidget(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
             viewer,
-            start="Add noise",
+            start="&Add noise",
             stop="Stop",
             tooltips=("Make a noisy copy as a new layer.", "Stop; no layer is made."),
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QVBoxLayout, QWidget
 
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.job_state import JobState
 
+_START, _STOP = "Ctrl+Return", "Esc"
 _LAYOUT_MILLISECONDS = (300, 1000)  # again, for a first picture can take that long
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
@@ -56,6 +58,11 @@ class Panel(QWidget):
         self.problem = ProblemLine(self.bar.status)
         self.bar.start_button.clicked.connect(self.run)
         self.bar.stop_button.clicked.connect(self.job.cancel)
+        for key, button in ((_START, self.bar.start_button), (_STOP, self.bar.stop_button)):
+            pressed = QShortcut(QKeySequence(key), self)
+            pressed.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            pressed.activated.connect(button.click)
+            button.setToolTip(f"{button.toolTip()} ({key} in this panel)")
         self.job.state_changed.connect(self.show_state)
         self.job.progressed.connect(self.show_progress)
         self.job.done.connect(self.show_result)
@@ -167,6 +174,7 @@ class _ScrollDown(QScrollArea):
     def __init__(self, inside: QWidget) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it has the focus
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(inside)

@@ -35,7 +35,7 @@ class TrainWidget(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
             viewer,
-            start="Start training",
+            start="Start &training",
             stop="Stop",
             tooltips=(
                 "Train; the window stays usable meanwhile.",
@@ -60,7 +60,7 @@ class TrainWidget(Panel):
         self.files.failed.connect(self.show_problem)
         self.files.setEnabled(False)
         self.go_on = self.bar.add_button(
-            "Continue",
+            "Co&ntinue",
             "Go on with the last training, its images and settings, for as long again as is set "
             "above.",
         )
