@@ -155,6 +155,16 @@ def test_values_that_a_field_does_not_take_are_left_out(viewer, open_panel):
     assert panel.mean.value == 2
 
 
+def test_the_file_is_where_napari_is_told_to_keep_its_own(tmp_path, monkeypatch):
+    monkeypatch.undo()  # what keeps the tests apart
+    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "mine.yaml"))
+    assert preferences.memory_path().parent == tmp_path
+    monkeypatch.setenv("NAPARI_CONFIG", "")
+    assert preferences.memory_path() is None
+    monkeypatch.delenv("NAPARI_CONFIG")
+    assert preferences.memory_path().name == "panels.json"
+
+
 def test_nothing_is_remembered_where_that_is_preferred(viewer, open_panel, run, small_image, page):
     page.panels.remember = False
     viewer.add_image(small_image)

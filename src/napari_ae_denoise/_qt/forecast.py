@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, Qt, QTimer
 
 from napari_ae_denoise._qt.forms import duration, note
 from napari_ae_denoise._qt.worker import Job, JobState
@@ -41,6 +41,7 @@ class Forecast(QObject):
         super().__init__(parent)
         self._read = read
         self.label = note()
+        self.label.setTextFormat(Qt.TextFormat.RichText)
         self._rates: dict[Any, float] = {}  # seconds a step of what was trained or measured
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)

@@ -7,14 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
 from napari_ae_denoise._qt.preferences import keep, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
+from napari_ae_denoise._qt.scroll_down import ScrollDown
 from napari_ae_denoise._qt.worker import Job, MakeSteps
 from napari_ae_denoise.errors import DenoisingError
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from napari_ae_denoise.job_state import JobState
 
 _START, _STOP = "Ctrl+Return", "Esc"
-_LAYOUT_MILLISECONDS = (300, 1000)  # again, for a first picture can take that long
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -100,7 +100,7 @@ class Panel(QWidget):
             column.addWidget(getattr(part, "native", part))
         column.addStretch(1)
         layout = QVBoxLayout(self)
-        self._scrolled = _ScrollDown(inside)
+        self._scrolled = ScrollDown(inside)
         layout.addWidget(self._scrolled, 1)
         layout.addWidget(self.bar)
         self.reset_choices()
@@ -111,13 +111,8 @@ class Panel(QWidget):
                 field.value = active
 
     def bring_into_view(self, part: QWidget) -> None:
-        """Scroll to a part that was shown just now, once it has its place."""
-        for wait in _LAYOUT_MILLISECONDS:
-            timer = QTimer(self)
-            timer.setSingleShot(True)
-            timer.timeout.connect(partial(self._scrolled.ensureWidgetVisible, part))
-            timer.timeout.connect(timer.deleteLater)
-            timer.start(wait)
+        """Scroll to a part that was shown just now, and keep it in sight; see `ScrollDown`."""
+        self._scrolled.follow(part)
 
     def run(self) -> None:
         """Start the job that the form describes; say what is wrong where it describes none."""
@@ -166,26 +161,6 @@ class Panel(QWidget):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.leave()
         return bool(super().event(event))
-
-
-class _ScrollDown(QScrollArea):
-    """Scrolls up and down only: it is never narrower than what is in it."""
-
-    def __init__(self, inside: QWidget) -> None:
-        super().__init__()
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it has the focus
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(inside)
-        inside.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the least width of what is inside."""
-        if event.type() == QEvent.Type.LayoutRequest:
-            bar = self.verticalScrollBar().sizeHint().width()
-            self.setMinimumWidth(self.widget().minimumSizeHint().width() + bar)
-        return bool(super().eventFilter(watched, event))
 
 
 def follow_axes(layer_field: Any, axes_field: Any) -> Callable[[], None]:

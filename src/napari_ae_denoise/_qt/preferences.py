@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import weakref
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.session_memory import SessionMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 PLUGIN = "napari-ae-denoise"
 # What holds where napari is older than its page for plugins (0.9), or the plugin is not found.
@@ -55,14 +56,22 @@ def use_threads() -> None:
 
 def memory() -> SessionMemory | None:
     """Return what is remembered; None where the user prefers that nothing is."""
-    return SessionMemory(memory_path()) if preference("panels", "remember") else None
+    path = memory_path() if preference("panels", "remember") else None
+    return None if path is None else SessionMemory(path)
 
 
-def memory_path() -> Path:
-    """Return the file of what is remembered: in the system's own place for settings."""
+def memory_path() -> Path | None:
+    """Return the file of what is remembered: in the system's own place for settings.
+
+    ``NAPARI_CONFIG`` is obeyed as napari does: it is a file that this one lies beside, or it is
+    empty, and nothing is kept.
+    """
     import platformdirs
 
-    return platformdirs.user_config_path(PLUGIN, appauthor=False) / "panels.json"
+    asked = os.environ.get("NAPARI_CONFIG")
+    if asked is None:
+        return platformdirs.user_config_path(PLUGIN, appauthor=False) / "panels.json"
+    return Path(asked).with_name(f"{PLUGIN}-panels.json") if asked else None
 
 
 def restore(panel: str, fields: Sequence[Any]) -> None:
