@@ -30,15 +30,17 @@ class ModelFiles(QWidget):
     ----------
     chosen : callable
         Returns the denoiser to save and a name for its file, or raises a `DenoisingError`.
-    shelf : Shelf, optional
-        Where opened models go; without one there is no button that opens.
+    shelf : Shelf
+        Where opened models go; it remembers the files of saved ones too.
+    opens : bool
+        Whether there is a button that opens.
     """
 
     said = Signal(str)
     failed = Signal(object)  # DenoisingError
 
     def __init__(
-        self, chosen: Callable[[], tuple[Denoiser, str]], shelf: Shelf | None = None
+        self, chosen: Callable[[], tuple[Denoiser, str]], shelf: Shelf, *, opens: bool = True
     ) -> None:
         super().__init__()
         self._chosen, self._shelf = chosen, shelf
@@ -58,7 +60,7 @@ class ModelFiles(QWidget):
         row.addWidget(self.open_button)
         row.addWidget(self.save_button)
         row.addWidget(self.export_button)
-        if shelf is None:
+        if not opens:
             self.open_button.hide()
 
     def ask_for_model(self) -> None:
@@ -69,8 +71,6 @@ class ModelFiles(QWidget):
 
     def open(self, path: str | Path) -> None:
         """Open a model file; if that fails, what is on the shelf stays."""
-        if self._shelf is None:
-            return
         try:
             name = self._shelf.open(path)
         except DenoisingError as error:
@@ -100,8 +100,7 @@ class ModelFiles(QWidget):
         except DenoisingError as error:
             self.failed.emit(error)
         else:
-            if self._shelf is not None:
-                self._shelf.in_file(name, written)
+            self._shelf.in_file(name, written)
             self.said.emit(f"Saved {written}.")
 
 

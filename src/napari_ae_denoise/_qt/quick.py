@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
 
 _LOOK = 200  # milliseconds between looks at napari's Cancel
+_LONG = 7  # looks, after which it is said where the progress is
 _running: set[QuickRun] = set()  # held here, for nothing else holds them
 
 
@@ -71,6 +72,7 @@ class QuickRun(QObject):
         self.job = Job(self)
         self._filling = FillingLayer(viewer, self, self.job)
         self._progress: Any = None
+        self._looks = 0
         self._timer = QTimer(self)  # napari calls nobody when Cancel is pressed
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
@@ -116,6 +118,12 @@ class QuickRun(QObject):
             self._show_problem(error)
 
     def _look(self) -> None:
+        self._looks += 1
+        if self._looks == _LONG:
+            show_info(
+                f'Denoising "{self._source.name}": press "activity", at the lower right of the '
+                "window, to see how far it is, or to cancel."
+            )
         if self._progress.is_canceled:
             self.job.cancel()
 

@@ -163,7 +163,8 @@ class TrainFields:
     def changed(self, react: Callable[[], None]) -> None:
         """Call a function whenever the settings may have changed."""
         lengths = (self.lengths.length, self.lengths.unit)
-        on_change([self.kind, self.preset, self.family.kind, *self.advanced, *lengths], react)
+        described = (self.kind, self.axes, self.preset, self.family.kind)
+        on_change([*described, *self.advanced, *lengths], react)
 
     def suggest_unit(self, dtype: Any) -> None:
         """Take the usual noise range of a dtype, if nobody has changed that of the other kind."""

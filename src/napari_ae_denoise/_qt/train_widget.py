@@ -55,7 +55,7 @@ class TrainWidget(Panel):
         self.fold = fold("More settings", form(*fields.advanced))
         self.plot, self.crop = LossPlot(), LiveCrop()
         self.plot.hide()
-        self.files = ModelFiles(self._to_save)
+        self.files = ModelFiles(self._to_save, self.shelf, opens=False)
         self.files.said.connect(self.bar.status.setText)
         self.files.failed.connect(self.show_problem)
         self.files.setEnabled(False)
