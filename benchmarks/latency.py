@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import statistics
 import tempfile
 import time
+
+os.environ["NAPARI_CONFIG"] = ""  # the user's own settings are neither read nor changed
 
 import napari
 import numpy as np
