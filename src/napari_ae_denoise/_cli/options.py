@@ -212,6 +212,14 @@ NoiseModelName = Annotated[
         'undone), or "auto": by what the image shows.',
     ),
 ]
+CorrelatedAxes = Annotated[
+    str,
+    Option(
+        "--correlated",
+        help="Axes along which neighbouring pixels share their noise, as after binning, scaling or "
+        'registration: "none", "x", "y", "xy", or "auto": where it is plain to see.',
+    ),
+]
 Level = Annotated[
     int, Option("--level", help="Of OME-Zarr images: 0 is full resolution, 1 half of it, ...")
 ]
