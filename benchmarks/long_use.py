@@ -14,11 +14,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import os
 import subprocess
 import sys
 import threading
 import time
 import weakref
+
+os.environ["NAPARI_CONFIG"] = ""  # the user's own settings are neither read nor changed
 
 import napari
 import numpy as np

@@ -6,9 +6,12 @@ make screenshots
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from pathlib import Path
+
+os.environ["NAPARI_CONFIG"] = ""  # the user's own settings are neither read nor changed
 
 import napari
 import numpy as np
@@ -85,7 +88,8 @@ def photograph_large_images(photo: Photographer, denoise: DenoiseWidget) -> None
         denoise.filling.folder.value, denoise.filling.limit.value = folder, 0.0
         denoise.tile.value = 512
         denoise.run()
-        spin(40)
+        while denoise.bar.progress.value() < 350:  # of 1000
+            spin(0.05)
         photo.take("large-image")
         denoise.job.cancel()
         finish(denoise)
@@ -94,6 +98,7 @@ def photograph_large_images(photo: Photographer, denoise: DenoiseWidget) -> None
         denoise.tile.value = 0
         for one in [x for x in viewer.layers if x.name.startswith("mosaic denoised")]:
             viewer.layers.remove(one)
+    viewer.camera.zoom *= 4  # all of what is seen is denoised
     denoise.live.switch.value = True
     spin(15)
     photo.take("live")
@@ -132,6 +137,7 @@ def main() -> None:
 
     denoise = photo.show(DenoiseWidget(viewer), "Denoise")
     denoise.layer.value = viewer.layers["camera + noise 25"]
+    denoise.model.value = "natural-gray"  # and not what a minute of training gave
     denoise.latent.value = denoise.noise.value = True
     denoise.run()
     finish(denoise)

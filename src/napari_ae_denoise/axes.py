@@ -200,7 +200,9 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
     unknown = sorted(set(axes) - set(AXIS_LETTERS))
     doubled = sorted(a for a, n in Counter(axes).items() if n > 1)
     if unknown:
-        raise DenoisingError(f'The axes "{axes}" hold unknown letters: {unknown}.', remedy)
+        raise DenoisingError(
+            f'The axes "{axes}" hold unknown letters: {", ".join(unknown)}.', remedy
+        )
     if doubled:
         raise DenoisingError(f'The axes "{axes}" name {", ".join(doubled)} twice.', remedy)
     if not {"Y", "X"} <= set(axes):

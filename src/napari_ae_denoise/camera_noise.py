@@ -222,6 +222,19 @@ def camera_noise_from(
     return CameraNoise(slope, offset, float(np.sqrt(max(slope * offset + level, 0.0))))
 
 
+def steadiness(details: npt.NDArray[np.float64], means: npt.NDArray[np.float64]) -> float:
+    """Return how steadily the noise grows with the grey value: 1 where it never falls.
+
+    It is Spearman's rank correlation of grey value and noise. Texture also grows with the light in
+    some photographs, but by leaps, and falls again.
+    """
+    _, variances, _ = _by_grey_value(details, means)  # in the order of the grey values
+    if variances.size < _FEWEST_BINS:
+        return 0.0
+    ranks = np.argsort(np.argsort(variances))
+    return float(np.corrcoef(np.arange(ranks.size), ranks)[0, 1])
+
+
 def _by_grey_value(
     details: npt.NDArray[np.float64], means: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:

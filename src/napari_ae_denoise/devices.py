@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _BFLOAT16_GAIN = 1.15  # how much faster it must be to be worth its rounding
+_preferred = {"threads": 0}  # see `prefer_threads`
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +193,16 @@ def spare_a_core() -> contextlib.AbstractContextManager[None]:
     """Compute on all cores but one, which stays for the window and for reading files.
 
     torch with one thread per core waits, spinning, for the one that another process has displaced:
-    seen to be ten times slower. ``OMP_NUM_THREADS``, if set, is obeyed.
+    seen to be ten times slower. `prefer_threads`, or else ``OMP_NUM_THREADS``, is obeyed.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return using_threads(int(asked) if asked.isdigit() and int(asked) else max(1, cpu_count() - 1))
+    usual = int(asked) if asked.isdigit() and int(asked) else max(1, cpu_count() - 1)
+    return using_threads(_preferred["threads"] or usual)
+
+
+def prefer_threads(count: int) -> None:
+    """Let work that begins from now on compute with some number of threads; 0 for the usual one."""
+    _preferred["threads"] = max(0, count)
 
 
 @contextlib.contextmanager

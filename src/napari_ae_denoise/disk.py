@@ -5,19 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.zarr_folders import ome_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from napari_ae_denoise.axes import PlaneLayout
 
 
 def settle(files: set[Path]) -> None:
@@ -40,26 +36,19 @@ def remove_litter(path: Path) -> None:
                     os.unlink(os.path.join(folder, name))
 
 
-def check_place(path: Path, axes: str) -> None:
-    """Refuse, before any work is done, a place or axes that no result can have.
+def check_place(path: Path) -> None:
+    """Refuse, before any work is done, a place that no result can have.
 
     Raises
     ------
     DenoisingError
-        If there is no folder to write into, or OME-Zarr has no such axes.
+        If there is no folder to write into.
     """
     if not path.parent.is_dir():
         raise DenoisingError(
             f"There is no folder {path.parent} to write {path.name} into.",
             "Make it first, or choose another one.",
         )
-    ome_order(axes)
-
-
-def bytes_needed(layout: PlaneLayout, dtype: np.dtype[Any]) -> int:
-    """Return what the result takes on disk at most, with its coarser levels."""
-    pixels = int(np.prod(layout.shape, dtype=object))
-    return pixels * dtype.itemsize * 4 // 3
 
 
 def check_space(path: Path, needed: int) -> None:

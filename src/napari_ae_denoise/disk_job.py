@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_ae_denoise import disk, fingerprints
 from napari_ae_denoise.devices import spare_a_core
+from napari_ae_denoise.disk_layout import bytes_needed
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
@@ -97,6 +98,8 @@ class DiskJob:
         All that there is to do.
     made_of : dict
         What the result is made of.
+    code : bool
+        Whether it is the latent code.
     """
 
     denoiser: Denoiser
@@ -106,11 +109,18 @@ class DiskJob:
     seen: Resolved
     jobs: TileJobs
     made_of: dict[str, str]
+    code: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the result."""
         return np.dtype(self.settings.dtype or self.image.dtype)
+
+    @property
+    def bytes_left(self) -> int:
+        """What it will still take on the disk, at most."""
+        needed = bytes_needed(self.folder.lies, self.dtype)
+        return round(needed * (1 - self.folder.record.finished))
 
     def steps(
         self,
@@ -151,21 +161,23 @@ class DiskJob:
             return [reader.read(plane, job.tile) for plane in job.planes]
 
         def compute(job: TileJob, windows: Windows) -> tuple[list[Any], Windows, int]:
-            made, _, invalid = runner(
+            images, features, invalid = runner(
                 [window for window, _ in windows],
                 job.tile,
                 [of_plane(self.seen.maps, folder.layout, plane) for plane in job.planes],
                 self.dtype,
+                image=not self.code,
+                code=self.code,
             )
-            return made, windows, invalid
+            return images if features is None else list(features), windows, invalid
 
         def write(job: TileJob, made: tuple[list[Any], Windows, int]) -> int:
             files: set[Path] = set()
             check_there()
             with disk.disk_errors(folder.path):
                 for plane, window, (_, alpha) in zip(job.planes, made[0], made[1], strict=True):
-                    shown = None if alpha is None else to_dtype(alpha, self.dtype)
-                    files |= folder.write(plane, job.tile.y.write, job.tile.x.write, window, shown)
+                    kept = None if alpha is None or self.code else to_dtype(alpha, self.dtype)
+                    files |= folder.write(plane, job.tile, window, kept)
                 disk.settle(files)
             check_there()
             record.mark([job.number], made[2])  # last: it never claims what is not there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import channel_groups, check_real, sample_windows
 from napari_ae_denoise.resolving import AUTO_GROWTH
+from napari_ae_denoise.signs import Signs, signs_of
 
 if TYPE_CHECKING:
     import threading
@@ -47,8 +48,8 @@ class Glance:
         Where the noise of a channel grows with the light: how.
     light : tuple of float
         A dark and a bright grey value, for ``camera``.
-    largest : float
-        The largest grey value of the sample; NaN if none is finite.
+    signs : Signs
+        What tells micrographs from photographs, of the first channel.
     """
 
     axes: str
@@ -57,7 +58,7 @@ class Glance:
     sigma: tuple[float, float]
     camera: CameraNoise | None
     light: tuple[float, float]
-    largest: float
+    signs: Signs = field(default_factory=Signs)
 
     @property
     def photograph(self) -> bool:
@@ -152,7 +153,7 @@ def glance_steps(
     """
     check_real(image)
     layout = plane_layout(image.shape, axes, network_channels=1)
-    sigmas, cameras, lights, largest = [], [], [], [np.nan]
+    sigmas, cameras, lights, signs = [], [], [], Signs()
     groups = channel_groups(layout)
     for number, channel in enumerate(groups):
         windows: list[npt.NDArray[Any]] = []
@@ -163,9 +164,9 @@ def glance_steps(
             windows.append(layout.read(image, *window))
             yield (number + (done + 1) / len(wanted)) / len(groups)
         details, means = details_and_means(windows)
-        finite = [window[np.isfinite(window)] for window in windows]
-        largest += [float(values.max()) for values in finite if values.size]
         sigmas.append(sigma_from(details))
+        if number == 0:
+            signs = signs_of(windows, details, means)
         try:
             cameras.append(camera_noise_from(details, means, AUTO_GROWTH))
         except DenoisingError:
@@ -179,5 +180,5 @@ def glance_steps(
         (min(sigmas), max(sigmas)),
         cameras[0] if cameras else None,
         lights[0] if lights else (0.0, 0.0),
-        float(np.nanmax(largest)) if len(largest) > 1 else float("nan"),
+        signs,
     )

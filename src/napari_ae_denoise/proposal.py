@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from napari_ae_denoise.glance import Glance
 
 COLOURS, MICROSCOPY, GRAY = "natural-rgb", "microscopy", "natural-gray"
-_EIGHT_BIT = 255
+_ABOVE_EIGHT_BIT = 320.0  # noise lifts white beyond 255
+_STEADY = 0.9
+_SPREAD, _STRONG = 2.0, 0.1  # photographs without noise have the first, and not the second
+_DARK = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,18 @@ def propose(glance: Glance, names: Sequence[str], *, calibrated: bool = False) -
 
     Notes
     -----
-    Colours go to the model for colours. Noise that grows with the light, grey values of more than
-    8 bits, and pixels with a size are signs of a camera on a microscope. What is left is taken for
-    a gray photograph. Where the model that fits is missing, the first one there is stands in.
+    Colours go to the model for colours. Micrographs are known by grey values of more than 8 bits,
+    by pixels with a size, by noise that grows steadily with the light (texture grows by leaps),
+    by noise that spans several pixels, and by a dark background. What is left is taken for a gray
+    photograph, whose model is also the better one for micrographs with nothing but Gaussian noise.
+
+    ``benchmarks/proposals.py`` told, on middles of 256 x 256 pixels: of 171 photographs with
+    Gaussian noise of sigma 15, 30 and 50 95, 97 and 97 % are taken for photographs (all of
+    Set12), at sigma 5 92 %, without noise 88 %; of 57 real noisy micrographs 95 % for
+    micrographs (all of the Fluorescence Microscopy Denoising ones), and of 104 clean ones with
+    the noise of cameras 98 %. A photograph that is taken for a micrograph costs about 1 dB, the
+    contrary up to 7.
+    Where the model that fits is missing, the first one there is stands in.
     """
     wanted = _fitting(glance, calibrated)
     if wanted.name in names:
@@ -64,11 +76,15 @@ def propose(glance: Glance, names: Sequence[str], *, calibrated: bool = False) -
 def _fitting(glance: Glance, calibrated: bool) -> Proposal:
     if glance.photograph:
         return Proposal(COLOURS, "the image has colours")
-    if glance.camera is not None:
-        return Proposal(MICROSCOPY, "its noise grows with the light")
-    kind = np.dtype(glance.dtype)
-    if (kind.kind in "ui" and kind.itemsize > 1) or glance.largest > _EIGHT_BIT:
+    kind, signs = np.dtype(glance.dtype), glance.signs
+    if (kind.kind in "ui" and kind.itemsize > 1) or signs.bright > _ABOVE_EIGHT_BIT:
         return Proposal(MICROSCOPY, "its grey values have more than 8 bits")
     if calibrated:
         return Proposal(MICROSCOPY, "its pixels have a size")
+    if glance.camera is not None and signs.steady >= _STEADY:
+        return Proposal(MICROSCOPY, "its noise grows with the light")
+    if signs.spread >= _SPREAD and signs.spread * signs.noise >= _STRONG:
+        return Proposal(MICROSCOPY, "its noise spans several pixels")
+    if signs.middle < _DARK:
+        return Proposal(MICROSCOPY, "most of it is dark")
     return Proposal(GRAY, "it is gray, of 8 bits, and its noise is the same everywhere")

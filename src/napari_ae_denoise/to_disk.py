@@ -1,4 +1,4 @@
-"""Denoising straight to disk: a result is begun, or the one found that was begun before."""
+"""Results straight to disk: one is begun, or the one found that was begun before."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from napari_ae_denoise.axes import as_array
 from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import PRECISIONS, choose_precision
 from napari_ae_denoise.disk_job import DiskJob
+from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk, bytes_needed
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and_step
@@ -23,6 +24,8 @@ from napari_ae_denoise.window_reader import naming_faults
 
 if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.disk_layout import OnDisk
+    from napari_ae_denoise.resolving import Resolved
 
 
 def begin(
@@ -32,6 +35,8 @@ def begin(
     *,
     axes: str | None = None,
     settings: PredictSettings | None = None,
+    code: bool = False,
+    seen: Resolved | None = None,
 ) -> DiskJob:
     """Begin a result on disk, or find the one that was begun there by the same call.
 
@@ -47,6 +52,10 @@ def begin(
         One letter per axis.
     settings : PredictSettings, optional
         How to run; ``tile`` is made to fit the chunks on disk.
+    code : bool
+        Whether the result is the latent code, float32, instead of the denoised image.
+    seen : Resolved, optional
+        How the denoiser sees the image, where it is known: it is not looked at again.
 
     Raises
     ------
@@ -60,21 +69,27 @@ def begin(
     image = as_array(image)
     settings = settings or PredictSettings()
     named = naming_faults(image)
-    seen = denoiser.resolve(named, axes, settings.noise_model)
-    layout = seen.layout
-    disk.check_place(path, layout.axes)
+    seen = seen or denoiser.resolve(named, axes, settings.noise_model)
+    layout, network = seen.layout, denoiser.network
+    lies: OnDisk = ImageOnDisk(layout)
+    if code:
+        lies = CodeOnDisk(layout, network.spec.code_width, network.stride)
+    disk.check_place(path)
+    _ = lies.order  # refuses axes that OME-Zarr has not
+    if code:
+        settings = replace(settings, dtype=np.float32, strength=1.0)
     dtype = np.dtype(settings.dtype or image.dtype)
     record = _found(path, overwrite=to.overwrite)
     settings = _resolved(settings, record)
     made_of = {
         "image": fingerprints.of_image(named, layout),
         "model": fingerprints.of_model(denoiser),
-        "settings": fingerprints.of_settings(settings, dtype, settings.precision),
+        "settings": fingerprints.of_settings(settings, dtype, settings.precision, code=code),
     }
     if record is not None and to.overwrite and record.made_of != made_of:
         record = None
         settings = _resolved(settings, None)
-    network = denoiser.network
+    chunk = 0  # of what is there already it is known there
     if record is None:
         chunk, step = chunk_and_step(TileRunner(network, settings).tile, network.stride)
         together = _planes_together(layout.plane_shape, step, network.halo)
@@ -91,7 +106,7 @@ def begin(
         halo=network.halo,
         margin=margin,
     )
-    needed = disk.bytes_needed(layout, dtype)
+    needed = bytes_needed(lies, dtype)
     if record is None:
         if path.is_dir():
             with disk.alone(path):  # what another run is writing is not replaced
@@ -109,16 +124,17 @@ def begin(
             "model": denoiser.card.name,
             "version": __version__,
             "strength": settings.strength,
-            "normalization": [m.to_record() for m in seen.maps],
+            "normalization": list(seen.normalization),
         }
         record = DoneRecord(path, made_of, how, np.zeros(len(jobs), bool), notes=notes)
-        result_folder.create(to, layout, dtype, (chunk, step), record)
+        result_folder.create(to, lies, dtype, (chunk, step), record)
     else:
         record.check_parts(len(jobs))
         disk.check_space(path, round(needed * (1 - record.finished)))
-    folder = ResultFolder(path, layout, result_folder.open_levels(path), record)
+    there = dict.fromkeys(jobs.planes_with(record.done), 1)
+    folder = ResultFolder(path, lies, result_folder.open_levels(path), record, there)
     settings = replace(settings, tile=step)
-    return DiskJob(denoiser, image, folder, settings, seen, jobs, made_of)
+    return DiskJob(denoiser, image, folder, settings, seen, jobs, made_of, code)
 
 
 def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:

@@ -25,6 +25,21 @@ def no_bundled_models(monkeypatch):
     return shipped
 
 
+@pytest.fixture(autouse=True)
+def settings_apart(tmp_path, monkeypatch):
+    """Keep the user's own settings out of the tests, and the tests out of them."""
+    import napari.settings
+
+    from napari_ae_denoise._qt import preferences
+
+    forget = getattr(napari.settings, "_clear_plugin_settings_cache", lambda: None)
+    forget()
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    monkeypatch.setattr(preferences, "memory_path", lambda: tmp_path / "own" / "panels.json")
+    yield
+    forget()
+
+
 @pytest.fixture
 def viewer(make_napari_viewer):
     notification_manager.records.clear()

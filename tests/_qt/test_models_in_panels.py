@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise import Denoiser, add_gaussian_noise, psnr
 from napari_ae_denoise._qt.model_files import ModelFiles, file_name
+from napari_ae_denoise._qt.shelf import Shelf
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,9 @@ def test_names_of_layers_become_names_of_files(name, expected):
 
 
 def test_the_file_that_was_really_written_is_said(qtbot, untrained_classic, tmp_path):
-    files = ModelFiles(lambda: (untrained_classic, "x"))
+    shelf = Shelf()
+    shelf.add(untrained_classic.renamed("x"))
+    files = ModelFiles(lambda: (untrained_classic, "x"), shelf)
     qtbot.addWidget(files)
     said = []
     files.said.connect(said.append)

@@ -82,6 +82,16 @@ def test_naparis_cancel_stops_it(viewer, qtbot, bundled, monkeypatch, notes):
     assert not progress._all_instances
 
 
+def test_a_long_run_says_where_its_progress_is(
+    viewer, command, bundled, small_image, monkeypatch, notes
+):
+    monkeypatch.setattr(quick, "_LOOK", 1)
+    monkeypatch.setattr(quick, "_LONG", 1)
+    viewer.add_image(small_image, name="waves")
+    command()
+    assert any("waves" in note and "activity" in note for note in notes())
+
+
 def test_layers_removed_meanwhile_do_no_harm(viewer, qtbot, bundled, small_image):
     viewer.add_image(small_image, name="i")
     get_app_model().commands.execute_command(COMMAND).result()

@@ -80,13 +80,12 @@ def _package(
     denoiser: Denoiser, output: Path, sample: Path | None, authors: list[str], licence: str
 ) -> str:
     """Write a package of bioimage.io; return what to say about it."""
-    from napari_ae_denoise.bundled import bundled_models
     from napari_ae_denoise.image_files import read_image
     from napari_ae_denoise.interop.bioimageio import save_package
+    from napari_ae_denoise.interop.exports import known_authors
 
     image = None if sample is None else read_image(sample).array
-    if not authors and denoiser.card.name in bundled_models():
-        authors = ["The napari-ae-denoise developers"]
+    authors = authors or known_authors(denoiser)
     if not authors:
         say("note: no author is named; --author names one.")
     written = save_package(denoiser, output, sample=image, authors=authors, licence=licence)

@@ -95,7 +95,11 @@ class AtOnce(QWidget):
     def time(self) -> None:
         """Say what the model is, and how long it will take for the image."""
         self._timing.drop()
-        denoiser = self._read_denoiser()
+        try:
+            denoiser = self._read_denoiser()
+        except DenoisingError as error:  # its file cannot be used
+            self.model_note.setText(str(error))
+            return
         if denoiser is None:
             self.model_note.setText("Train a model, or open one.")
             return

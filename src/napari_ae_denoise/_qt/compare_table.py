@@ -43,14 +43,15 @@ class CompareTable(QWidget):
         grid.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         grid.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         grid.setWordWrap(False)
+        grid.setTabKeyNavigation(False)  # or the key Tab would never leave the table
         grid.verticalHeader().setDefaultSectionSize(grid.fontMetrics().height() + _ROOM)
         grid.setMinimumHeight(_LEAST_HEIGHT)
         self.copy = _button(
-            "Copy", "Copy the table with tabs between the columns, as spreadsheets take it."
+            "Cop&y", "Copy the table with tabs between the columns, as spreadsheets take it."
         )
-        self.copy_markdown = _button("Copy Markdown", "Copy the table as Markdown.")
+        self.copy_markdown = _button("Copy Mar&kdown", "Copy the table as Markdown.")
         self.save = _button(
-            "Save picture …",
+            "Save p&icture …",
             "Save a picture: one plane of each side by side, or pairs of a stack, as chosen above.",
         )
         self.copy.clicked.connect(self._copy_text)

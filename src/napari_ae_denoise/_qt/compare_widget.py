@@ -39,7 +39,7 @@ class CompareWidget(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
             viewer,
-            start="Compare",
+            start="Co&mpare",
             stop="Stop",
             tooltips=("Fill the table.", "Stop; finished lines stay."),
         )
@@ -114,7 +114,8 @@ class CompareWidget(Panel):
             self.picture,
         )
         fields = (self.reference, self.images, self.noisy)
-        self.lay_out(self.form, self.table, layer_fields=fields)
+        said = (self.planes, self.data_range, self.classical, self.picture)
+        self.lay_out(self.form, self.table, layer_fields=fields, remembered=said)
         follow_axes(self.reference, self.axes)
         for several in (self.images, self.methods):
             several.native.setMaximumHeight(100)

@@ -7,6 +7,7 @@ from typing import Any
 from magicgui.widgets import ComboBox
 
 from napari_ae_denoise._qt.forms import field
+from napari_ae_denoise._qt.preferences import prefer
 
 _NOISE_MODELS = [
     ("automatic", "auto"),
@@ -92,7 +93,7 @@ def noise_model_field() -> ComboBox:
 
 def tile_field() -> Any:
     """Return the side of the tiles."""
-    return field(
+    made = field(
         "tile",
         0,
         "Tile (pixels)",
@@ -100,3 +101,5 @@ def tile_field() -> Any:
         min=0,
         max=16384,
     )
+    prefer(made, "denoise", "tile")
+    return made

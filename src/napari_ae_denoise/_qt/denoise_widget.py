@@ -55,7 +55,7 @@ class DenoiseWidget(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
             viewer,
-            start="Denoise",
+            start="&Denoise",
             stop="Cancel",
             tooltips=(
                 "Run the model over the whole image.",
@@ -70,7 +70,7 @@ class DenoiseWidget(Panel):
         self.files = ModelFiles(lambda: (self.models.chosen(), self.model.value), self.shelf)
         self.files.said.connect(self.bar.status.setText)
         self.files.failed.connect(self.show_problem)
-        self.denoised, self.latent, self.noise = output_fields()
+        self.denoised, self.latent, self.noise = outputs = output_fields()
         self.latents = LatentView(self.latent)
         self.strength = strength_field()
         self.noise_model = noise_model_field()
@@ -102,6 +102,7 @@ class DenoiseWidget(Panel):
                 form(self.noise_model, self.level, self.device, self.tile, *self.filling.fields),
             ),
             layer_fields=(self.layer,),
+            remembered=(*outputs, self.latents.view, self.noise_model),
         )
         follow_axes(self.layer, self.axes)
         on_change([self.layer, self.axes, self.level], self.at_once.look)
@@ -168,7 +169,6 @@ class DenoiseWidget(Panel):
         if isinstance(progress, Begun):
             self.show_notice(self.filling.begin(progress))
             return
-        self.filling.tile_came()
         self.bar.show_progress(
             progress.done / progress.total,
             f"Tile {progress.done} of {progress.total}, {duration(progress.remaining)} left",
@@ -178,7 +178,7 @@ class DenoiseWidget(Panel):
         """Add the layers."""
         if isinstance(result, Kept):
             self.filling.end(result)
-            result = Made((), result.summary, result.warning)
+            result = Made(result.layers, result.summary, result.warning)
         self.latents.offer(result.scatter)
         added = add_results(self.viewer, result)
         for layer in added[:1]:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, Qt, QTimer
 
 from napari_ae_denoise._qt.forms import duration, note
 from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.quiet_imports import load_for_training
 from napari_ae_denoise.training_estimate import estimate_training, estimate_unmeasured
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Forecast(QObject):
         super().__init__(parent)
         self._read = read
         self.label = note()
+        self.label.setTextFormat(Qt.TextFormat.RichText)
         self._rates: dict[Any, float] = {}  # seconds a step of what was trained or measured
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -115,6 +117,7 @@ def _steps(
 ) -> Generator[None, None, TrainingEstimate | None]:
     """Work it out; None if it was stopped."""
     yield
+    load_for_training()
     settings, start = choices.settings, choices.start
     if choices.from_files:  # they are not read for this
         spec = start.card.network if start else settings.network_for((28, 28), 1)

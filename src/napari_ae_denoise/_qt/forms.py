@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from magicgui.widgets import ComboBox, Container, LineEdit, Select, create_widget
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -19,6 +22,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_ae_denoise._qt.layers import HELPER
+from napari_ae_denoise._qt.preferences import prefer
 from napari_ae_denoise._qt.worker import JobState
 
 if TYPE_CHECKING:
@@ -113,11 +117,19 @@ def _let_shrink(widget: Any) -> None:
 
 def fold(title: str, *contents: Any) -> QCollapsible:
     """Return a section that is folded away until it is pressed."""
-    section = QCollapsible(title, collapsedIcon="▸", expandedIcon="▾")
+    # the arrow is a part of the text: as an icon it would be dark on napari's dark theme
+    section = QCollapsible(f"▸ {title}", collapsedIcon=QIcon(), expandedIcon=QIcon())
     section.setDuration(0)
+    section.toggled.connect(partial(_turn_arrow, weakref.ref(section), title))
     for content in contents:
         section.addWidget(getattr(content, "native", content))
     return section
+
+
+def _turn_arrow(section: weakref.ref[QCollapsible], title: str, unfolded: bool) -> None:
+    alive = section()
+    if alive is not None:
+        alive.setText(f"{'▾' if unfolded else '▸'} {title}")
 
 
 def duration(seconds: float) -> str:
@@ -168,9 +180,14 @@ class JobBar(QWidget):
 
     def show_state(self, state: JobState) -> None:
         """Enable what can be pressed now."""
-        idle = state is JobState.IDLE
+        idle, running = state is JobState.IDLE, state is JobState.RUNNING
+        focused = any(w.hasFocus() for w in (self.start_button, self.stop_button, self.status))
+        self.start_button.setEnabled(idle or focused)
+        self.stop_button.setEnabled(running or focused)
+        if focused:  # or it would go to the first field, and the panel would scroll there
+            (self.start_button if idle else self.stop_button if running else self.status).setFocus()
         self.start_button.setEnabled(idle)
-        self.stop_button.setEnabled(state is JobState.RUNNING)
+        self.stop_button.setEnabled(running)
         self.progress.setRange(0, 1000)
         if idle:
             self.progress.setValue(0)
@@ -179,7 +196,11 @@ class JobBar(QWidget):
 
     def show_progress(self, fraction: float, text: str) -> None:
         """Show how far the job is (0 to 1) and a line of text."""
+        # a bar draws itself at once, and with it the whole window that holds napari's canvas, ten
+        # times a second; so it is drawn with whatever else is drawn next
+        self.progress.setUpdatesEnabled(False)
         self.progress.setValue(round(1000 * min(max(fraction, 0.0), 1.0)))
+        self.progress.setUpdatesEnabled(True)
         self.status.setText(text)
 
 
@@ -197,13 +218,15 @@ def device_field() -> ComboBox:
         ("automatic", "auto"),
         *((str(d), d.name) for d in available_devices(measured=False)),
     ]
-    return ComboBox(
+    made = ComboBox(
         name="device",
         label="Device",
         tooltip="Where to compute. Automatic takes a GPU if there is one.",
         choices=choices,
         value="auto",
     )
+    prefer(made, "computing", "device")
+    return made
 
 
 def disk_fields() -> tuple[Any, Any]:
@@ -224,4 +247,6 @@ def disk_fields() -> tuple[Any, Any]:
         tooltip="Where to write large images. Empty: beside the image, or in a temporary folder "
         "where that is not possible.",
     )
+    for made in (limit, folder):
+        prefer(made, "denoise", made.name)
     return limit, folder

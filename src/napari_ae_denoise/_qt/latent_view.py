@@ -37,7 +37,7 @@ class LatentView(QWidget):
             "green and blue.",
             choices=[UNITS, COLOURS, BOTH],
         )
-        self.button = QPushButton("Scatter of the codes …")
+        self.button = QPushButton("Scatter of the cod&es …")
         self.button.setToolTip(
             "Show where each image of the stack lies by its code, coloured by its label where the "
             "layer has labels. For fully-connected and variational networks."

@@ -69,6 +69,11 @@ class Live:
         """A snapshot of the layer."""
         return self.choices.source
 
+    @property
+    def normalization(self) -> list[dict[str, Any]]:
+        """How grey values are mapped in all regions; empty before the first."""
+        return [] if self.ready is None else [one.to_record() for one in self.ready[1]]
+
     def denoised(self, region: Region) -> Any:
         """Return a region, denoised; not for the thread of the window."""
         choices = self.choices
@@ -199,7 +204,8 @@ class LiveLayer(QObject):
         source, layer = self._live.source, self._alive()
         place = placed(source, region)
         if layer is None:
-            made = source.denoised_layer(image, f"{source.name} live", {HELPER: True})
+            told = {HELPER: True, "normalization": self._live.normalization}
+            made = source.denoised_layer(image, f"{source.name} live", told)
             self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
         else:
             layer.data = image

@@ -33,9 +33,9 @@ class ModelChoice(QObject):
         self.field = ComboBox(
             name="model",
             label="Model",
-            tooltip="A bundled model, one trained here, or one opened from a file. Until you "
-            "choose, it follows the image.",
-            choices=lambda _: shelf.names(),
+            tooltip="A bundled model, one trained here, one opened from a file, or one of a file "
+            "that you used before. Until you choose, it follows the image.",
+            choices=lambda _: shelf.choices(),
         )
         self._proposed = self.field.value  # what is chosen while nobody has chosen
         shelf.changed.connect(self._follow_shelf)

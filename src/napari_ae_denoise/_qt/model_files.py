@@ -1,4 +1,4 @@
-"""The buttons that open and save model files."""
+"""The buttons that open, save and export models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
+from napari_ae_denoise._qt.model_export import ExportButton
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import SUFFIX
 
@@ -23,37 +24,43 @@ _OPENED = "Models (*.safetensors *.h5 *.keras *.zip)"
 
 
 class ModelFiles(QWidget):
-    """Opens models onto a shelf, and saves one of them.
+    """Opens models onto a shelf, and saves or exports one of them.
 
     Parameters
     ----------
     chosen : callable
         Returns the denoiser to save and a name for its file, or raises a `DenoisingError`.
-    shelf : Shelf, optional
-        Where opened models go; without one there is only the button that saves.
+    shelf : Shelf
+        Where opened models go; it remembers the files of saved ones too.
+    opens : bool
+        Whether there is a button that opens.
     """
 
     said = Signal(str)
     failed = Signal(object)  # DenoisingError
 
     def __init__(
-        self, chosen: Callable[[], tuple[Denoiser, str]], shelf: Shelf | None = None
+        self, chosen: Callable[[], tuple[Denoiser, str]], shelf: Shelf, *, opens: bool = True
     ) -> None:
         super().__init__()
         self._chosen, self._shelf = chosen, shelf
-        self.open_button = QPushButton("Open model …")
+        self.open_button = QPushButton("&Open model …")
         self.open_button.setToolTip(
             "Open a .safetensors model file, or a Keras .h5 or .keras. Nothing in it is run."
         )
         self.open_button.clicked.connect(self.ask_for_model)
-        self.save_button = QPushButton("Save model …")
+        self.save_button = QPushButton("&Save model …")
         self.save_button.setToolTip("Save the model as a .safetensors file.")
         self.save_button.clicked.connect(self.ask_where_to_save)
+        self.export_button = ExportButton(chosen, file_name)
+        self.export_button.said.connect(self.said)
+        self.export_button.failed.connect(self.failed)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.open_button)
         row.addWidget(self.save_button)
-        if shelf is None:
+        row.addWidget(self.export_button)
+        if not opens:
             self.open_button.hide()
 
     def ask_for_model(self) -> None:
@@ -64,8 +71,6 @@ class ModelFiles(QWidget):
 
     def open(self, path: str | Path) -> None:
         """Open a model file; if that fails, what is on the shelf stays."""
-        if self._shelf is None:
-            return
         try:
             name = self._shelf.open(path)
         except DenoisingError as error:
@@ -95,11 +100,10 @@ class ModelFiles(QWidget):
         except DenoisingError as error:
             self.failed.emit(error)
         else:
-            if self._shelf is not None:
-                self._shelf.in_file(name, written)
+            self._shelf.in_file(name, written)
             self.said.emit(f"Saved {written}.")
 
 
-def file_name(name: str) -> str:
+def file_name(name: str, ending: str = SUFFIX) -> str:
     """Return a model's name as one that every system takes for a file."""
-    return (re.sub(r"[^\w.+ -]+", "_", name).strip(" .") or "model") + SUFFIX
+    return (re.sub(r"[^\w.+ -]+", "_", name).strip(" .") or "model") + ending

@@ -29,7 +29,7 @@ class NetworkFields:
             "Start from",
             "Nothing: random weights. Or a model that is at hand, to fine-tune it to these images: "
             "its network replaces the one chosen above.",
-            choices=lambda _: [FROM_NOTHING, *self._shelf.names()],
+            choices=lambda _: [(FROM_NOTHING, FROM_NOTHING), *self._shelf.choices()],
         )
         self.note = note()
         fields.family.changed(self.show)
@@ -43,9 +43,9 @@ class NetworkFields:
 
     def show(self) -> None:
         """Say how large the network and its code are, for the first image."""
-        start = self.start()
         size, channels = plane_size(self._images.example)
         try:
+            start = self.start()
             described = self._fields.settings("")
             spec = start.card.network if start else described.network_for(size, channels)
         except DenoisingError as error:

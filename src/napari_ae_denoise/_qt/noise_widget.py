@@ -42,7 +42,7 @@ class NoiseWidget(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
             viewer,
-            start="Add noise",
+            start="&Add noise",
             stop="Stop",
             tooltips=("Make a noisy copy as a new layer.", "Stop; no layer is made."),
         )
@@ -101,16 +101,10 @@ class NoiseWidget(Panel):
             "Clip the result to the smallest and largest grey value of the image. Clipped noise "
             "is no longer Gaussian. Integer images are always clipped to what they can hold.",
         )
-        self.form = form(
-            self.layer,
-            self.axes,
-            self.kind,
-            *(self.sigma, self.unit, self.mean),
-            *(self.gain, self.offset, self.read_noise),
-            self.seed,
-            self.clip,
-        )
-        self.lay_out(self.form, layer_fields=(self.layer,))
+        law = (self.sigma, self.unit, self.mean, self.gain, self.offset, self.read_noise)
+        said = (self.kind, *law, self.seed, self.clip)
+        self.form = form(self.layer, self.axes, *said)
+        self.lay_out(self.form, layer_fields=(self.layer,), remembered=said)
         follow_axes(self.layer, self.axes)
         on_change([self.kind], self._show_fields)
         self._show_fields()

@@ -7,13 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from napari_ae_denoise import report
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
+from napari_ae_denoise._qt.preferences import keep, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
+from napari_ae_denoise._qt.scroll_down import ScrollDown
 from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
 from napari_ae_denoise.errors import DenoisingError
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import ViewerModel
 
-_LAYOUT_MILLISECONDS = (300, 1000)  # again, for a first picture can take that long
+_START, _STOP = "Ctrl+Return", "Esc"
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -54,6 +57,11 @@ class Panel(QWidget):
         self.problem = ProblemLine(self.bar.status)
         self.bar.start_button.clicked.connect(self.run)
         self.bar.stop_button.clicked.connect(self.job.cancel)
+        for key, button in ((_START, self.bar.start_button), (_STOP, self.bar.stop_button)):
+            pressed = QShortcut(QKeySequence(key), self)
+            pressed.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            pressed.activated.connect(button.click)
+            button.setToolTip(f"{button.toolTip()} ({key} in this panel)")
         self.job.state_changed.connect(self.show_state)
         self.job.progressed.connect(self.show_progress)
         self.job.done.connect(self.show_result)
@@ -76,9 +84,14 @@ class Panel(QWidget):
 
     # ---- what they share
 
-    def lay_out(self, *parts: Any, layer_fields: tuple[Any, ...] = ()) -> None:
-        """Stack the parts in a scrolled area, with the bar always in sight under it."""
-        self._layer_fields = list(layer_fields)
+    def lay_out(
+        self, *parts: Any, layer_fields: tuple[Any, ...] = (), remembered: tuple[Any, ...] = ()
+    ) -> None:
+        """Stack the parts in a scrolled area, with the bar always in sight under it.
+
+        Fields that are ``remembered`` begin as they were when the panel ran last.
+        """
+        self._layer_fields, self._remembered = list(layer_fields), remembered
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 6, 0)
@@ -86,26 +99,23 @@ class Panel(QWidget):
             column.addWidget(getattr(part, "native", part))
         column.addStretch(1)
         layout = QVBoxLayout(self)
-        self._scrolled = _ScrollDown(inside)
+        self._scrolled = ScrollDown(inside)
         layout.addWidget(self._scrolled, 1)
         layout.addWidget(self.bar)
         self.reset_choices()
+        restore(type(self).__name__, remembered)
         active = self.viewer.layers.selection.active
         for field in layer_fields[:1]:
             if active in getattr(field, "choices", ()):
                 field.value = active
 
     def bring_into_view(self, part: QWidget) -> None:
-        """Scroll to a part that was shown just now, once it has its place."""
-        for wait in _LAYOUT_MILLISECONDS:
-            timer = QTimer(self)
-            timer.setSingleShot(True)
-            timer.timeout.connect(partial(self._scrolled.ensureWidgetVisible, part))
-            timer.timeout.connect(timer.deleteLater)
-            timer.start(wait)
+        """Scroll to a part that was shown just now, and keep it in sight; see `ScrollDown`."""
+        self._scrolled.follow(part)
 
     def run(self) -> None:
         """Start the job that the form describes; say what is wrong where it describes none."""
+        use_threads()
         try:
             self.job.start(self.prepare())
         except DenoisingError as error:
@@ -116,6 +126,7 @@ class Panel(QWidget):
         else:
             if self.job.state is not JobState.IDLE:
                 self.bar.show_progress(0.0, "Working …")
+            keep(type(self).__name__, self._remembered)
 
     def reset_choices(self, *_: Any) -> None:
         """Follow the viewer's layers; what was chosen stays chosen."""
@@ -153,25 +164,6 @@ class Panel(QWidget):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.leave()
         return bool(super().event(event))
-
-
-class _ScrollDown(QScrollArea):
-    """Scrolls up and down only: it is never narrower than what is in it."""
-
-    def __init__(self, inside: QWidget) -> None:
-        super().__init__()
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(inside)
-        inside.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the least width of what is inside."""
-        if event.type() == QEvent.Type.LayoutRequest:
-            bar = self.verticalScrollBar().sizeHint().width()
-            self.setMinimumWidth(self.widget().minimumSizeHint().width() + bar)
-        return bool(super().eventFilter(watched, event))
 
 
 def follow_axes(layer_field: Any, axes_field: Any) -> Callable[[], None]:

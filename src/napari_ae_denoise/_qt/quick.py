@@ -16,6 +16,7 @@ from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
 from napari_ae_denoise._qt.finished import add_results
 from napari_ae_denoise._qt.layers import take, unwrapped
+from napari_ae_denoise._qt.preferences import preference, preferred_device, use_threads
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.worker import Job
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
 
 _LOOK = 200  # milliseconds between looks at napari's Cancel
+_LONG = 7  # looks, after which it is said where the progress is
 _running: set[QuickRun] = set()  # held here, for nothing else holds them
 
 
@@ -70,6 +72,7 @@ class QuickRun(QObject):
         self.job = Job(self)
         self._filling = FillingLayer(viewer, self, self.job)
         self._progress: Any = None
+        self._looks = 0
         self._timer = QTimer(self)  # napari calls nobody when Cancel is pressed
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
@@ -92,6 +95,7 @@ class QuickRun(QObject):
     def _denoise(self, glance: Glance) -> None:
         """Start the run with the model that fits."""
         remember(self._source.image, glance)
+        use_threads()
         names = self._shelf.names()
         fitting = propose(glance, bundled_names(), calibrated=self._source.calibrated)
         try:
@@ -101,7 +105,9 @@ class QuickRun(QObject):
             choices = DenoiseChoices(
                 source=self._source,
                 denoiser=denoiser,
-                settings=PredictSettings(),
+                settings=PredictSettings(
+                    tile=preference("denoise", "tile") or "auto", device=preferred_device()
+                ),
                 denoised=True,
                 code=False,
                 noise=False,
@@ -112,6 +118,12 @@ class QuickRun(QObject):
             self._show_problem(error)
 
     def _look(self) -> None:
+        self._looks += 1
+        if self._looks == _LONG:
+            show_info(
+                f'Denoising "{self._source.name}": press "activity", at the lower right of the '
+                "window, to see how far it is, or to cancel."
+            )
         if self._progress.is_canceled:
             self.job.cancel()
 
@@ -119,7 +131,6 @@ class QuickRun(QObject):
         if isinstance(record, Begun):
             show_info(self._filling.begin(record))
         elif isinstance(record, TileProgress):
-            self._filling.tile_came()
             self._progress.update(100 * record.done // record.total - self._progress.n)
 
     def _show_result(self, result: Any) -> None:
@@ -132,7 +143,7 @@ class QuickRun(QObject):
             return
         if isinstance(result, Kept):
             self._filling.end(result)
-            result = Made((), result.summary, result.warning)
+            result = Made(result.layers, result.summary, result.warning)
         said = [f'Added "{layer.name}".' for layer in add_results(viewer, result)]
         show_info(" ".join([*said, result.summary]))
         if result.warning:

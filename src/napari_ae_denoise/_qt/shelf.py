@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_ae_denoise._qt.layers import unwrapped
+from napari_ae_denoise._qt.preferences import memory
+from napari_ae_denoise.session_memory import UsedModel
 
 if TYPE_CHECKING:
     from napari.viewer import ViewerModel
@@ -28,37 +30,57 @@ class Shelf(QObject):
         super().__init__()
         self._denoisers: dict[str, Denoiser] = {}
         self._files: dict[str, str] = {}
-        self._bundled: dict[str, Denoiser] = {}  # those that were opened
+        self._opened: dict[str, Denoiser] = {}  # of the bundled and the earlier ones
+        self._earlier: dict[str, UsedModel] = {}
         self.offered.connect(self.add)
+        kept = memory()
+        for model in [] if kept is None else kept.models():
+            if _is_there(model.path):
+                self._earlier[self._free_name(model.name)] = model
 
     def names(self) -> list[str]:
-        """Return the names, the newest first, bundled models last."""
+        """Return the names: the newest first, then bundled models, then those of old sessions."""
         from napari_ae_denoise.bundled import bundled_names
 
-        return [*reversed(self._denoisers), *bundled_names()]
+        here = set(self._files.values())
+        earlier = [name for name, model in self._earlier.items() if model.path not in here]
+        return [*reversed(self._denoisers), *bundled_names(), *earlier]
+
+    def choices(self) -> list[tuple[str, str]]:
+        """Return what to show and the name, of each; what is shown of old ones tells more."""
+        return [(str(self._earlier.get(name, name)), name) for name in self.names()]
 
     def get(self, name: str) -> Denoiser:
-        """Return a denoiser; a bundled one is opened."""
+        """Return a denoiser; a bundled one, and one of an old session, is opened.
+
+        Raises
+        ------
+        DenoisingError
+            If its file cannot be used (any more).
+        """
         from napari_ae_denoise.denoiser import Denoiser
 
         if name in self._denoisers:
             return self._denoisers[name]
-        if name not in self._bundled:
-            self._bundled[name] = Denoiser.load(name)
-        return self._bundled[name]
+        if name not in self._opened:
+            earlier = self._earlier.get(name)
+            if earlier is None:
+                self._opened[name] = Denoiser.load(name)
+            else:
+                self._opened[name] = Denoiser.load(Path(earlier.path)).renamed(name)
+                _keep(earlier)
+        return self._opened[name]
 
     def name_of(self, denoiser: Denoiser) -> str:
         """Return the name that a denoiser of this shelf has."""
         return next(name for name, one in self._denoisers.items() if one is denoiser)
 
-    def add(self, denoiser: Denoiser) -> str:
+    def add(self, denoiser: Denoiser, file: str = "") -> str:
         """Take a denoiser under its own name, or that with a number; return the name."""
-        base = name = denoiser.card.name or "model"
-        taken, number = set(self.names()), 1
-        while name in taken:
-            number += 1
-            name = f"{base} {number}"
+        name = self._free_name(denoiser.card.name or "model")
         self._denoisers[name] = denoiser
+        if file:
+            self.in_file(name, file)
         self.changed.emit(name)
         return name
 
@@ -66,17 +88,42 @@ class Shelf(QObject):
         """Open a model file and take it under the file's name."""
         from napari_ae_denoise.denoiser import Denoiser
 
-        name = self.add(Denoiser.load(Path(path)).renamed(Path(path).stem))
-        self.in_file(name, path)
-        return name
+        denoiser = Denoiser.load(Path(path)).renamed(Path(path).stem)
+        file = str(Path(path).resolve())
+        for name in [name for name, one in self._earlier.items() if one.path == file]:
+            del self._earlier[name]  # it is here now
+        return self.add(denoiser, file)
 
     def in_file(self, name: str, path: str | Path) -> None:
-        """Remember which file a denoiser is in."""
-        self._files[name] = str(Path(path).resolve())
+        """Remember which file a denoiser is in, for sessions to come too."""
+        self._files[name] = file = str(Path(path).resolve())
+        _keep(UsedModel.of_card(file, name, self.get(name).card))
 
     def file_of(self, name: str) -> str:
         """Return the file that a denoiser is in; empty for one in no file, and bundled ones."""
-        return self._files.get(name, "")
+        earlier = self._earlier.get(name)
+        return self._files.get(name, "" if earlier is None else earlier.path)
+
+    def _free_name(self, base: str) -> str:
+        """Return a name, or that with a number."""
+        name, number = base, 1
+        while name in self._earlier or name in self.names():
+            number += 1
+            name = f"{base} {number}"
+        return name
+
+
+def _keep(model: UsedModel) -> None:
+    kept = memory()
+    if kept is not None:
+        kept.keep_model(model)
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
 
 
 def shelf_of(viewer: ViewerModel) -> Shelf:

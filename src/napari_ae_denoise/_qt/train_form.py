@@ -153,10 +153,18 @@ class TrainFields:
             self.device,
         )
 
+    @property
+    def remembered(self) -> tuple[Any, ...]:
+        """The fields that begin as they were at the last start; the kind comes before its parts."""
+        noise = (self.sigma_low, self.sigma_high, self.unit)
+        kind = (self.kind, self.family.kind, self.preset)
+        return (*kind, *noise, self.length_unit, self.length, *self.advanced[:-1])
+
     def changed(self, react: Callable[[], None]) -> None:
         """Call a function whenever the settings may have changed."""
         lengths = (self.lengths.length, self.lengths.unit)
-        on_change([self.kind, self.preset, self.family.kind, *self.advanced, *lengths], react)
+        described = (self.kind, self.axes, self.preset, self.family.kind)
+        on_change([*described, *self.advanced, *lengths], react)
 
     def suggest_unit(self, dtype: Any) -> None:
         """Take the usual noise range of a dtype, if nobody has changed that of the other kind."""

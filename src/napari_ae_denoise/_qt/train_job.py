@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.going_on import longer
+from napari_ae_denoise.quiet_imports import load_for_training
 from napari_ae_denoise.training import Progress, training_steps
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def train_steps(
     choices: TrainChoices, shelf: Shelf, stop: threading.Event
 ) -> Generator[Progress, None, Denoiser | None]:
     """Train; what comes out goes to the shelf even if the panel is closed by then."""
+    load_for_training()
     data, settings, state = choices.data(), choices.settings, choices.state.path
     steps = training_steps(
         data, settings, start=choices.start, stop=stop, checkpoint=state, watch=True

@@ -35,7 +35,7 @@ class TrainWidget(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(
             viewer,
-            start="Start training",
+            start="Start &training",
             stop="Stop",
             tooltips=(
                 "Train; the window stays usable meanwhile.",
@@ -55,12 +55,12 @@ class TrainWidget(Panel):
         self.fold = fold("More settings", form(*fields.advanced))
         self.plot, self.crop = LossPlot(), LiveCrop()
         self.plot.hide()
-        self.files = ModelFiles(self._to_save)
+        self.files = ModelFiles(self._to_save, self.shelf, opens=False)
         self.files.said.connect(self.bar.status.setText)
         self.files.failed.connect(self.show_problem)
         self.files.setEnabled(False)
         self.go_on = self.bar.add_button(
-            "Continue",
+            "Co&ntinue",
             "Go on with the last training, its images and settings, for as long again as is set "
             "above.",
         )
@@ -77,6 +77,7 @@ class TrainWidget(Panel):
             self.plot,
             self.files,
             layer_fields=images.layer_fields,
+            remembered=fields.remembered,
         )
         follow_axes(self.first, fields.axes)
         on_change([fields.kind, images.source, fields.family.kind], self._show_kind)

@@ -1,0 +1,95 @@
+"""The button that writes a model for other programs, in a thread."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QPushButton
+
+from napari_ae_denoise._qt.worker import Job, JobState
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.interop.exports import FORMATS, export_model
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Generator
+
+    from napari_ae_denoise.denoiser import Denoiser
+
+_FILTERS = {f"{name} (*{ending})": ending for ending, name in FORMATS.items()}
+
+
+class ExportButton(QPushButton):
+    """Asks for a file, and writes the model there.
+
+    Parameters
+    ----------
+    chosen : callable
+        Returns the denoiser and a name for its file, or raises a `DenoisingError`.
+    named : callable
+        Returns a model's name as one that every system takes for a file, with an ending.
+    """
+
+    said = Signal(str)
+    failed = Signal(object)  # DenoisingError
+
+    def __init__(
+        self, chosen: Callable[[], tuple[Denoiser, str]], named: Callable[[str, str], str]
+    ) -> None:
+        super().__init__("E&xport …")
+        self._chosen, self._named = chosen, named
+        self.setToolTip(
+            "Write the model for other programs: a package for bioimage.io, ONNX, or Keras (which "
+            "takes networks such as classic)."
+        )
+        self.clicked.connect(self.ask)
+        self.job = Job(self)
+        self.job.state_changed.connect(self._show_state)
+        self.job.done.connect(lambda path: self.said.emit(f"Exported {path}."))
+        self.job.failed.connect(self.failed)
+        self.destroyed.connect(partial(_let_go, self.job))
+
+    def ask(self) -> None:
+        """Ask for a file and the program, and write the model."""
+        try:
+            _, name = self._chosen()
+        except DenoisingError as error:
+            self.failed.emit(error)
+            return
+        dialog = QFileDialog(self, "Export model", self._named(name, ""))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilters(list(_FILTERS))
+
+        def follow(chosen: str) -> None:  # so that it asks before it replaces the real file
+            dialog.setDefaultSuffix(_FILTERS[chosen])
+
+        dialog.filterSelected.connect(follow)
+        follow(dialog.selectedNameFilter())
+        if dialog.exec():
+            self.export(dialog.selectedFiles()[0])
+        dialog.deleteLater()
+
+    def export(self, path: str | Path) -> None:
+        """Write the model."""
+        try:
+            denoiser, _ = self._chosen()
+            self.job.start(partial(_steps, denoiser, Path(path)))
+        except DenoisingError as error:
+            self.failed.emit(error)
+        else:
+            self.said.emit(f"Exporting to {path} …")
+
+    def _show_state(self, state: JobState) -> None:
+        self.setEnabled(state is JobState.IDLE)
+
+
+def _steps(denoiser: Denoiser, path: Path, _stop: threading.Event) -> Generator[None, None, Path]:
+    yield
+    return export_model(denoiser, path).absolute()
+
+
+def _let_go(job: Job, *_: Any) -> None:
+    job.abandon()

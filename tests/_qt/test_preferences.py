@@ -1,0 +1,251 @@
+"""The Preferences page, and what is remembered from session to session."""
+
+import gc
+import os
+import weakref
+
+import numpy as np
+import pytest
+from napari.settings import get_plugin_settings
+
+from napari_ae_denoise import Denoiser, devices
+from napari_ae_denoise._qt import preferences
+from napari_ae_denoise._qt.quick import denoise_active_layer
+from napari_ae_denoise._qt.shelf import Shelf
+
+
+@pytest.fixture
+def page():
+    return get_plugin_settings(preferences.PLUGIN)
+
+
+def test_the_page_has_what_the_plugin_uses(page):
+    for group, usual in preferences._USUAL.items():
+        for name, value in usual.items():
+            assert getattr(getattr(page, group), name) == value
+        assert set(type(getattr(page, group)).model_fields) == set(usual)
+
+
+def test_preferences_are_kept_by_napari(page, tmp_path):
+    page.denoise.limit = 7.5
+    page.save()
+    assert "limit: 7.5" in (tmp_path / f"{preferences.PLUGIN}.yaml").read_text()
+
+
+def test_fields_begin_with_what_is_preferred_and_follow_it(viewer, open_panel, page):
+    page.denoise.tile, page.denoise.limit, page.denoise.folder = 256, 7.5, "/somewhere"
+    page.computing.device = "cpu"
+    panel = open_panel("Denoise")
+    filling = panel.filling
+    assert (panel.tile.value, filling.limit.value, filling.folder.value) == (256, 7.5, "/somewhere")
+    assert panel.device.value == "cpu"
+    assert open_panel("Train autoencoder").fields.device.value == "cpu"
+    page.denoise.tile = 128
+    assert panel.tile.value == 128
+    page.computing.device = "auto"
+    assert panel.device.value == "auto"
+
+
+def test_a_device_that_is_not_there_is_passed_over(viewer, open_panel, page, monkeypatch):
+    cpu = devices.available_devices(measured=False)[-1]
+    monkeypatch.setattr(devices, "available_devices", lambda **_: [cpu])
+    page.computing.device = "mps"
+    assert open_panel("Denoise").device.value == "auto"
+    assert preferences.preferred_device() == "auto"
+    gpu = devices.DeviceInfo("cuda:0", "a card", None)
+    monkeypatch.setattr(devices, "available_devices", lambda **_: [gpu, cpu])
+    page.computing.device = "cuda"
+    assert preferences.preferred_device() == "cuda:0"
+
+
+def test_a_closed_panel_is_not_held_by_the_page(viewer, open_panel, page):
+    panel = open_panel("Denoise")
+    field = weakref.ref(panel.tile)
+    viewer.window.remove_dock_widget(panel)
+    del panel
+    viewer.window._qt_window.repaint()
+    gc.collect()
+    page.denoise.tile = 64  # whether it is gone or not, this must work
+    assert field() is None or field().value in (0, 64)
+
+
+def test_threads_are_those_preferred(viewer, panel, run, small_image, page, monkeypatch):
+    import torch
+
+    seen, usual = [], devices.using_threads
+    monkeypatch.setattr(devices, "using_threads", lambda n: (seen.append(n), usual(n))[1])
+    page.computing.threads = 2
+    viewer.add_image(small_image)
+    try:
+        run(panel)
+        assert set(seen) == {2}
+        page.computing.threads = 0
+        preferences.use_threads()
+        with devices.spare_a_core():
+            assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
+    finally:
+        devices.prefer_threads(0)
+
+
+def test_the_quick_command_asks_the_page(viewer, qtbot, small_image, page, monkeypatch):
+    from napari_ae_denoise._qt import quick
+
+    asked, usual = [], quick.PredictSettings
+    monkeypatch.setattr(
+        quick, "PredictSettings", lambda **how: (asked.append(how), usual(**how))[1]
+    )
+    page.denoise.tile, page.computing.device = 64, "cpu"
+    viewer.add_image(small_image)
+    quick.shelf_of(viewer).add(_classic())
+    denoise_active_layer()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=30_000)
+    assert asked == [{"tile": 64, "device": "cpu"}]
+
+
+def _classic():
+    from napari_ae_denoise.card import Card
+    from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
+
+    spec = PRESETS["classic"]
+    return Denoiser(ConvAutoencoder(spec), Card(network=spec, name="tutorial"))
+
+
+# ---- forms
+
+
+def test_a_panel_begins_as_it_ran_last(viewer, open_panel, run, small_image):
+    viewer.add_image(small_image)
+    panel = open_panel("Add Gaussian noise")
+    panel.sigma.value, panel.seed.value, panel.clip.value = 12.5, 3, True
+    panel.axes.value = "YX"
+    run(panel)
+    panel.sigma.value = 99.0  # never run with
+    viewer.window.remove_dock_widget(panel)
+    again = open_panel("Add Gaussian noise")
+    assert again is not panel
+    assert (again.sigma.value, again.seed.value, again.clip.value) == (12.5, 3, True)
+    assert again.layer.value.name == viewer.layers.selection.active.name  # not remembered
+
+
+def test_the_train_panel_remembers_its_kind_and_the_options_of_it(
+    viewer, open_panel, run, small_image, short_training
+):
+    viewer.add_image(small_image)
+    panel = open_panel("Train autoencoder")
+    short_training(panel)
+    fields = panel.fields
+    fields.family.kind.value = "sparse"
+    fields.preset.value = "classic"
+    fields.family.penalty.value = fields.family.penalty.choices[-1]
+    fields.family.weight.value, fields.seed.value = 0.003, 5
+    expected = {one.name: one.value for one in fields.remembered}
+    run(panel)
+    viewer.window.remove_dock_widget(panel)
+    del panel, fields
+    gc.collect()
+    again = open_panel("Train autoencoder")
+    assert {one.name: one.value for one in again.fields.remembered} == expected
+
+
+def test_values_that_a_field_does_not_take_are_left_out(viewer, open_panel):
+    kept = preferences.memory()
+    kept.keep_form("NoiseWidget", {"sigma": -4.0, "kind": "of old", "seed": True, "mean": 2.0})
+    panel = open_panel("Add Gaussian noise")
+    assert (panel.sigma.value, panel.kind.value, panel.seed.value) == (25, "Gaussian", 0)
+    assert panel.mean.value == 2
+
+
+def test_the_file_is_where_napari_is_told_to_keep_its_own(tmp_path, monkeypatch):
+    monkeypatch.undo()  # what keeps the tests apart
+    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "mine.yaml"))
+    assert preferences.memory_path().parent == tmp_path
+    monkeypatch.setenv("NAPARI_CONFIG", "")
+    assert preferences.memory_path() is None
+    monkeypatch.delenv("NAPARI_CONFIG")
+    assert preferences.memory_path().name == "panels.json"
+
+
+def test_nothing_is_remembered_where_that_is_preferred(viewer, open_panel, run, small_image, page):
+    page.panels.remember = False
+    viewer.add_image(small_image)
+    panel = open_panel("Add Gaussian noise")
+    run(panel)
+    assert not preferences.memory_path().exists()
+
+
+# ---- models
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Return a function that saves a model as an earlier session would have."""
+
+    def save(name):
+        shelf = Shelf()
+        denoiser = _classic().renamed(name)
+        shelf.add(denoiser)
+        path = denoiser.save(tmp_path / f"{name}.safetensors")
+        shelf.in_file(name, path)
+        return path
+
+    return save
+
+
+def test_models_used_before_are_offered_after_the_others(
+    viewer, open_panel, run, saved, small_image, no_bundled_models, monkeypatch
+):
+    path = saved("mine")
+    monkeypatch.setattr("napari_ae_denoise.bundled.bundled_files", no_bundled_models)
+    viewer.add_image(small_image, name="waves")
+    panel = open_panel("Denoise")
+    assert panel.model.choices[:-1] == tuple(no_bundled_models())
+    assert panel.model.choices[-1] == "mine"
+    panel.model.value = "mine"
+    run(panel)
+    assert viewer.layers["waves denoised"].metadata["napari_ae_denoise"]["model_file"] == str(path)
+    assert "mine" in open_panel("Train autoencoder").start_from.choices
+
+
+def test_missing_files_are_skipped(viewer, open_panel, saved):
+    saved("gone").unlink()
+    saved("here")
+    assert open_panel("Denoise").model.choices == ("here",)
+
+
+def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, press, saved, notes):
+    saved("whole")
+    saved("broken").write_bytes(b"no model")
+    viewer.add_image(np.zeros((32, 32), np.uint8))
+    panel = open_panel("Denoise")
+    panel.model.value = "whole"
+    assert not notes()
+    panel.model.value = "broken"
+    assert "broken.safetensors" in panel.at_once.model_note.text()
+    press(panel.bar.start_button)
+    assert "broken.safetensors" in panel.bar.status.text()
+    panel.model.value = "whole"
+    assert "broken.safetensors" not in panel.at_once.model_note.text()
+    train = open_panel("Train autoencoder")
+    train.start_from.value = "broken"
+    assert "broken.safetensors" in train.network_note.text()
+
+
+def test_a_model_opened_again_is_offered_once(viewer, open_panel, saved):
+    path = saved("mine")
+    panel = open_panel("Denoise")
+    panel.files.open(path)
+    assert [name for name in panel.model.choices if name.startswith("mine")] == ["mine"]
+    assert panel.model.value == "mine"
+
+
+def test_what_was_trained_and_saved_is_offered_in_the_next_session(
+    viewer, open_panel, run, small_image, short_training, tmp_path
+):
+    viewer.add_image(small_image, name="waves")
+    panel = open_panel("Train autoencoder")
+    short_training(panel)
+    run(panel)
+    panel.files.save(tmp_path / "mine.safetensors")
+    ((shown, name),) = Shelf().choices()  # that of another viewer, or of another day
+    assert name == "waves classic"
+    assert shown.startswith("waves classic (trained on clean images, 20")

@@ -1,0 +1,73 @@
+import gc
+import subprocess
+import sys
+import weakref
+
+import pytest
+
+from napari_ae_denoise.quiet_imports import load_for_training, uncollected
+
+
+class Node:
+    """Something that the collector follows."""
+
+
+def test_many_new_objects_set_off_no_collection():
+    collected = []
+    gc.callbacks.append(lambda phase, info: collected.append(info["generation"]))
+    try:
+        with uncollected():
+            made = [Node() for _ in range(100_000)]
+        assert collected == []
+        assert gc.get_count()[0] < 1000  # they are old ones now
+    finally:
+        gc.callbacks.pop()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    assert made
+
+
+def test_what_is_garbage_among_them_is_found_later():
+    with uncollected():
+        node = Node()
+        node.itself = node
+        known = weakref.ref(node)
+        del node
+    assert known() is not None
+    gc.collect()
+    assert known() is None
+
+
+def test_an_error_leaves_the_collector_on_and_who_switched_it_off_keeps_it_off():
+    with pytest.raises(ValueError, match="inside"), uncollected():
+        raise ValueError("inside")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_a_first_training_loads_nothing_large_after_it():
+    code = """
+import sys, numpy as np
+from napari_ae_denoise import TrainSettings, TrainingData
+from napari_ae_denoise.quiet_imports import load_for_training
+from napari_ae_denoise.training_estimate import estimate_training
+load_for_training()
+before = set(sys.modules)
+image = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+settings = TrainSettings(preset="classic", steps=2, patch_size=16, batch_size=2)
+estimate_training(TrainingData(clean=image), settings)
+print(len(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 50
+
+
+def test_it_may_be_asked_for_again():
+    load_for_training()
+    load_for_training()
