@@ -2,7 +2,8 @@
 
 Needs a display, or xvfb-run. Prints the gaps between ticks of a 10 ms timer, idle and at work:
 while a network trains, an image is denoised in memory, and one to disk with its planes scrolled
-through (beside the scrolling alone, which in software rendering is slow by itself); and the time
+through (beside the scrolling alone, of the image, and of image and result, which in software
+rendering is slow by itself); and the time
 from a change of the view to its denoised picture (live mode, bundled gray model).
 """
 
@@ -111,6 +112,7 @@ def main() -> None:
         denoise.job.cancel()
         while denoise.job.state.value != "idle":
             gaps(0.1)
+        both = gaps(5, scrolled(viewer, lambda: True))
     viewer.layers.clear()
     denoise.filling.limit.value = 2.0
     denoise.model.value = "natural-gray"
@@ -120,7 +122,8 @@ def main() -> None:
         "training": training,
         "denoising": denoising,
         "scrolling, idle": scrolling,
-        "scrolling, to disk": to_disk,
+        "scrolling, image and result, idle": both,
+        "scrolling, image and result, to disk": to_disk,
     }
     print("| | p99, ms | longest, ms | longest / longest idle |\n|---|---|---|---|")
     for name, found in cases.items():

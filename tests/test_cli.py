@@ -420,14 +420,49 @@ def test_an_unfinished_zarr_is_gone_on_with_and_another_refused(run, model):
     assert other.exit_code == 1
     assert "another settings" in other.stderr
     assert run(*words, "--strength", "0.5", "--overwrite").exit_code == 0
-    for command in (["noise", "--sigma", 3], ["encode", "-m", model]):
+    for command, says in (
+        (["noise", "--sigma", 3], "is there already"),
+        (["encode", "-m", model], "latent code"),
+    ):
         done = run(command[0], "a.ome.zarr", "-o", "b.zarr", *command[1:])
         assert done.exit_code == 1
-        assert "is there already" in done.stderr
+        assert says in done.stderr
     write_image("d.tif", image, axes="ZYX")
     done = run("denoise", "d.tif", "-o", "b.zarr", "-m", model)
     assert done.exit_code == 1
     assert "is there already" in done.stderr
+
+
+def test_a_code_goes_straight_to_zarr_and_is_gone_on_with(run, model):
+    image = np.random.default_rng(0).normal(1000, 200, (2, 160, 170)).astype("u2")
+    write_image("a.ome.zarr", image, axes="ZYX")
+    source, denoiser = read_image("a.ome.zarr"), Denoiser.load(model)
+    whole = denoiser.encode(image, axes="ZYX", precision="float32")
+    words = ["-m", model, "--tile", 64, "--precision", "float32"]
+    stop = threading.Event()
+    stop.set()
+    denoiser.encode(source.array, axes="ZYX", tile=64, precision="float32", to="c.zarr", stop=stop)
+    assert DoneRecord.load(Path("c.zarr")).finished == 0
+    assert run("encode", "a.ome.zarr", "-o", "c.zarr", *words).exit_code == 0
+    assert DoneRecord.load(Path("c.zarr")).finished == 1
+    np.testing.assert_allclose(read("c.zarr"), whole, atol=1e-4)
+    more = ["-o", "b.tif", "--latent", "d.zarr", *words]
+    assert run("denoise", "a.ome.zarr", *more).exit_code == 0
+    np.testing.assert_array_equal(read("d.zarr"), read("c.zarr"))
+    done = run("encode", "a.ome.zarr", "-o", "b.tif", *words)
+    assert (done.exit_code, "already" in done.stderr) == (1, True)
+
+
+def test_a_lazy_image_is_sampled_once_for_result_and_code(run, model, monkeypatch):
+    image = np.random.default_rng(0).normal(1000, 200, (80, 90)).astype("u2")
+    write_image("a.zarr", image, axes="YX")
+    seen = []
+    usual = Denoiser.resolve
+    monkeypatch.setattr(Denoiser, "resolve", lambda *how: seen.append(1) or usual(*how))
+    for ending in ("zarr", "tif"):
+        outputs = ["-o", f"b.{ending}", "--latent", f"c.{ending}"]
+        assert run("denoise", "a.zarr", *outputs, "-m", model).exit_code == 0
+    assert len(seen) == 2
 
 
 def test_a_level_of_an_ome_zarr_image_is_chosen(run, model):

@@ -405,6 +405,33 @@ def test_channels_that_do_not_fit_are_refused(untrained, refused):
         untrained("plain", channels=2).denoise(image_of("u1"))
 
 
+@pytest.mark.parametrize("dtype", ["c8", "S3", "M8[s]", "O", "nonsense"])
+def test_types_that_no_image_has_are_refused(plain, refused, dtype):
+    with refused("cannot be of type", remedy="uint16"):
+        plain.denoise(np.eye(8), dtype=dtype)
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.ma.asarray, np.ndarray.tolist])
+def test_tensors_masked_arrays_and_lists_are_images(plain, kind):
+    image = np.random.default_rng(0).normal(100, 20, (20, 24))
+    made = plain.denoise(kind(image))
+    assert type(made) is np.ndarray
+    np.testing.assert_array_equal(made, plain.denoise(image))
+
+
+def test_rows_of_different_lengths_are_refused(plain, refused):
+    with refused("no array of numbers", remedy="same length"):
+        plain.denoise([[1, 2], [3]])
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "a\0b"])
+def test_names_that_no_file_has_are_refused(plain, refused, name):
+    with refused("cannot be called", remedy="name"):
+        plain.save(name)
+    with refused("cannot be called", remedy="name"):
+        plain.denoise(np.eye(8), to=name)
+
+
 @pytest.mark.parametrize(
     ("how", "words"),
     [

@@ -1,9 +1,13 @@
+import json
+
 import dask
 import dask.array as da
 import numpy as np
 import pytest
 
 from napari_ae_denoise import lazy
+from napari_ae_denoise.steps import drain
+from napari_ae_denoise.tile_runner import PredictSettings
 
 RNG = np.random.default_rng(0)
 SHAPES = [
@@ -175,3 +179,22 @@ def test_cut_stacks_are_exactly_the_whole(untrained, monkeypatch, axes, shape, b
     whole, whole_code = denoiser.denoise(image, **options), denoiser.encode(image, **options)
     np.testing.assert_allclose(made.compute(), whole, atol=1e-5 * np.ptp(image), rtol=0)
     np.testing.assert_allclose(code.compute(), whole_code, atol=1e-5 * np.ptp(whole_code), rtol=0)
+
+
+def test_image_and_code_come_from_one_sample_whose_record_is_kept(untrained, monkeypatch):
+    image = grey((2, 90, 80))
+    exact = PredictSettings(precision="float32")
+    lazy, denoiser, seen = da.from_array(image, chunks=(1, 40, 40)), untrained("residual"), []
+    usual = type(denoiser).resolve
+    monkeypatch.setattr(type(denoiser), "resolve", lambda *how: seen.append(1) or usual(*how))
+    made = denoiser.predict_lazily(lazy, axes="ZYX", settings=exact, code=True)
+    assert len(seen) == 1
+    record = json.loads(json.dumps(made.seen.normalization))
+    eager = drain(denoiser.predict_steps(image, axes="ZYX", settings=exact, code=True))
+    np.testing.assert_allclose(made.denoised, eager.denoised, atol=1e-3)
+    np.testing.assert_allclose(made.code, eager.code, atol=1e-3)
+    assert record == json.loads(json.dumps(eager.normalization))
+    before = len(seen)
+    again = denoiser.predict_lazily(lazy, seen=made.seen, settings=exact)
+    assert len(seen) == before
+    np.testing.assert_array_equal(again.denoised, made.denoised)

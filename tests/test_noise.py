@@ -320,3 +320,26 @@ def test_what_holds_no_real_numbers_is_refused(refused):
         add_gaussian_noise(np.array([["a", "b"]]), 1)
     with refused("no pixels"):
         add_gaussian_noise(np.zeros((0, 9)), 1)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("kind", [np.asmatrix, np.ma.asarray], ids=["matrix", "masked"])
+def test_arrays_of_other_classes_are_taken_as_plain_ones(kind):
+    image = np.arange(12.0).reshape(3, 4)
+    for options in ({"sigma": 0.1, "relative": True}, {"sigma": 3.0, "clip": True}):
+        made = add_gaussian_noise(kind(image), seed=0, **options)
+        np.testing.assert_array_equal(made, add_gaussian_noise(image, seed=0, **options))
+        assert type(made) is np.ndarray
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_noise_of_any_size_is_finite(size):
+    image = np.arange(12.0).reshape(3, 4)
+    made = add_gaussian_noise(size * image, 0.1, relative=True, seed=0)
+    expected = add_gaussian_noise(image, 0.1, relative=True, seed=0)
+    np.testing.assert_allclose(made / size, expected, rtol=1e-6)
+
+
+def test_spans_of_time_are_no_grey_values(refused):
+    with refused("no numbers", "timedelta"):
+        add_gaussian_noise(np.zeros((3, 4), "m8[s]"), 1.0)

@@ -42,6 +42,14 @@ def test_nan_as_an_integer_is_zero():
     assert to_dtype(np.array([np.nan]), "u1")[0] == 0
 
 
+def test_floats_never_become_infinite():
+    values = np.array([-1e6, -65504, 3, 65504, 1e6, np.inf, -np.inf, np.nan], "f4")
+    expected = np.array([-65504, -65504, 3, 65504, 65504, np.inf, -np.inf, np.nan], "f2")
+    before = values.copy()
+    np.testing.assert_array_equal(to_dtype(values, "f2"), expected)
+    np.testing.assert_array_equal(values, before)
+
+
 def test_bool_is_cut_at_one_half():
     assert to_dtype(np.array([-3, 0.49, 0.51, 7]), bool).tolist() == [False, False, True, True]
 

@@ -59,6 +59,17 @@ def test_a_result_on_disk_is_made_on_disk(files, image, tmp_path):
     assert (tmp_path / "out.ome.zarr").exists()
 
 
+def test_a_result_on_disk_is_gone_on_with_at_its_strength(files, image, tmp_path):
+    denoiser, path = Denoiser.load(files[1]), tmp_path / "out.ome.zarr"
+    there = denoiser.denoise(image, noise_model="gaussian", strength=0.35, to=path)
+    script = as_script(record(files, image, folder=str(path), strength=0.35))
+    np.testing.assert_array_equal(run(script), there)
+    code = tmp_path / "code.ome.zarr"
+    there = denoiser.encode(image, noise_model="gaussian", to=code)
+    script = as_script(record(files, image, folder=str(code), what=CODE, strength=0.35))
+    np.testing.assert_array_equal(run(script), there)
+
+
 def test_another_image_and_another_model_are_refused(files, image, untrained):
     tifffile.imwrite(files[0], image[1:])
     with pytest.raises(SystemExit, match="another image"):

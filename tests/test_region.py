@@ -1,9 +1,11 @@
 """A part of an image, denoised alone, and a result on disk that is looked at while it is made."""
 
+import threading
+
 import numpy as np
 import pytest
 
-from napari_ae_denoise import to_disk
+from napari_ae_denoise import result_view, to_disk
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.region import Region, denoise_region
 from napari_ae_denoise.result_view import views
@@ -63,3 +65,39 @@ def test_coarser_levels_leave_out_what_is_not_made():
 
     image = np.array([[1, np.nan, 4], [3, 5, np.nan], [np.nan, np.nan, np.nan]])
     np.testing.assert_allclose(halved(image), [[3, 4], [np.nan, np.nan]])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u2"])
+def test_a_plane_is_read_again_only_when_a_tile_of_it_came(untrained, tmp_path, dtype, monkeypatch):
+    image = np.random.default_rng(0).integers(1, 200, (3, 70, 90)).astype(dtype)
+    how = {"axes": "ZYX", "settings": HOW}
+    job = to_disk.begin(untrained("classic"), image, tmp_path / "a.zarr", **how)
+    (first, *_) = views(job.folder)
+    reads, usual = [], type(first)._read
+    monkeypatch.setattr(type(first), "_read", lambda *w: reads.append(1) or usual(*w))
+    assert np.isnan(first[1]).all()
+    assert not reads  # nothing of it is there yet
+    stop = threading.Event()
+    drain(job.steps(stop=stop), lambda _: stop.set())  # a tile of a plane, or two
+    (plane,) = job.folder.writes
+    for _ in range(3):
+        assert 0 < np.isnan(first[plane, :40]).mean() < 1
+    assert len(reads) == 1
+    whole = drain(job.steps()).array.compute()
+    for number in (0, 1, 2, -1):
+        np.testing.assert_array_equal(first[number], whole[number])
+    np.testing.assert_array_equal(first[plane, :40], whole[plane, :40])
+    assert len(reads) == 5  # the last plane is the third one
+    again = to_disk.begin(untrained("classic"), image, tmp_path / "a.zarr", **how)
+    np.testing.assert_array_equal(views(again.folder)[0][2], whole[2])
+
+
+def test_what_is_kept_of_a_result_is_bounded(untrained, tmp_path, monkeypatch):
+    monkeypatch.setattr(result_view, "_KEPT_BYTES", 4 * 70 * 90)
+    image = np.random.default_rng(0).random((3, 70, 90)).astype("f4")
+    job = to_disk.begin(untrained("classic"), image, tmp_path / "a.zarr", axes="ZYX", settings=HOW)
+    drain(job.steps())
+    (first, *_) = views(job.folder)
+    for plane in (0, 1, 2):
+        assert np.isfinite(first[plane]).all()
+    assert len(first._kept) == 1

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.strength import mixed
+from napari_ae_denoise.strength import mixed, removed_lazily
 from napari_ae_denoise.tile_runner import PredictSettings
 
 
@@ -93,3 +93,19 @@ def test_other_shapes_are_refused():
     image, denoised = pair("u1")
     with pytest.raises(DenoisingError, match=r"\(5, 40, 30\).*\(4, 40, 30\)"):
         mixed(image, denoised[1:], 0.5)
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+def test_what_was_removed_is_lazy_and_nan_where_nothing_is_made(dtype):
+    image, denoised = pair(dtype)
+    denoised[0, :3] = np.nan if dtype == "f4" else np.iinfo(dtype).max
+    lazy = da.from_array(denoised, chunks=(1, 16, 16))
+    made = removed_lazily(image, lazy, unfinished=True)
+    assert (made.dtype, made.chunks) == (np.float32, lazy.chunks)
+    noise = made.compute()
+    assert np.isnan(noise[0, :3]).all()
+    exact = image.astype("f4") - denoised.astype("f4")
+    known = np.isfinite(noise)
+    np.testing.assert_array_equal(noise[known], exact[known])
+    if dtype == "u2":  # of a finished result the largest value is a grey value
+        np.testing.assert_array_equal(removed_lazily(image, lazy), exact)

@@ -79,6 +79,22 @@ def test_code_of_a_tile_lies_under_its_pixels(cut):
 
 
 @given(cuts())
+def test_bare_tiles_see_the_filled_up_image_and_nothing_beyond_its_edge(cut):
+    size, _, stride, halo, _ = cut
+    image = np.random.default_rng(0).random(size)
+    filled = image[reflect(np.arange(-(-size // stride) * stride), size)]
+    for span in spans(*cut):
+        first = max(span.start - halo, 0)
+        last = min(-(-span.stop // stride) * stride + halo, filled.size)
+        bare = span.bare
+        seen = image[span.read][bare.gather]
+        np.testing.assert_array_equal(seen, filled[first:last])
+        np.testing.assert_array_equal(seen[bare.keep], image[span.write])
+        code = np.arange(first // stride, last // stride)[bare.keep_code]
+        np.testing.assert_array_equal(code, np.arange(span.start, span.stop, stride) // stride)
+
+
+@given(cuts())
 def test_a_tile_reads_no_more_than_halo_and_margin(cut):
     size, _, stride, halo, margin = cut
     for span in spans(*cut):

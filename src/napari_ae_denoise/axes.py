@@ -114,6 +114,29 @@ class PlaneLayout:
         return window.transpose([order.index(a) for a in kept])
 
 
+def as_array(image: Any) -> Any:
+    """Return an image as an array of numpy, or of what reads like one (dask, zarr, memory maps).
+
+    Lists, tensors, matrices and masked arrays become plain arrays of numpy.
+
+    Raises
+    ------
+    DenoisingError
+        If its rows have different lengths.
+    """
+    if isinstance(getattr(image, "dtype", None), np.dtype) and not isinstance(
+        image, np.matrix | np.ma.MaskedArray
+    ):
+        return image
+    try:
+        return np.asarray(image)
+    except ValueError as error:
+        raise DenoisingError(
+            f"The image is no array of numbers: {error}",
+            "Give an array, or rows of the same length.",
+        ) from error
+
+
 def is_dask(array: object) -> bool:
     """Return whether an array is a dask one, without importing dask."""
     return type(array).__module__.split(".")[0] == "dask"

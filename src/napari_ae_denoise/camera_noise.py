@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise_level import MAD_OF_NORMAL, details_and_means
 from napari_ae_denoise.normalization import (
@@ -188,7 +188,7 @@ def estimate_camera_noise(image: npt.ArrayLike, *, axes: str | None = None) -> C
        modeling and fitting for single-image raw-data", IEEE Transactions on Image Processing
        17(10), 2008.
     """
-    array: Any = image if hasattr(image, "dtype") else np.asarray(image)
+    array: Any = as_array(image)
     check_real(array)
     layout = plane_layout(array.shape, axes, network_channels=1)
     return camera_noise_from(*details_and_means(read_sample(array, layout)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise_level import estimate_sigma
 from napari_ae_denoise.normalization import check_real, to_dtype
@@ -105,7 +105,7 @@ def classical_steps(
             f'The method "{method}" is not at hand{hint}.',
             f"Choose one of {', '.join(classical_methods())}.",
         )
-    array = image if hasattr(image, "dtype") else np.asarray(image)
+    array = as_array(image)
     check_real(array)
     layout = plane_layout(array.shape, axes)
     out = np.array(array) if layout.has_alpha else np.empty(array.shape, array.dtype)

@@ -194,7 +194,8 @@ def encode(
 ) -> None:
     """Write the latent code of an image.
 
-    It has the axes (code channels, stack axes, Y/stride, X/stride), float32.
+    It has the axes (code channels, stack axes, Y/stride, X/stride), float32. From zarr to zarr it
+    goes tile by tile; after Ctrl-C or a crash the same command goes on where it was.
     """
     from napari_ae_denoise._cli.jobs import encode_file
     from napari_ae_denoise.denoiser import Denoiser
@@ -203,8 +204,10 @@ def encode(
     check_exists(image)
     settings = PredictSettings("auto" if tile is None else tile, device, precision)
     denoiser = Denoiser.load(model)
-    (target,) = output_paths([image], output, overwrite=overwrite, ending="_latent.tif")
-    encode_file(denoiser, image, target, axes, settings)
+    (target,) = output_paths(
+        [image], output, overwrite=overwrite, ending="_latent.tif", unfinished=True
+    )
+    encode_file(denoiser, image, target, axes, settings, overwrite=overwrite)
 
 
 @app.command()

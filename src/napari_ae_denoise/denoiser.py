@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
-from napari_ae_denoise import bundled
-from napari_ae_denoise.axes import is_dask
-from napari_ae_denoise.card import Card
+from napari_ae_denoise.axes import as_array, is_dask
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.interop.keras import is_keras_file, load_keras
-from napari_ae_denoise.interop.packages import is_package, read_package
 from napari_ae_denoise.latent_side import LatentSide
-from napari_ae_denoise.model_file import SUFFIX, opened_model, write_model
-from napari_ae_denoise.networks import ConvAutoencoder, build_empty
+from napari_ae_denoise.model_file import SUFFIX, write_model
+from napari_ae_denoise.model_opening import open_model
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import NoiseModel, Resolved, resolve
 from napari_ae_denoise.steps import drain, warned
-from napari_ae_denoise.storage import is_there
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
 
+    import numpy.typing as npt
+
+    from napari_ae_denoise.card import Card
+    from napari_ae_denoise.lazy import LazyPrediction
+    from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.result_folder import Destination
-
-_LARGEST_NETWORK = 500_000_000  # parameters
 
 
 class Denoiser(LatentSide):
@@ -94,30 +87,7 @@ class Denoiser(LatentSide):
         DenoisingError
             If it is no model file, is damaged, or is of a newer format.
         """
-        path = Path(name_or_path)
-        shipped = bundled.bundled_files()
-        if str(name_or_path) in shipped:
-            path = shipped[str(name_or_path)]
-        elif not path.suffix and not is_there(path):
-            raise DenoisingError(
-                f'There is no bundled model "{name_or_path}", and no such file.',
-                f"Give the path of a model file, or one of: {', '.join(shipped) or 'none'}.",
-            )
-        if is_keras_file(path):
-            return cls(*load_keras(path))
-        if is_package(path):
-            tensors, record = read_package(path)
-            card = Card.from_record(record)
-            shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-            network = _empty_network(path, card, shapes)
-        else:
-            with opened_model(path) as model:
-                card = Card.from_record(model.card)
-                network = _empty_network(path, card, model.shapes)
-                tensors = model.tensors()
-        weights = {name: value.to(torch.float32) for name, value in tensors.items()}
-        network.load_state_dict(weights, assign=True)
-        return cls(network, card)
+        return cls(*open_model(name_or_path))
 
     def save(self, path: str | Path) -> Path:
         """Save as one file, whole or not at all.
@@ -138,7 +108,7 @@ class Denoiser(LatentSide):
             If the file cannot be written.
         """
         path = Path(path)
-        if path.suffix != SUFFIX:
+        if path.name and path.suffix != SUFFIX:
             path = path.with_name(path.name + SUFFIX)
         write_model(path, self.network.state_dict(), self.card.to_record())
         return path
@@ -213,7 +183,7 @@ class Denoiser(LatentSide):
             job = begin(self, image, to, axes=axes, settings=settings)
             return warned(drain(job.steps(stop=stop), on_progress)).array
         if is_dask(image):
-            return self._lazily(image, axes, settings, code=False)
+            return warned(self.predict_lazily(image, axes=axes, settings=settings)).denoised
         steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
         return warned(drain(steps, on_progress)).denoised
 
@@ -226,6 +196,7 @@ class Denoiser(LatentSide):
         device: str = "auto",
         precision: str = "auto",
         noise_model: NoiseModel = "auto",
+        to: str | Path | Destination | None = None,
         on_progress: Callable[[TileProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Any:
@@ -234,25 +205,64 @@ class Denoiser(LatentSide):
         Returns
         -------
         array
-            (code channels, stack axes..., Y/stride, X/stride) float32, rounded up.
+            (code channels, stack axes..., Y/stride, X/stride) float32, rounded up. With ``to`` a
+            dask array that reads it from disk, with NaN where unfinished. The folder is an
+            OME-Zarr image whose channels are the units of the code; see `CodeOnDisk`.
         """
         settings = PredictSettings(tile, device, precision, noise_model=noise_model)
+        if to is not None:
+            from napari_ae_denoise.to_disk import begin
+
+            job = begin(self, image, to, axes=axes, settings=settings, code=True)
+            return warned(drain(job.steps(stop=stop), on_progress)).array
         if is_dask(image):
-            return self._lazily(image, axes, settings, code=True)
+            lazily = self.predict_lazily(
+                image, axes=axes, settings=settings, denoised=False, code=True
+            )
+            return warned(lazily).code
         steps = self.predict_steps(
             image, axes=axes, settings=settings, denoised=False, code=True, stop=stop
         )
         return warned(drain(steps, on_progress)).code
 
-    def _lazily(
-        self, image: Any, axes: str | None, settings: PredictSettings, *, code: bool
-    ) -> Any:
-        from napari_ae_denoise.lazy import predict_lazily
+    def predict_lazily(
+        self,
+        image: Any,
+        *,
+        axes: str | None = None,
+        settings: PredictSettings | None = None,
+        denoised: bool = True,
+        code: bool = False,
+        seen: Resolved | None = None,
+    ) -> LazyPrediction:
+        """Denoise and encode a dask array lazily; the core of `denoise` and `encode` for these.
 
-        seen = self.resolve(image, axes, settings.noise_model)
-        for warning in seen.warnings:
-            warnings.warn(warning, stacklevel=3)
-        return predict_lazily(self.network, image, seen.layout, seen.maps, settings, code=code)
+        Parameters
+        ----------
+        image : dask array
+            Of it one bounded sample is read, for both results.
+        axes, settings
+            See `predict_steps`.
+        denoised, code : bool
+            What to make.
+        seen : Resolved, optional
+            What `resolve` gave, if it was asked before: nothing is read then.
+
+        Returns
+        -------
+        LazyPrediction
+            With the record of how grey values are mapped.
+        """
+        from napari_ae_denoise.lazy import LazyPrediction, predict_lazily
+
+        settings = settings or PredictSettings()
+        seen = seen or self.resolve(image, axes, settings.noise_model)
+        found = seen.layout, seen.maps, settings
+        made, codes = (
+            predict_lazily(self.network, image, *found, code=is_code) if wanted else None
+            for is_code, wanted in ((False, denoised), (True, code))
+        )
+        return LazyPrediction(made, codes, seen)
 
     def predict_steps(
         self,
@@ -265,7 +275,7 @@ class Denoiser(LatentSide):
         stop: threading.Event | None = None,
     ) -> Generator[TileProgress, None, Prediction]:
         """Denoise and encode in one pass, tile by tile; the core of `denoise` and `encode`."""
-        array = image if hasattr(image, "dtype") else np.asarray(image)
+        array = as_array(image)
         settings = settings or PredictSettings()
         seen = self.resolve(array, axes, settings.noise_model)
         prediction = yield from predict(
@@ -278,7 +288,12 @@ class Denoiser(LatentSide):
             code=code,
             stop=stop,
         )
-        return replace(prediction, remarks=seen.remarks, warnings=seen.warnings)
+        return replace(
+            prediction,
+            remarks=seen.remarks,
+            warnings=seen.warnings,
+            normalization=seen.normalization,
+        )
 
     def resolve(self, image: Any, axes: str | None, noise_model: NoiseModel = "auto") -> Resolved:
         """Return how this denoiser sees an image; see `resolve`.
@@ -289,32 +304,3 @@ class Denoiser(LatentSide):
             See there.
         """
         return resolve(self.card, image, axes, noise_model)
-
-
-def _empty_network(
-    path: Path, card: Card, shapes: Mapping[str, tuple[int, ...]]
-) -> ConvAutoencoder:
-    """Return the network of a card without its weights, which take no memory yet.
-
-    Raises
-    ------
-    DenoisingError
-        If it would be too large, or the file holds other weights than it needs.
-    """
-    network = build_empty(card.network)
-    if network.parameter_count > _LARGEST_NETWORK:
-        raise DenoisingError(
-            f"The network that {path} describes has {network.parameter_count / 1e6:.0f} million "
-            f"weights, and at most {_LARGEST_NETWORK / 1e6:.0f} million are opened.",
-            "Use a smaller network.",
-        )
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    if expected != shapes:
-        found = dict(shapes)
-        wrong = sorted(n for n in expected | found if expected.get(n) != found.get(n))
-        raise DenoisingError(
-            f"The weights in {path} are not those of the network that its card describes "
-            f"({len(wrong)} differ, first: {', '.join(wrong[:3])}).",
-            "Copy the file again from its source, or train the model anew.",
-        )
-    return network

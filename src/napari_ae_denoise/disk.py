@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+from filelock import FileLock, Timeout
 
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.zarr_folders import ome_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from napari_ae_denoise.axes import PlaneLayout
 
 
 def settle(files: set[Path]) -> None:
@@ -39,26 +36,19 @@ def remove_litter(path: Path) -> None:
                     os.unlink(os.path.join(folder, name))
 
 
-def check_place(path: Path, axes: str) -> None:
-    """Refuse, before any work is done, a place or axes that no result can have.
+def check_place(path: Path) -> None:
+    """Refuse, before any work is done, a place that no result can have.
 
     Raises
     ------
     DenoisingError
-        If there is no folder to write into, or OME-Zarr has no such axes.
+        If there is no folder to write into.
     """
     if not path.parent.is_dir():
         raise DenoisingError(
             f"There is no folder {path.parent} to write {path.name} into.",
             "Make it first, or choose another one.",
         )
-    ome_order(axes)
-
-
-def bytes_needed(layout: PlaneLayout, dtype: np.dtype[Any]) -> int:
-    """Return what the result takes on disk at most, with its coarser levels."""
-    pixels = int(np.prod(layout.shape, dtype=object))
-    return pixels * dtype.itemsize * 4 // 3
 
 
 def check_space(path: Path, needed: int) -> None:
@@ -98,3 +88,55 @@ def disk_errors(path: Path) -> Iterator[None]:
             "Free some space or choose a folder that may be written to; the same call then goes "
             "on where it was.",
         ) from error
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[Callable[[], None]]:
+    """Let nobody else write to a result; the system lets go of the lock if we are killed.
+
+    Yields
+    ------
+    callable
+        Refuses to go on once the folder is not the one any more that was there at the beginning.
+        zarr would make it anew, with nothing in it of what was written before.
+
+    Raises
+    ------
+    DenoisingError
+        If the folder is not there, or another run writes to it.
+    """
+    if not path.is_dir():
+        raise gone(path)
+    lock, file = FileLock(path / ".lock", blocking=False), path / ".lock"
+    with disk_errors(path):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise DenoisingError(
+                f"Another run is writing to {path}.", "Wait for it to end, or stop it."
+            ) from error
+        ours = file.stat()
+
+    def check() -> None:
+        try:
+            same = os.path.samestat(file.stat(), ours)
+        except OSError:
+            same = False
+        if not same:
+            raise gone(path)
+
+    try:
+        yield check
+    except DenoisingError:
+        check()  # or what is said is that some file is not there
+        raise
+    finally:
+        lock.release()
+
+
+def gone(path: Path) -> DenoisingError:
+    """Return the error of a result that somebody takes away while it is made."""
+    return DenoisingError(
+        f"{path} was removed, moved or overwritten while it was written.",
+        "Leave it where it is until it is finished. The same call makes it anew.",
+    )

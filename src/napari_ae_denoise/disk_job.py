@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from napari_ae_denoise import disk, fingerprints
 from napari_ae_denoise.devices import spare_a_core
+from napari_ae_denoise.disk_layout import bytes_needed
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
@@ -23,7 +23,7 @@ from napari_ae_denoise.window_reader import WindowReader
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from napari_ae_denoise.denoiser import Denoiser
@@ -98,6 +98,8 @@ class DiskJob:
         All that there is to do.
     made_of : dict
         What the result is made of.
+    code : bool
+        Whether it is the latent code.
     """
 
     denoiser: Denoiser
@@ -107,11 +109,18 @@ class DiskJob:
     seen: Resolved
     jobs: TileJobs
     made_of: dict[str, str]
+    code: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the result."""
         return np.dtype(self.settings.dtype or self.image.dtype)
+
+    @property
+    def bytes_left(self) -> int:
+        """What it will still take on the disk, at most."""
+        needed = bytes_needed(self.folder.lies, self.dtype)
+        return round(needed * (1 - self.folder.record.finished))
 
     def steps(
         self,
@@ -140,39 +149,46 @@ class DiskJob:
         Raises
         ------
         DenoisingError
-            If the image cannot be read or changes, the disk is full or read-only, or another run
-            writes to the same place. Finished tiles stay.
+            If the image cannot be read or changes, the disk is full or read-only, the folder is
+            taken away, or another run writes to the same place. Finished tiles stay.
         """
         folder, record = self.folder, self.folder.record
         runner = PersistentRunner(self.denoiser.network, self.settings, stop)
         reader = WindowReader(self.image, folder.layout)
-        began, computed = time.monotonic(), 0
-        before, total = int(record.done.sum()), len(self.jobs)
+        began, computed, total = time.monotonic(), 0, len(self.jobs)
 
         def read(job: TileJob) -> Windows:
             return [reader.read(plane, job.tile) for plane in job.planes]
 
         def compute(job: TileJob, windows: Windows) -> tuple[list[Any], Windows, int]:
-            made, _, invalid = runner(
+            images, features, invalid = runner(
                 [window for window, _ in windows],
                 job.tile,
                 [of_plane(self.seen.maps, folder.layout, plane) for plane in job.planes],
                 self.dtype,
+                image=not self.code,
+                code=self.code,
             )
-            return made, windows, invalid
+            return images if features is None else list(features), windows, invalid
 
         def write(job: TileJob, made: tuple[list[Any], Windows, int]) -> int:
             files: set[Path] = set()
+            check_there()
             with disk.disk_errors(folder.path):
                 for plane, window, (_, alpha) in zip(job.planes, made[0], made[1], strict=True):
-                    shown = None if alpha is None else to_dtype(alpha, self.dtype)
-                    files |= folder.write(plane, job.tile.y.write, job.tile.x.write, window, shown)
+                    kept = None if alpha is None or self.code else to_dtype(alpha, self.dtype)
+                    files |= folder.write(plane, job.tile, window, kept)
                 disk.settle(files)
+            check_there()
             record.mark([job.number], made[2])  # last: it never claims what is not there
             return job.number
 
-        todo = self.jobs.todo(record.done.copy(), view, reader.depth)
-        with _alone(folder.path), spare_a_core():
+        with disk.alone(folder.path) as check_there, spare_a_core():
+            record.take_up()
+            if record.finished < 1:
+                disk.remove_litter(folder.path)
+            before = int(record.done.sum())
+            todo = self.jobs.todo(record.done.copy(), view, reader.depth)
             with contextlib.suppress(Stopped):  # what is computed by then is written
                 for _ in overlapped(todo, read, compute, write, stop=stop):
                     computed += 1
@@ -208,20 +224,3 @@ class DiskJob:
                 f"images ({self.made_of['image']}, now {now}).",
                 "Wait until the image is written whole, then overwrite this result.",
             )
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let nobody else write to a result; the system lets go of the lock if we are killed."""
-    lock = FileLock(path / ".lock", blocking=False)
-    with disk.disk_errors(path):
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise DenoisingError(
-                f"Another run is writing to {path}.", "Wait for it to end, or stop it."
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()

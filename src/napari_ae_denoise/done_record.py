@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.disk import gone
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.storage import replacing
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "denoising.json"
 _FORMAT = 1
+_SUM = "sha256"  # of all the rest; records of the first days have none
 
 
 @dataclass(slots=True, eq=False)
@@ -62,18 +65,16 @@ class DoneRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into a folder, whole or not at all."""
-        text = json.dumps(
-            {
-                "format": _FORMAT,
-                "made_of": dict(self.made_of),
-                "how": dict(self.how),
-                "parts": int(self.done.size),
-                "done": np.packbits(self.done).tobytes().hex(),
-                "invalid_pixels": self.invalid_pixels,
-                "notes": dict(self.notes),
-            },
-            indent=1,
-        )
+        told = {
+            "format": _FORMAT,
+            "made_of": dict(self.made_of),
+            "how": dict(self.how),
+            "parts": int(self.done.size),
+            "done": np.packbits(self.done).tobytes().hex(),
+            "invalid_pixels": self.invalid_pixels,
+            "notes": dict(self.notes),
+        }
+        text = json.dumps({**told, _SUM: _checksum(told)}, indent=1)
         with replacing(folder / FILE_NAME) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -86,6 +87,8 @@ class DoneRecord:
         DenoisingError
             If it cannot be read.
         """
+        from napari_ae_denoise.devices import PRECISIONS  # here, for it brings torch
+
         path = folder / FILE_NAME
         if not path.is_file():
             return None
@@ -93,17 +96,46 @@ class DoneRecord:
             record = json.loads(path.read_text(encoding="utf-8"))
             if record["format"] != _FORMAT:
                 raise ValueError(f"its format is {record['format']}")
+            if record.pop(_SUM, None) not in (None, _checksum(record)):
+                raise ValueError("it is damaged")
             bits = np.frombuffer(bytes.fromhex(record["done"]), np.uint8)
             if type(record["parts"]) is not int or -(-record["parts"] // 8) != bits.size:
                 raise ValueError(f"it has {record['parts']} parts and {bits.size} bytes for them")
             done = np.unpackbits(bits, count=record["parts"]).astype(bool)
-            how, made_of, notes = record["how"], record["made_of"], record["notes"]
+            how, made_of, notes = (dict(record[name]) for name in ("how", "made_of", "notes"))
+            if any(type(how[name]) is not int or how[name] < 1 for name in ("tile", "together")):
+                raise ValueError("its tiles have no size")
+            if how["precision"] not in PRECISIONS:
+                raise ValueError(f"its precision is {how['precision']}")
             return cls(folder, made_of, how, done, int(record["invalid_pixels"]), notes)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DenoisingError(
-                f"The record of finished tiles {path} cannot be used: {error}.",
-                "Choose another output, or overwrite this one.",
-            ) from error
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise _unusable(path, str(error)) from error
+
+    def check_parts(self, parts: int) -> None:
+        """Refuse to go on where there are not as many parts to make as the record has.
+
+        Raises
+        ------
+        DenoisingError
+            If it has more or fewer.
+        """
+        if self.done.size != parts:
+            reason = f"it has {self.done.size} parts, and there are {parts} to make"
+            raise _unusable(self.folder / FILE_NAME, reason)
+
+    def take_up(self) -> None:
+        """Read again which parts are done: another run may have made some meanwhile.
+
+        Raises
+        ------
+        DenoisingError
+            If the folder holds something else by now.
+        """
+        now = DoneRecord.load(self.folder)
+        if now is None or (now.made_of, now.how) != (self.made_of, self.how):
+            raise gone(self.folder)
+        now.check_parts(self.done.size)
+        self.done[:], self.invalid_pixels = now.done, now.invalid_pixels
 
     def check_same(self, made_of: Mapping[str, str]) -> None:
         """Refuse to go on with a result that is made of something else.
@@ -123,3 +155,15 @@ class DoneRecord:
                 f"{' and '.join(differ)} ({said}).",
                 "Choose another output, or overwrite this one.",
             )
+
+
+def _checksum(told: Mapping[str, Any]) -> str:
+    """Return what changes with anything that a record says."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _unusable(path: Path, reason: str) -> DenoisingError:
+    return DenoisingError(
+        f"The record of finished tiles {path} cannot be used: {reason}.",
+        "Choose another output, or overwrite this one.",
+    )

@@ -48,8 +48,12 @@ def of_network(network: ConvAutoencoder) -> str:
     return total.hexdigest()[:_DIGITS]
 
 
-def of_settings(settings: PredictSettings, dtype: np.dtype[Any], precision: str) -> str:
+def of_settings(
+    settings: PredictSettings, dtype: np.dtype[Any], precision: str, *, code: bool = False
+) -> str:
     """Return what of the settings decides about the numbers."""
+    if code:
+        return f"latent code, noise model {settings.noise_model}, computed in {precision}"
     return (
         f"strength {settings.strength:g}, noise model {settings.noise_model}, {dtype.name}, "
         f"computed in {precision}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.axes import as_array
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.latent import decode
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
@@ -168,7 +169,7 @@ class LatentSide:
                 "The code of this network has no variance.",
                 'Train a network of the kind "variational", or ask for the code alone.',
             )
-        array = image if hasattr(image, "dtype") else np.asarray(image)
+        array = as_array(image)
         network, settings = self.network.variance_encoder(), settings or PredictSettings()
         seen = resolve(self.card, array, axes, settings.noise_model)
         steps = predict(

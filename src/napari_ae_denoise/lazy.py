@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +22,35 @@ if TYPE_CHECKING:
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.normalization import ValueMap
+    from napari_ae_denoise.resolving import Resolved
 
 _LARGEST_BLOCK = 1024  # pixels along Y and X: several blocks are in memory at once
 _BLOCK_BYTES = 64 * 1024**2  # that a block reads or makes, over all its planes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LazyPrediction:
+    """What a network will make of a dask array, and how grey values are mapped in all of it.
+
+    Parameters
+    ----------
+    denoised : dask array or None
+        As the image.
+    code : dask array or None
+        (code channels, stack..., Y/stride, X/stride) float32.
+    seen : Resolved
+        How the denoiser sees the image, from one bounded sample of it; its ``normalization`` is
+        the record to keep with what is computed later.
+    """
+
+    denoised: Any
+    code: Any
+    seen: Resolved
+
+    @property
+    def note(self) -> str:
+        """What people should know before they trust the result; empty if nothing."""
+        return self.seen.note
 
 
 def predict_lazily(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import PlaneLayout, plane_layout
+from napari_ae_denoise.axes import PlaneLayout, as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import check_real
 from napari_ae_denoise.steps import drain
@@ -256,7 +256,7 @@ class _Pairs:
 
 def _array(image: Any) -> Any:
     """Return an image that can be indexed, without reading it; a line is a plane of one row."""
-    array = image if hasattr(image, "dtype") else np.asarray(image)
+    array = as_array(image)
     check_real(array)
     return np.asarray(array)[np.newaxis] if array.ndim == 1 else array
 

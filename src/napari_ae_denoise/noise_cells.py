@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import check_real, to_dtype
 
@@ -116,7 +116,7 @@ class Noise:
             values = block[inside].astype(work)
             normal = draws.standard_normal(sides, dtype=np.float32)[part]
             if isinstance(self.law, GaussianNoise):
-                values += (normal * (self.law.sigma * unit) + self.law.mean * unit).astype(work)
+                values += normal.astype(work) * (self.law.sigma * unit) + self.law.mean * unit
             else:
                 uniform = draws.random(sides)[part]
                 values = _exposed(self.law, values, uniform, normal).astype(work)
@@ -146,7 +146,7 @@ def settle(
     axes: str | None,
 ) -> tuple[Any, Noise]:
     """Check what was asked for; return the image as a numpy or dask array, and its noise."""
-    array: Any = image if hasattr(image, "dtype") else np.asarray(image)
+    array = as_array(image)
     check_real(array)
     has_alpha = plane_layout(array.shape, axes).has_alpha if array.ndim >= 2 else False
     entropy = np.random.SeedSequence(seed).generate_state(2, np.uint64)

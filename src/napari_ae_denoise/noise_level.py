@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import check_real, read_sample
 
@@ -53,7 +53,7 @@ def estimate_sigma(image: npt.ArrayLike, *, axes: str | None = None) -> float:
     .. [1] D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage",
        Biometrika 81(3), 1994.
     """
-    array: Any = image if hasattr(image, "dtype") else np.asarray(image)
+    array: Any = as_array(image)
     check_real(array)
     layout = plane_layout(array.shape, axes, network_channels=1)
     windows = read_sample(array, layout)

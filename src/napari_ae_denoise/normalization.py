@@ -96,23 +96,25 @@ def check_real(image: Any) -> None:
             f"The image holds complex numbers ({image.dtype}).",
             "Take its real and imaginary parts, or its magnitude, one by one.",
         )
-    if not np.issubdtype(image.dtype, np.number) and image.dtype != np.bool_:
+    if image.dtype.kind not in "biuf":
         raise DenoisingError(
             f"The image holds no numbers but {image.dtype}.", "Choose an image of numbers."
         )
 
 
 def to_dtype(values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return float values in another dtype; integers are rounded and clipped, never wrapped."""
+    """Return float values in another dtype: clipped to what it holds, never wrapped or infinite."""
     dtype = np.dtype(dtype)
     if dtype == np.bool_:
         return values >= 0.5
     if np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(dtype)
-        low, high = values.dtype.type(limits.min), values.dtype.type(limits.max)
-        if int(high) > limits.max:  # the largest int64 is no float: its nearest float overflows
+        low, high = (values.dtype.type(n) for n in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+        if int(high) > np.iinfo(dtype).max:  # as of int64, whose largest is no float
             high = np.nextafter(high, low)
         values = np.clip(np.nan_to_num(np.rint(values)), low, high)
+    elif dtype.itemsize < values.dtype.itemsize:
+        most = np.finfo(dtype).max
+        values = np.clip(values, -most, most, out=values.copy(), where=np.isfinite(values))
     return values.astype(dtype, copy=False)
 
 

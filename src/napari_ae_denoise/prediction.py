@@ -70,6 +70,8 @@ class Prediction:
         What was found in the image and is assumed of it, in sentences.
     warnings : tuple of str
         What people should know before they trust the result.
+    normalization : tuple of dict
+        How grey values were mapped; see `Resolved.normalization`.
     """
 
     denoised: npt.NDArray[Any] | None
@@ -80,6 +82,7 @@ class Prediction:
     seconds: float
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    normalization: tuple[dict[str, Any], ...] = ()
 
     @property
     def note(self) -> str:

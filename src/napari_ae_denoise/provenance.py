@@ -141,16 +141,16 @@ def _script(record: Mapping[str, Any]) -> str:
     run = [f"axes={record['axes']!r}", f"device={record['device']!r}"]
     run += [f"precision={record['precision']!r}", f"noise_model={record['noise_model']!r}"]
     run += [f"tile={record['tile']!r}"] if record["tile"] != "auto" else []
+    on_disk = bool(record.get("folder"))
+    if on_disk:  # written at its strength
+        strength = what != CODE and record["strength"] != 1
+        run += [f"strength={record['strength']!r}"] if strength else []
+        run += [f"to={record['folder']!r}"]
     options = ", ".join(run)
-    if what == CODE:
-        made = [f"result = denoiser.encode(image, {options})"]
-    elif record.get("folder"):
-        made = [f"result = denoiser.denoise(image, {options}, to={record['folder']!r})"]
-    else:
-        made = [f"result = denoiser.denoise(image, {options})"]
+    made = [f"result = denoiser.{'encode' if what == CODE else 'denoise'}(image, {options})"]
     if what == REMOVED:
         made += ['result = image.astype("float32") - result']
-    elif what == DENOISED and record["strength"] != 1:
+    elif what == DENOISED and record["strength"] != 1 and not on_disk:
         imports += ["from napari_ae_denoise.strength import mixed"]
         made += [f"result = mixed(image, result, {record['strength']!r})"]
     return "\n".join(

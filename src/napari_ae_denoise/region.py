@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.normalization import ValueMap
-    from napari_ae_denoise.shared_model import SharedModel
+    from napari_ae_denoise.persistent_runner import PersistentRunner
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,15 @@ class Region:
     x: slice
 
 
+class HasRunner(Protocol):
+    """A network, and how to run it."""
+
+    def runner(self) -> PersistentRunner:
+        """Return what runs it."""
+
+
 def denoise_region(
-    model: SharedModel,
+    model: HasRunner,
     image: Any,
     layout: PlaneLayout,
     maps: Sequence[ValueMap],
@@ -49,7 +56,7 @@ def denoise_region(
 
     Parameters
     ----------
-    model : SharedModel
+    model : SharedModel or the like
         The network, and how to run it.
     image : array
         numpy, dask or zarr.

@@ -60,6 +60,19 @@ class Resolved:
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def note(self) -> str:
+        """What people should know before they trust the result; empty if nothing."""
+        return " ".join(self.warnings)
+
+    @property
+    def normalization(self) -> tuple[dict[str, Any], ...]:
+        """How grey values are mapped, as plain values that json can hold: to be kept with results.
+
+        One record for all planes, or one for each channel of axis C.
+        """
+        return tuple(grey_map.to_record() for grey_map in self.maps)
+
 
 def resolve(card: Card, image: Any, axes: str | None, noise_model: NoiseModel) -> Resolved:
     """Return how a denoiser sees an image.

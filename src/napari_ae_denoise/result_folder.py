@@ -9,27 +9,29 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_ae_denoise import pyramid
 from napari_ae_denoise.disk import disk_errors
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import Channel, ImageFile
+from napari_ae_denoise.unfinished import unfinished_value
 from napari_ae_denoise.zarr_folders import (
     CHUNK,
     OME_VERSION,
     ZARR_FORMATS,
     attributes_of,
     layout_options,
-    ome_order,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    import numpy.typing as npt
+
     from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.disk_layout import OnDisk
     from napari_ae_denoise.done_record import DoneRecord
+    from napari_ae_denoise.tiling import Tile
 
 _NOTES = "napari-ae-denoise"  # our entry among the attributes
 
@@ -84,17 +86,6 @@ def chunk_and_step(tile: int, stride: int) -> tuple[int, int]:
     return chunk, max(tile // chunk, 1) * chunk
 
 
-def unfinished_value(dtype: np.dtype[Any]) -> Any:
-    """Return what pixels hold that are not made yet: NaN, or the largest integer there is.
-
-    Integers have no NaN. The largest value is shown white, not as black that looks finished; the
-    record tells exactly.
-    """
-    if np.issubdtype(dtype, np.floating):
-        return np.nan
-    return True if dtype == np.bool_ else int(np.iinfo(dtype).max)
-
-
 @dataclass(slots=True, eq=False)
 class ResultFolder:
     """A pyramid of arrays on disk, and which parts of it are made.
@@ -103,23 +94,31 @@ class ResultFolder:
     ----------
     path : Path
         The folder.
-    layout : PlaneLayout
-        Of the image that the result is of.
+    lies : ImageOnDisk or CodeOnDisk
+        What it is, and how it lies there.
     levels : tuple of zarr arrays
         From fine to coarse, with axes in the order of OME-Zarr.
     record : DoneRecord
         Which parts are done.
+    writes : dict of int to int
+        How many tiles of a plane were written, by its number; none of those that are not named.
     """
 
     path: Path
-    layout: PlaneLayout
+    lies: OnDisk
     levels: tuple[Any, ...]
     record: DoneRecord
+    writes: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> PlaneLayout:
+        """Of the image that the result is of."""
+        return self.lies.layout
 
     @property
     def order(self) -> str:
         """The axes of the arrays, one letter each."""
-        return ome_order(self.layout.axes)
+        return self.lies.order
 
     @property
     def factors(self) -> tuple[int, ...]:
@@ -127,24 +126,17 @@ class ResultFolder:
         return tuple(2**number for number in range(len(self.levels)))
 
     def arrays(self) -> list[Any]:
-        """Return each level as a dask array with the axes in the image's order."""
+        """Return each level as a dask array, as the image or its code is given."""
         import dask.array as da
 
-        back = [self.order.index(a) for a in self.layout.axes]
-        return [da.from_array(level, chunks=level.chunks).transpose(back) for level in self.levels]
-
-    def place(self, plane: int, y: slice, x: slice) -> dict[str, int | slice]:
-        """Return the index of a window of a plane, for each axis."""
-        layout = self.layout
-        at: dict[str, int | slice] = dict(
-            zip(layout.stack_axes, layout.stack_index(plane), strict=True)
-        )
-        if layout.joint and "C" in layout.axes:
-            at["C"] = slice(0, layout.channels)
-        return at | {"Y": y, "X": x}
+        # a name of its own each time: caches by name would show what was there before
+        return [
+            self.lies.given(da.from_array(level, chunks=level.chunks, name=False))
+            for level in self.levels
+        ]
 
     def write(
-        self, plane: int, y: slice, x: slice, window: npt.NDArray[Any], alpha: Any = None
+        self, plane: int, tile: Tile, window: npt.NDArray[Any], alpha: Any = None
     ) -> set[Path]:
         """Write a tile of a plane into all levels.
 
@@ -152,10 +144,10 @@ class ResultFolder:
         ----------
         plane : int
             Number of the plane.
-        y, x : slice
-            Where the tile lies in the finest level.
+        tile : Tile
+            Where it lies in it.
         window : ndarray
-            (channels, Y, X).
+            (channels, Y, X); of a code (units, Y, X).
         alpha : ndarray, optional
             (Y, X): goes after the channels.
 
@@ -165,15 +157,18 @@ class ResultFolder:
             The files that were written.
         """
         files: set[Path] = set()
+        place = self.lies.place(plane)
+        y, x = self.lies.extents(tile)
         for number, factor in enumerate(self.factors):
             if number:
                 window = pyramid.halved(window)
                 alpha = None if alpha is None else pyramid.halved(alpha)
-            at = self.place(plane, pyramid.coarser(y, factor), pyramid.coarser(x, factor))
+            at = place | {"Y": pyramid.coarser(y, factor), "X": pyramid.coarser(x, factor)}
             shown = window if isinstance(at.get("C"), slice) else window[0]
             files |= self._put(number, at, shown)
             if alpha is not None:
                 files |= self._put(number, at | {"C": self.layout.channels}, alpha)
+        self.writes[plane] = self.writes.get(plane, 0) + 1  # last: whoever reads may trust it
         return files
 
     def _put(self, number: int, at: Mapping[str, int | slice], values: Any) -> set[Path]:
@@ -190,7 +185,7 @@ class ResultFolder:
 
 def create(
     to: Destination,
-    layout: PlaneLayout,
+    lies: OnDisk,
     dtype: np.dtype[Any],
     sides: tuple[int, int],
     record: DoneRecord,
@@ -201,38 +196,41 @@ def create(
     ----------
     to : Destination
         Where; what is there is replaced.
-    layout : PlaneLayout
-        Of the image.
+    lies : ImageOnDisk or CodeOnDisk
+        What the result is.
     dtype : dtype
         Of the result.
     sides : (int, int)
-        Of chunks and tiles, see `chunk_and_step`.
+        Of chunks and tiles, in pixels of the image; see `chunk_and_step`.
     record : DoneRecord
         Of nothing done; its notes become attributes of the image.
     """
     import zarr
 
-    path, (chunk, step) = Path(to.path), sides
-    order, fill = ome_order(layout.axes), unfinished_value(dtype)
-    factors = pyramid.factors(layout.plane_shape, step)
+    path, (chunk, step) = Path(to.path), (side // lies.stride for side in sides)
+    order, fill = lies.order, unfinished_value(dtype)
+    sizes = dict(zip(order, lies.shape, strict=True))
+    long = {"Y": chunk, "X": chunk, "C": lies.channels_in_a_chunk(chunk)}
+    factors = pyramid.factors((sizes["Y"], sizes["X"]), step)
     new, old = (path.with_name(f".{path.name[:80]}.{end}") for end in ("new", "old"))
     with disk_errors(path):
         shutil.rmtree(new, ignore_errors=True)  # what a run left that was killed here
         version = to.ome_version
         group = zarr.open_group(new, mode="w", zarr_format=ZARR_FORMATS[version])
         for number, factor in enumerate(factors):
-            sizes = dict(zip(layout.axes, layout.shape, strict=True))
-            sizes |= {a: -(-sizes[a] // factor) for a in "YX"}
+            level = sizes | {a: -(-sizes[a] // factor) for a in "YX"}
             group.create_array(
                 str(number),
-                shape=tuple(sizes[a] for a in order),
-                chunks=tuple(min(chunk, sizes[a]) if a in "YX" else 1 for a in order),
+                shape=tuple(level[a] for a in order),
+                chunks=tuple(min(long.get(a, 1), level[a]) for a in order),
                 dtype=dtype,
                 fill_value=fill,
                 **layout_options(version, order),
             )
-        image = ImageFile(path, group["0"], order, to.spacing, to.unit, "ome", version, to.channels)
-        group.attrs.update(attributes_of(path, image, order, factors))
+        channels = to.channels if lies.stride == 1 else ()  # units of a code are none of them
+        image = ImageFile(path, group["0"], order, to.spacing, to.unit, "ome", version, channels)
+        wider = [factor * lies.stride for factor in factors]  # than a pixel of the image
+        group.attrs.update(attributes_of(path, image, order, wider))
         mark = "nan" if isinstance(fill, float) else fill
         group.attrs[_NOTES] = {**record.notes, "unfinished_pixels_are": mark}
         record.save(new)

@@ -31,6 +31,20 @@ def is_there(path: Path) -> bool:
         ) from error
 
 
+def check_name(path: Path) -> None:
+    """Refuse what no file can be called.
+
+    Raises
+    ------
+    DenoisingError
+        If it has no name, or one with a zero byte.
+    """
+    if not path.name or "\0" in str(path):
+        raise DenoisingError(
+            f"A file cannot be called {str(path)!r}.", "Give a folder and a name, as in a/b."
+        )
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; on success it takes the place of ``path``.
@@ -43,6 +57,7 @@ def replacing(path: Path) -> Iterator[Path]:
     DenoisingError
         If the file cannot be written; names the path and the system's reason.
     """
+    check_name(path)
     temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part")
     try:
         yield temporary

@@ -1,4 +1,4 @@
-"""How much of a finished result to apply: the image and the denoised image, mixed."""
+"""A finished result and its image: mixed by a strength, and what was removed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import to_dtype
+from napari_ae_denoise.unfinished import unfinished_value
 
 _BLOCK_PIXELS = 4 * 1024**2  # that are mixed at once, so that little memory is taken for it
 
@@ -61,6 +62,39 @@ def mixed(image: Any, denoised: Any, strength: float) -> Any:
     return da.map_blocks(
         _mix, own.rechunk(clean.chunks), clean, strength, dtype=clean.dtype, meta=clean._meta
     )
+
+
+def removed_lazily(image: Any, denoised: Any, *, unfinished: bool = False) -> Any:
+    """Return image minus denoised, float32, as a dask array; nothing is read.
+
+    Parameters
+    ----------
+    image, denoised : array
+        Of one shape; numpy, or lazy (dask, zarr).
+    unfinished : bool
+        Whether ``denoised`` is a result on disk of which parts are missing: NaN, or the largest
+        integer there is. There the difference is NaN.
+    """
+    import dask.array as da
+
+    clean = lazily(denoised)
+    hole = unfinished_value(clean.dtype) if unfinished else None
+    return da.map_blocks(
+        _difference,
+        lazily(image).rechunk(clean.chunks),
+        clean,
+        hole,
+        dtype=np.float32,
+        meta=np.empty((0,) * clean.ndim, np.float32),
+    )
+
+
+def _difference(image: Any, denoised: Any, hole: Any) -> Any:
+    with np.errstate(over="ignore", invalid="ignore"):  # invalid pixels stay invalid
+        noise = image.astype(np.float32) - denoised.astype(np.float32)
+    if hole is not None and hole == hole:  # NaN is one by itself
+        noise[denoised == hole] = np.nan
+    return noise
 
 
 def lazily(array: Any) -> Any:

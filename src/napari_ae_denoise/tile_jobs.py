@@ -101,6 +101,11 @@ class TileJobs:
         planes = range(first, min(first + self.together, self.planes))
         return TileJob(number, planes, self.grid[place])
 
+    def planes_with(self, done: npt.NDArray[np.bool_]) -> list[int]:
+        """Return the numbers of the planes of which some jobs are done."""
+        groups = np.unique(np.flatnonzero(done) // len(self.grid))
+        return [plane for group in groups for plane in self[int(group) * len(self.grid)].planes]
+
     def todo(
         self, done: npt.NDArray[np.bool_], view: Callable[[], View | None] | None, depth: int
     ) -> Iterator[TileJob]:

@@ -80,6 +80,18 @@ class PredictSettings:
                 f"There are no tiles of {self.tile!r} pixels.",
                 'Give a whole number above 0, or "auto".',
             )
+        if self.dtype is not None and not _is_grey(self.dtype):
+            raise DenoisingError(
+                f"A denoised image cannot be of type {self.dtype}.",
+                "Give a type of whole numbers or floats, such as uint16 or float32.",
+            )
+
+
+def _is_grey(dtype: npt.DTypeLike) -> bool:
+    try:
+        return np.dtype(dtype).kind in "biuf"
+    except TypeError:
+        return False
 
 
 class Stopped(Exception):

@@ -1,4 +1,4 @@
-"""Denoising straight to disk: a result is begun, or the one found that was begun before."""
+"""Results straight to disk: one is begun, or the one found that was begun before."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise import __version__, disk, fingerprints, result_folder
+from napari_ae_denoise.axes import as_array
 from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import PRECISIONS, choose_precision
 from napari_ae_denoise.disk_job import DiskJob
+from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk, bytes_needed
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and_step
-from napari_ae_denoise.storage import is_there
+from napari_ae_denoise.storage import check_name, is_there
 from napari_ae_denoise.tile_jobs import TileJobs
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.window_reader import naming_faults
 
 if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.disk_layout import OnDisk
+    from napari_ae_denoise.resolving import Resolved
 
 
 def begin(
@@ -31,6 +35,8 @@ def begin(
     *,
     axes: str | None = None,
     settings: PredictSettings | None = None,
+    code: bool = False,
+    seen: Resolved | None = None,
 ) -> DiskJob:
     """Begin a result on disk, or find the one that was begun there by the same call.
 
@@ -46,6 +52,10 @@ def begin(
         One letter per axis.
     settings : PredictSettings, optional
         How to run; ``tile`` is made to fit the chunks on disk.
+    code : bool
+        Whether the result is the latent code, float32, instead of the denoised image.
+    seen : Resolved, optional
+        How the denoiser sees the image, where it is known: it is not looked at again.
 
     Raises
     ------
@@ -55,24 +65,31 @@ def begin(
     """
     to = to if isinstance(to, Destination) else Destination(to)
     path = Path(to.path)
-    image = image if hasattr(image, "dtype") else np.asarray(image)
+    check_name(path)
+    image = as_array(image)
     settings = settings or PredictSettings()
     named = naming_faults(image)
-    seen = denoiser.resolve(named, axes, settings.noise_model)
-    layout = seen.layout
-    disk.check_place(path, layout.axes)
+    seen = seen or denoiser.resolve(named, axes, settings.noise_model)
+    layout, network = seen.layout, denoiser.network
+    lies: OnDisk = ImageOnDisk(layout)
+    if code:
+        lies = CodeOnDisk(layout, network.spec.code_width, network.stride)
+    disk.check_place(path)
+    _ = lies.order  # refuses axes that OME-Zarr has not
+    if code:
+        settings = replace(settings, dtype=np.float32, strength=1.0)
     dtype = np.dtype(settings.dtype or image.dtype)
     record = _found(path, overwrite=to.overwrite)
     settings = _resolved(settings, record)
     made_of = {
         "image": fingerprints.of_image(named, layout),
         "model": fingerprints.of_model(denoiser),
-        "settings": fingerprints.of_settings(settings, dtype, settings.precision),
+        "settings": fingerprints.of_settings(settings, dtype, settings.precision, code=code),
     }
     if record is not None and to.overwrite and record.made_of != made_of:
         record = None
         settings = _resolved(settings, None)
-    network = denoiser.network
+    chunk = 0  # of what is there already it is known there
     if record is None:
         chunk, step = chunk_and_step(TileRunner(network, settings).tile, network.stride)
         together = _planes_together(layout.plane_shape, step, network.halo)
@@ -89,9 +106,13 @@ def begin(
         halo=network.halo,
         margin=margin,
     )
-    needed = disk.bytes_needed(layout, dtype)
+    needed = bytes_needed(lies, dtype)
     if record is None:
-        disk.check_space(path, needed)
+        if path.is_dir():
+            with disk.alone(path):  # what another run is writing is not replaced
+                disk.check_space(path, needed)
+        else:
+            disk.check_space(path, needed)
         how = {
             "tile": step,
             "together": together,
@@ -103,17 +124,17 @@ def begin(
             "model": denoiser.card.name,
             "version": __version__,
             "strength": settings.strength,
-            "normalization": [m.to_record() for m in seen.maps],
+            "normalization": list(seen.normalization),
         }
         record = DoneRecord(path, made_of, how, np.zeros(len(jobs), bool), notes=notes)
-        result_folder.create(to, layout, dtype, (chunk, step), record)
+        result_folder.create(to, lies, dtype, (chunk, step), record)
     else:
+        record.check_parts(len(jobs))
         disk.check_space(path, round(needed * (1 - record.finished)))
-        if record.finished < 1:
-            disk.remove_litter(path)
-    folder = ResultFolder(path, layout, result_folder.open_levels(path), record)
+    there = dict.fromkeys(jobs.planes_with(record.done), 1)
+    folder = ResultFolder(path, lies, result_folder.open_levels(path), record, there)
     settings = replace(settings, tile=step)
-    return DiskJob(denoiser, image, folder, settings, seen, jobs, made_of)
+    return DiskJob(denoiser, image, folder, settings, seen, jobs, made_of, code)
 
 
 def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:

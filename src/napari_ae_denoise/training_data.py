@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import check_real
 
@@ -116,4 +114,4 @@ def as_list(images: Array | Sequence[Array]) -> list[Array]:
     found = list(images) if isinstance(images, list | tuple) else [images]
     if not found:
         raise DenoisingError("There are no images to train on.", "Give at least one.")
-    return [image if hasattr(image, "dtype") else np.asarray(image) for image in found]
+    return [as_array(image) for image in found]

@@ -6,7 +6,8 @@ import pytest
 import zarr
 from qtpy.QtWidgets import QApplication
 
-from napari_ae_denoise._qt.disk_results import folder_for, too_large
+from napari_ae_denoise._qt.disk_places import folder_for, too_large
+from napari_ae_denoise._qt.disk_results import Begun
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.done_record import DoneRecord
@@ -99,13 +100,85 @@ def test_photographs_go_to_disk_too(viewer, panel, run):
     assert viewer.layers["photograph denoised"].data.shape == photograph.shape
 
 
-def test_what_has_no_room_is_refused(viewer, panel, press, stack, qtbot, notes):
+def test_code_and_noise_of_a_large_image_are_on_disk_and_lazy(
+    viewer, panel, run, stack, untrained_classic, tmp_path, press
+):
+    lazy = da.from_array(stack, chunks=(1, 100, 100))
+    viewer.add_image(lazy, name="cells", contrast_limits=(0, 2000), scale=(2, 0.5, 0.5))
+    panel.latent.value = panel.noise.value = True
+    run(panel)
+    assert [layer.name for layer in viewer.layers] == [
+        "cells",
+        "cells denoised",
+        "cells removed noise",
+        "cells latent",
+    ]
+    made, noise, code = list(viewer.layers)[1:]
+    clean = np.asarray(made.data[0]).astype(np.float32)
+    data = noise.data[0] if noise.multiscale else noise.data
+    assert isinstance(data, da.Array)
+    np.testing.assert_array_equal(data, stack - clean)
+    assert noise.contrast_limits[1] > 10
+    finest = code.data[0] if code.multiscale else code.data
+    assert isinstance(finest, da.Array)
+    whole = untrained_classic.encode(stack, axes="ZYX")
+    np.testing.assert_allclose(finest, whole, atol=0.02 * np.abs(whole).max())  # bfloat16, perhaps
+    np.testing.assert_allclose(code.scale, (1, 2, 2, 2))
+    assert code.metadata["napari_ae_denoise"]["units"][0] == "unit 0"
+    assert made.visible
+    assert not noise.visible
+    assert not code.visible
+    for layer in (made, noise, code):
+        record = layer.metadata["napari_ae_denoise"]
+        assert record["normalization"][0]["scale"] > 0
+        assert record["folder"].endswith(".ome.zarr")
+    names = sorted(path.name.split(" ")[1] for path in tmp_path.glob("*.ome.zarr"))
+    assert names == ["denoised", "latent"]
+    assert all(name in panel.bar.status.text() for name in names)
+
+
+def test_noise_or_code_alone_is_made_of_a_large_image(viewer, panel, run, stack):
     viewer.add_image(stack, name="cells")
-    panel.latent.value = True
+    panel.denoised.value = False
+    panel.noise.value = True
+    run(panel)
+    assert [layer.name for layer in viewer.layers] == ["cells", "cells removed noise"]
+    assert viewer.layers[-1].visible
+    panel.noise.value, panel.latent.value = False, True
+    run(panel)
+    assert viewer.layers[-1].name == "cells latent"
+    assert viewer.layers[-1].visible
+
+
+def test_a_stopped_large_image_keeps_its_code_and_noise(viewer, panel, press, qtbot, stack):
+    viewer.add_image(stack, name="cells")
+    panel.noise.value = panel.latent.value = True
+    press(panel.bar.start_button)
+    qtbot.waitUntil(lambda: panel.bar.progress.value() > 0, timeout=60_000)
+    press(panel.bar.stop_button)
+    wait_idle(qtbot, panel)
+    (noise,) = [layer for layer in viewer.layers if "removed noise (stopped" in layer.name]
+    values = np.asarray(noise.data[0] if noise.multiscale else noise.data)
+    assert 0 < np.isnan(values).mean() < 1
     press(panel.bar.start_button)
     wait_idle(qtbot, panel)
-    assert any("latent code" in note for note in notes())
-    panel.latent.value = False
+    assert "was there" in panel.bar.status.text()
+    assert "cells latent" in viewer.layers
+
+
+def test_photographs_have_code_and_noise_on_disk_too(viewer, panel, run):
+    photograph = np.random.default_rng(0).integers(0, 255, (150, 170, 3)).astype("u1")
+    viewer.add_image(photograph, name="photograph", rgb=True)
+    panel.latent.value = panel.noise.value = True
+    run(panel)
+    noise, code = viewer.layers[-2:]
+    assert noise.rgb
+    assert np.asarray(noise.data).dtype == np.float32
+    assert code.data.shape == (96, 38, 43)  # the units of each colour
+
+
+def test_a_folder_that_is_not_there_is_refused(viewer, panel, press, stack, notes):
+    viewer.add_image(stack, name="cells")
     panel.filling.folder.value = "/nowhere"
     press(panel.bar.start_button)
     assert any("no folder /nowhere" in note for note in notes())
@@ -134,3 +207,27 @@ def test_what_is_looked_at_is_known_in_pixels(viewer, stack):
     QApplication.processEvents()
     view = looked_at(viewer, layer, plane_layout(stack.shape, "ZYX"))
     assert (view.plane, view.y, view.x) == (2, 200, 100)
+
+
+@pytest.mark.parametrize(
+    ("axes", "colours", "alone"),
+    [("ZYX", False, True), ("YZX", False, False), ("ZYXC", True, False)],
+)
+def test_a_picture_is_drawn_anew_where_its_own_plane_has_changed(
+    viewer, panel, qtbot, axes, colours, alone
+):
+    stack = np.zeros((3, 30, 40, 3) if colours else (3, 30, 40), "u1")
+    layout = plane_layout(stack.shape, axes, network_channels=1)
+    layer = {"data": stack, "name": "x", "rgb": colours, "contrast_limits": (0, 255)}
+    writes = {}
+    panel.filling.begin(Begun(layer, layout, (), 0.0, writes))
+    shown = viewer.layers["x"]
+    qtbot.waitUntil(lambda: shown.visible)
+    viewer.dims.set_point(0, 1)
+    panel.filling._look()
+    writes |= {0: 1, 2: 3}
+    assert panel.filling._changed(shown) != alone
+    writes[1] = 1
+    assert panel.filling._changed(shown)
+    assert not panel.filling._changed(shown)
+    panel.filling.end(None)

@@ -46,6 +46,7 @@ def test_the_view_is_denoised_and_followed_in_another_thread(
     whole = untrained_classic.denoise(stack, axes="ZYX").astype(int)
     assert np.abs(layer.data[0].astype(int) - whole[1]).max() <= 16
     np.testing.assert_allclose(layer.translate, (6, 10, 20))
+    assert layer.metadata["normalization"][0]["scale"] > 0
     viewer.dims.set_point(0, 8)
     qtbot.waitUntil(lambda: layer.translate[0] == 8, timeout=60_000)
     assert np.abs(layer.data[0].astype(int) - whole[2]).max() <= 16

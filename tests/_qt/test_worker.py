@@ -1,4 +1,6 @@
 import functools
+import os
+import sys
 import threading
 import time
 import warnings
@@ -167,6 +169,22 @@ def test_more_jobs_than_cores_run_at_once(qtbot):
 )
 def test_the_remedy_fits_the_error(error, words):
     assert words in in_words(error).remedy
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no niceness of a thread")
+def test_a_job_waits_for_the_window_once_it_has_begun(qtbot, job):
+    found = []
+
+    def steps(_stop):
+        for _ in range(2):
+            found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            yield 1
+
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    job.start(steps)
+    qtbot.waitUntil(lambda: job.state is JobState.IDLE)
+    assert found == [own, min(own + 5, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
 def test_two_jobs_at_once_are_refused(qtbot, job):

@@ -19,6 +19,7 @@ from napari_ae_denoise._cli.train_jobs import with_training_bar
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.camera_noise import CameraNoise
 from napari_ae_denoise.demo import Demo, demo_figure, make_demo
+from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.figures import save_figure
 from napari_ae_denoise.image_files import check_writable, read_image
@@ -30,7 +31,7 @@ from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.steps import warned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.denoiser import Denoiser
@@ -106,11 +107,13 @@ def resolve_outputs(
     columns: list[Sequence[Path | None]] = [
         output_paths(inputs, output, overwrite=overwrite, unfinished=True)
     ]
-    for place, ending in ((latent, "_latent.tif"), (removed, "_noise.tif")):
-        if place is None:
-            columns.append(nothing)
-        else:
-            columns.append(output_paths(inputs, place, overwrite=overwrite, ending=ending))
+    for place, ending, unfinished in (
+        (latent, "_latent.tif", True),
+        (removed, "_noise.tif", False),
+    ):
+        how: dict[str, Any] = {"overwrite": overwrite, "unfinished": unfinished}
+        found = nothing if place is None else output_paths(inputs, place, ending=ending, **how)
+        columns.append(found)
     rows = [Outputs(*row) for row in zip(*columns, strict=True)]
     targets = [target.resolve() for row in rows for target in row if target is not None]
     doubled = {str(target) for target in targets if targets.count(target) > 1}
@@ -152,25 +155,22 @@ def denoise_file(
     layout = _layout(denoiser, image, axes)
     dtype = settings.dtype or image.array.dtype
     check_writable(targets.denoised, layout.shape, dtype, layout.axes)
-    code_shape, code_axes = _code_layout(denoiser, layout)
+    code_axes = ""
     if targets.latent is not None:
+        code_shape, code_axes = _code_layout(denoiser, layout)
         check_writable(targets.latent, code_shape, np.float32, code_axes)
     if targets.removed is not None:
         check_writable(targets.removed, layout.shape, np.float32, layout.axes)
-    straight = is_dask(image.array) and can_store(targets.denoised, layout.axes)
-    if not straight:
-        refuse_existing(targets.denoised, overwrite=overwrite)
-    if is_dask(image.array):
-        wanted = _options(settings, layout)
-        if straight:
-            made = store(denoiser, image, targets.denoised, layout.axes, settings, overwrite)
-        else:
-            seen = denoiser.resolve(image.array, layout.axes, settings.noise_model)
-            say_remarks(path, seen.remarks)
-            made = denoiser.denoise(
-                image.array, strength=settings.strength, dtype=settings.dtype, **wanted
-            )
-        code = None if targets.latent is None else denoiser.encode(image.array, **wanted)
+    lazy = is_dask(image.array)
+    straight = {
+        "denoised": lazy and can_store(targets.denoised, ImageOnDisk(layout)),
+        "code": lazy and can_store(targets.latent, _code_on_disk(denoiser, layout)),
+    }
+    for target, goes in zip(targets, straight.values(), strict=False):
+        if target is not None and not goes:
+            refuse_existing(target, overwrite=overwrite)
+    if lazy:
+        made, code = _lazily(denoiser, image, targets, layout, settings, straight, overwrite)
     else:
         steps = denoiser.predict_steps(
             image.array, axes=layout.axes, settings=settings, code=targets.latent is not None
@@ -178,25 +178,69 @@ def denoise_file(
         prediction = warned(with_tile_bar(steps, path.name))
         say_remarks(path, prediction.remarks)
         made, code = prediction.denoised, prediction.code
-    if not straight:
+    if not straight["denoised"]:
         _write(targets.denoised, made, image, layout.axes)
-    if targets.latent is not None:
+    if targets.latent is not None and not straight["code"]:
         _write(targets.latent, code, image.with_stride(denoiser.stride), code_axes)
     if targets.removed is not None:
         difference = image.array.astype(np.float32) - made.astype(np.float32)
         _write(targets.removed, difference, image, layout.axes)
 
 
+def _lazily(
+    denoiser: Denoiser,
+    image: ImageFile,
+    targets: Outputs,
+    layout: PlaneLayout,
+    settings: PredictSettings,
+    straight: Mapping[str, bool],
+    overwrite: bool,
+) -> tuple[Any, Any]:
+    """Return denoised image and code of a lazily read image, on disk where they can go there."""
+    array, axes = image.array, layout.axes
+    seen = warned(denoiser.resolve(array, axes, settings.noise_model))  # once for both
+    say_remarks(image.path, seen.remarks)
+    how: dict[str, Any] = {"settings": settings, "seen": seen}
+    lazily = denoiser.predict_lazily(
+        array,
+        axes=axes,
+        denoised=not straight["denoised"],
+        code=targets.latent is not None and not straight["code"],
+        **how,
+    )
+    made, code = lazily.denoised, lazily.code
+    if straight["denoised"]:
+        made = store(denoiser, image, targets.denoised, overwrite, **how)
+    if straight["code"] and targets.latent is not None:
+        code = store(denoiser, image, targets.latent, overwrite, code=True, **how)
+    return made, code
+
+
 def encode_file(
-    denoiser: Denoiser, path: Path, target: Path, axes: str | None, settings: PredictSettings
+    denoiser: Denoiser,
+    path: Path,
+    target: Path,
+    axes: str | None,
+    settings: PredictSettings,
+    *,
+    overwrite: bool,
 ) -> None:
-    """Write the latent code of an image."""
+    """Write the latent code of an image; of lazily read ones straight to disk."""
     image = read_image(path)
     layout = _layout(denoiser, image, axes)
+    lazy = is_dask(image.array)
+    if lazy and can_store(target, _code_on_disk(denoiser, layout)):
+        seen = warned(denoiser.resolve(image.array, layout.axes, settings.noise_model))
+        store(denoiser, image, target, overwrite, settings=settings, seen=seen, code=True)
+        return
+    refuse_existing(target, overwrite=overwrite)
     shape, code_axes = _code_layout(denoiser, layout)
     check_writable(target, shape, np.float32, code_axes)
-    if is_dask(image.array):
-        code = denoiser.encode(image.array, **_options(settings, layout))
+    if lazy:
+        lazily = denoiser.predict_lazily(
+            image.array, axes=layout.axes, settings=settings, denoised=False, code=True
+        )
+        code = warned(lazily).code
     else:
         steps = denoiser.predict_steps(
             image.array, axes=layout.axes, settings=settings, denoised=False, code=True
@@ -205,20 +249,14 @@ def encode_file(
     _write(target, code, image.with_stride(denoiser.stride), code_axes)
 
 
+def _code_on_disk(denoiser: Denoiser, layout: PlaneLayout) -> CodeOnDisk:
+    return CodeOnDisk(layout, denoiser.card.network.code_width, denoiser.stride)
+
+
 def _layout(denoiser: Denoiser, image: ImageFile, axes: str | None) -> PlaneLayout:
     """Return the planes of an image as a denoiser sees them; nothing of it is read."""
     check_real(image.array)
     return layout_for(denoiser.card.network, image.array.shape, axes or image.axes)
-
-
-def _options(settings: PredictSettings, layout: PlaneLayout) -> dict[str, Any]:
-    return {
-        "axes": layout.axes,
-        "tile": settings.tile,
-        "device": settings.device,
-        "precision": settings.precision,
-        "noise_model": settings.noise_model,
-    }
 
 
 def _code_layout(denoiser: Denoiser, layout: PlaneLayout) -> tuple[tuple[int, ...], str]:

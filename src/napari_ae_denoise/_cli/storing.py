@@ -1,7 +1,8 @@
-"""The command ``denoise`` straight to zarr: with a bar, and a Ctrl-C that loses nothing."""
+"""Results straight to zarr: with a bar, and a Ctrl-C that loses nothing."""
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -9,28 +10,28 @@ import typer
 from napari_ae_denoise._cli.terminal import INTERRUPTED, bar, say, stop_on_interrupt
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import ZARR, format_of
-from napari_ae_denoise.steps import drain, warned
+from napari_ae_denoise.steps import drain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.disk_layout import OnDisk
     from napari_ae_denoise.image_record import ImageFile
     from napari_ae_denoise.prediction import TileProgress
+    from napari_ae_denoise.resolving import Resolved
     from napari_ae_denoise.tile_runner import PredictSettings
 
 Result = TypeVar("Result")
 
 
-def can_store(target: Path, axes: str) -> bool:
+def can_store(target: Path | None, lies: OnDisk) -> bool:
     """Return whether a result can go straight to where it shall go: an OME-Zarr folder."""
-    from napari_ae_denoise.zarr_folders import ome_order
-
-    if format_of(target) != ZARR:
+    if target is None or format_of(target) != ZARR:
         return False
     try:
-        ome_order(axes)
+        _ = lies.order
     except DenoisingError:
         return False
     return True
@@ -40,11 +41,14 @@ def store(
     denoiser: Denoiser,
     image: ImageFile,
     target: Path,
-    axes: str,
-    settings: PredictSettings,
     overwrite: bool,
+    *,
+    settings: PredictSettings,
+    seen: Resolved,
+    code: bool = False,
 ) -> Any:
-    """Denoise an image to disk, or go on with it; return the result as a dask array."""
+    """Denoise or encode an image to disk, or go on with it; return a dask array of it."""
+    from napari_ae_denoise.prediction import note_of
     from napari_ae_denoise.result_folder import Destination
     from napari_ae_denoise.to_disk import begin
     from napari_ae_denoise.zarr_folders import OME_VERSION
@@ -57,13 +61,15 @@ def store(
         ome_version=image.ome_version or OME_VERSION,
         channels=image.channels,
     )
-    job = begin(denoiser, image.array, to, axes=axes, settings=settings)
+    job = begin(denoiser, image.array, to, settings=settings, code=code, seen=seen)
     before = job.folder.record.finished
     if before:
         say(f"note: {target} is there to {before:.0%}, and is gone on with.")
+    name = f"{image.path.name}, code" if code else image.path.name
     with stop_on_interrupt("Stopping after this tile; the same command goes on with it.") as stop:
-        stored = warned(with_tile_bar(job.steps(stop=stop), image.path.name))
-    say_remarks(image.path, stored.remarks)
+        stored = with_tile_bar(job.steps(stop=stop), name)
+    if stored.invalid_pixels:
+        warnings.warn(note_of((), stored.invalid_pixels), stacklevel=2)
     if stored.finished < 1:
         raise typer.Exit(INTERRUPTED)
     return stored.array

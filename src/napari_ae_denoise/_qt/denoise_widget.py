@@ -169,7 +169,6 @@ class DenoiseWidget(Panel):
         if isinstance(progress, Begun):
             self.show_notice(self.filling.begin(progress))
             return
-        self.filling.tile_came()
         self.bar.show_progress(
             progress.done / progress.total,
             f"Tile {progress.done} of {progress.total}, {duration(progress.remaining)} left",
@@ -179,7 +178,7 @@ class DenoiseWidget(Panel):
         """Add the layers."""
         if isinstance(result, Kept):
             self.filling.end(result)
-            result = Made((), result.summary, result.warning)
+            result = Made(result.layers, result.summary, result.warning)
         self.latents.offer(result.scatter)
         added = add_results(self.viewer, result)
         for layer in added[:1]:

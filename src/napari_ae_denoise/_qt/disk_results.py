@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-import os
-import re
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
-from napari_ae_denoise import fingerprints
+from napari_ae_denoise import disk
+from napari_ae_denoise._qt.disk_layers import code_layer, noise_layer, what_codes_lack
+from napari_ae_denoise._qt.disk_places import name_of, spacing_of
 from napari_ae_denoise._qt.forms import duration
-from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.removed_noise import check_removed
 from napari_ae_denoise.result_folder import Destination
 from napari_ae_denoise.result_view import views
@@ -23,16 +16,14 @@ from napari_ae_denoise.to_disk import begin
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
 
-    from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise._qt.results import DenoiseChoices
     from napari_ae_denoise.axes import PlaneLayout
-    from napari_ae_denoise.disk_job import Stored
+    from napari_ae_denoise.disk_job import DiskJob, Stored
     from napari_ae_denoise.prediction import TileProgress
     from napari_ae_denoise.tile_jobs import View
-
-_SHARE = 0.25  # of the free memory that a result may take
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,118 +32,149 @@ class Begun:
 
     Parameters
     ----------
-    layer : dict
-        Arguments of `Image`.
+    layer : dict or None
+        Arguments of `Image`; None where the denoised image is no layer of its own.
     layout : PlaneLayout
         How its planes are numbered.
-    path : Path
-        Where it is.
+    paths : tuple of Path
+        Where it and other results are.
     finished : float
         Fraction that is there already.
+    writes : dict of int to int
+        How many tiles of each plane of it are there; see `ResultFolder`.
     """
 
-    layer: dict[str, Any]
+    layer: dict[str, Any] | None
     layout: PlaneLayout
-    path: Path
+    paths: tuple[Path, ...]
     finished: float
+    writes: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """What is on disk at the end: a sentence, a warning, and the finished arrays, if they are."""
+    """What is on disk at the end.
+
+    Parameters
+    ----------
+    levels : list of array or None
+        Those of the denoised image, if it is finished and a layer.
+    layers : tuple of dict
+        Arguments of `Image` for the other results.
+    summary, warning : str
+        Sentences.
+    """
 
     levels: list[Any] | None
+    layers: tuple[dict[str, Any], ...]
     summary: str
     warning: str
-
-
-def too_large(image: Any, limit: float) -> bool:
-    """Return whether a result goes to disk: above ``limit`` GB, or what memory has room for."""
-    size = math.prod(image.shape) * image.dtype.itemsize
-    return bool(size > limit * 1e9 or size > _SHARE * psutil.virtual_memory().available)
-
-
-def folder_for(chosen: str, source_path: str | None) -> Path:
-    """Return the folder to write into: the chosen one, that of the image, or a temporary one.
-
-    Raises
-    ------
-    DenoisingError
-        If the chosen one is not there.
-    """
-    if chosen:
-        if not Path(chosen).is_dir():
-            raise DenoisingError(f"There is no folder {chosen}.", "Choose one that exists.")
-        return Path(chosen)
-    beside = Path(source_path).parent if source_path else None
-    if beside is not None and beside.is_dir() and os.access(beside, os.W_OK):
-        return beside
-    place = Path(tempfile.gettempdir()) / "napari-ae-denoise"
-    place.mkdir(exist_ok=True)
-    return place
 
 
 def disk_steps(
     choices: DenoiseChoices,
     folder: Path,
+    before: Sequence[Any],
     stop: threading.Event,
     view: Callable[[], View | None],
 ) -> Generator[Begun | TileProgress, None, Kept]:
-    """Denoise to disk; yields `Begun` first, then a record for each tile.
+    """Denoise or encode to disk; yields `Begun` first, then a record for each tile.
 
-    The same image, model and settings go to the same place, and on where they were.
+    The same image, model and settings go to the same place, and on where they were. ``before``
+    are the levels of the image, from the one that is denoised on.
     """
-    if choices.code or choices.noise or not choices.denoised:
-        raise DenoisingError(
-            "This image is denoised to disk, and there is no room for its latent code and noise.",
-            "Tick the denoised image alone, or raise the size above which images go to disk.",
+    jobs = _begun(choices, folder)
+    first, paths = jobs[0], [job.folder.path for job in jobs]
+    found = {"normalization": list(first.seen.normalization)}
+    there = [job.folder.record.finished for job in jobs]
+    layer = _filling(choices, first, found) if choices.denoised else None
+    yield Begun(layer, first.folder.layout, tuple(paths), there[0], first.folder.writes)
+    made: list[Stored] = []
+    total, done = sum(len(job.jobs) for job in jobs), 0
+    for job in jobs:
+        if made and made[-1].finished < 1:
+            made.append(job.stored())
+            continue
+        made.append((yield from _counted(job.steps(stop=stop, view=view), done, total)))
+        done += len(job.jobs)
+    source, levels, verdict = choices.source, None, ""
+    more: list[dict[str, Any]] = []
+    for job, stored in zip(jobs, made, strict=True):
+        told = {**found, "folder": str(stored.path), "finished": stored.finished}
+        if stored.finished == 0:
+            continue
+        if job.code:
+            more.append(code_layer(choices, job, stored, told))
+            continue
+        levels = stored.levels if stored.finished == 1 and choices.denoised else None
+        check = None
+        if stored.finished == 1:
+            check = check_removed(source.image, stored.array, source.axes or None)
+            verdict = str(check or "")
+        if choices.noise:
+            more.append(noise_layer(choices, before, stored, told, check))
+    said = [_in_words(made, there), *made[0].remarks, verdict]
+    said += [what_codes_lack(choices)] if choices.code else []
+    return Kept(levels, tuple(more), " ".join(filter(None, said)), made[0].note)
+
+
+def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:
+    """Begin what is asked for; the removed noise needs the denoised image.
+
+    Raises
+    ------
+    DenoisingError
+        If there is no room for all of it.
+    """
+    jobs: list[DiskJob] = []
+    for code in [False] * (choices.denoised or choices.noise) + [True] * choices.code:
+        to = Destination(folder / name_of(choices, code), *spacing_of(choices.source))
+        job = begin(
+            choices.denoiser,
+            choices.source.image,
+            to,
+            axes=choices.source.axes or None,
+            settings=choices.settings,
+            code=code,
+            seen=jobs[0].seen if jobs else None,
         )
-    source, denoiser = choices.source, choices.denoiser
-    to = Destination(folder / _name(choices), *_spacing(source))
-    job = begin(denoiser, source.image, to, axes=source.axes or None, settings=choices.settings)
+        jobs.append(job)
+    disk.check_space(jobs[0].folder.path, sum(job.bytes_left for job in jobs))
+    return jobs
+
+
+def _filling(choices: DenoiseChoices, job: DiskJob, found: dict[str, Any]) -> dict[str, Any]:
+    """Return what `Image` takes for a denoised image that fills."""
+    source = choices.source
     levels: list[Any] = list(views(job.folder, photograph=source.rgb))
-    metadata = choices.record(folder=str(to.path))
+    metadata = choices.record(**found, folder=str(job.folder.path))
     data = levels if len(levels) > 1 else levels[0]
     layer = source.denoised_layer(data, f"{source.name} denoised", metadata)
-    layer["multiscale"] = len(levels) > 1
-    before = job.folder.record.finished
-    yield Begun(layer, job.folder.layout, Path(to.path), before)
-    stored = yield from job.steps(stop=stop, view=view)
-    verdict = None
-    if stored.finished == 1:
-        verdict = check_removed(source.image, stored.array, source.axes or None)
-    return _kept(stored, before, str(verdict or ""))
+    return {**layer, "multiscale": len(levels) > 1}
 
 
-def _kept(stored: Stored, before: float, verdict: str) -> Kept:
-    part = stored.finished
+def _counted(
+    steps: Generator[TileProgress, None, Stored], done: int, total: int
+) -> Generator[TileProgress, None, Stored]:
+    """Count the tiles of one of several results among those of all."""
+    while True:
+        try:
+            tile = next(steps)
+        except StopIteration as end:
+            return end.value
+        left = max(tile.total - tile.done, 1)
+        remaining = tile.remaining * (total - done - tile.done) / left
+        yield replace(tile, done=done + tile.done, total=total, remaining=remaining)
+
+
+def _in_words(made: Sequence[Stored], there: Sequence[float]) -> str:
+    """Say what is on the disk."""
+    paths = " and ".join(str(stored.path) for stored in made)
+    parts = [stored.finished for stored in made]
+    part, before = sum(parts) / len(parts), sum(there) / len(there)
     went_on = f" (of which {before:.0%} was there)" if before else ""
     if part == 1:
-        done = f"Done, {duration(stored.seconds)}{went_on}. It is in {stored.path}."
-        done = " ".join(filter(None, [done, *stored.remarks, verdict]))
-        return Kept(stored.levels, done, stored.note)
-    done = (
-        f"Cancelled: {part:.0%} of the tiles are in {stored.path}{went_on}. Press Denoise to go on."
-    )
-    return Kept(None, done, stored.note)
-
-
-def _name(choices: DenoiseChoices) -> str:
-    """Return a name that is the same for the same call, and another for another one."""
-    source, settings = choices.source, replace(choices.settings, tile="auto", device="auto")
-    said = repr((source.axes, tuple(source.image.shape), settings))
-    mark = hashlib.sha256((said + fingerprints.of_model(choices.denoiser)).encode()).hexdigest()
-    plain = re.sub(r"[^\w.+ -]+", "_", source.name).strip(" .")[:80] or "image"
-    return f"{plain} denoised {mark[:6]}.ome.zarr"
-
-
-def _spacing(source: Source) -> tuple[dict[str, float], str]:
-    """Return pixel size and unit of a layer, as OME-Zarr keeps them."""
-    axes = [a for a in source.axes if not (source.rgb and a == "C")]
-    scale = dict(zip(axes, source.transforms["scale"], strict=True))
-    units = dict(zip(axes, source.transforms["units"], strict=True))
-    unit = units["X"] if units["X"] != "pixel" else ""
-    kept = {a: float(scale[a]) for a in axes if a in "ZYX" and unit and units[a] == unit}
-    if units.get("T") == "second":
-        kept["T"] = float(scale["T"])
-    return kept, unit
+        seconds = sum(stored.seconds for stored in made)
+        are = "It is" if len(made) == 1 else "They are"
+        return f"Done, {duration(seconds)}{went_on}. {are} in {paths}."
+    return f"Cancelled: {part:.0%} of the tiles are in {paths}{went_on}. Press Denoise to go on."

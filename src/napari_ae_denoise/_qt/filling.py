@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import zarr  # noqa: F401 (with the panel: while a job runs it would stall the window)
 from qtpy.QtCore import QObject, QTimer
 
-from napari_ae_denoise._qt.disk_results import (
-    Begun,
-    Kept,
-    disk_steps,
-    folder_for,
-    too_large,
-)
+from napari_ae_denoise._qt.disk_places import folder_for, too_large
+from napari_ae_denoise._qt.disk_results import Begun, Kept, disk_steps
 from napari_ae_denoise._qt.finished import keep
 from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image, unwrapped
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOOK = 200  # milliseconds between looks at what is seen
 _SHOW = 5  # looks between two pictures of what has come
+_SHOW_SMALL = 25  # looks between two thumbnails, which are read apart
 
 
 class FillingLayer(QObject):
@@ -53,7 +51,8 @@ class FillingLayer(QObject):
         self._begun: Begun | None = None
         self._seen: View | None = None
         self._before: Any = None
-        self._news = self._looks = 0
+        self._looks = 0
+        self._drawn: dict[int | None, int] = {}  # how many tiles of a plane there were then
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
@@ -70,23 +69,25 @@ class FillingLayer(QObject):
         source, spec = choices.source, choices.denoiser.card.network
         layout = plane_layout(source.image.shape, source.axes, network_channels=spec.channels)
         self._before = list(layer.data[source.level :]) if layer.multiscale else layer.data
+        levels = self._before if layer.multiscale else [layer.data]
         # the first tiles follow it too
         self._seen = looked_at(self._viewer, layer, layout, source.step)
-        return lambda stop: disk_steps(choices, folder, stop, self.view)
+        return lambda stop: disk_steps(choices, folder, levels, stop, self.view)
 
     def begin(self, begun: Begun) -> str:
         """Add the layer, empty as it may be; return a sentence that says where it is."""
-        layer = add_image(self._viewer, **begun.layer)
+        paths = " and ".join(map(str, begun.paths))
+        if begun.layer is None:
+            return f"The image is large, and what is made of it is written to {paths}."
+        # first the layer, then its picture: both at once are a stall that people feel
+        layer = add_image(self._viewer, **begun.layer | {"visible": False})
         self._layer, self._begun = weakref.ref(layer), begun
+        QTimer.singleShot(0, partial(_show, self._layer))
         keep(layer, self._before)
-        self._before = None
+        self._before, self._drawn = None, {}
         self._timer.start()
         self._look()
-        return f'"{layer.name}" is large, and is written to {begun.path}.'
-
-    def tile_came(self) -> None:
-        """Remember that there is something new to show."""
-        self._news += 1
+        return f'"{layer.name}" is large, and is written to {paths}.'
 
     def end(self, kept: Kept | None) -> None:
         """Show the last tiles; a finished layer gets the arrays themselves, in their own type."""
@@ -111,6 +112,32 @@ class FillingLayer(QObject):
             return
         self._seen = looked_at(self._viewer, layer, self._begun.layout)
         self._looks += 1
-        if self._news and self._looks % _SHOW == 0:
-            self._news = 0
-            layer.refresh(extent=False)
+        if self._looks % _SHOW == 0 and self._changed(layer):
+            layer.refresh(extent=False, thumbnail=self._looks % _SHOW_SMALL == 0)
+
+    def _changed(self, layer: Any) -> bool:
+        """Return whether something of what is shown is new; other planes are read when shown."""
+        if self._begun is None:
+            return False
+        plane, writes = self._plane_shown(layer), self._begun.writes.copy()
+        count = sum(writes.values()) if plane is None else writes.get(plane, 0)
+        new = count != self._drawn.get(plane, 0)
+        self._drawn[plane] = count
+        return new
+
+    def _plane_shown(self, layer: Any) -> int | None:
+        """Return which plane is all that is shown; None if more is, or it is not known."""
+        if self._begun is None or self._seen is None:
+            return None
+        layout, dims = self._begun.layout, self._viewer.dims
+        along = [a for a in layout.axes if not (layer.rgb and a == "C")]
+        flat = dims.ndisplay == 2 and tuple(dims.displayed) == (dims.ndim - 2, dims.ndim - 1)
+        colours_apart = layer.rgb and "C" in layout.stack_axes
+        return self._seen.plane if flat and along[-2:] == ["Y", "X"] and not colours_apart else None
+
+
+def _show(held: weakref.ref[Any]) -> None:
+    """Make a layer visible, if it lives still."""
+    layer = held()
+    if layer is not None:
+        layer.visible = True

@@ -196,7 +196,11 @@ class JobBar(QWidget):
 
     def show_progress(self, fraction: float, text: str) -> None:
         """Show how far the job is (0 to 1) and a line of text."""
+        # a bar draws itself at once, and with it the whole window that holds napari's canvas, ten
+        # times a second; so it is drawn with whatever else is drawn next
+        self.progress.setUpdatesEnabled(False)
         self.progress.setValue(round(1000 * min(max(fraction, 0.0), 1.0)))
+        self.progress.setUpdatesEnabled(True)
         self.status.setText(text)
 
 

@@ -32,11 +32,31 @@ class Scatter:
     title: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Variance:
+    """What the second pass over a variational code gave.
+
+    Parameters
+    ----------
+    values : ndarray or None
+        (units, stack axes..., Y, X); NaN where it was not reached. None: nothing.
+    mark : str
+        At the end of the layer's name.
+    remark, problem : str
+        What people should know; the problem is a fault.
+    """
+
+    values: npt.NDArray[np.float32] | None
+    mark: str = ""
+    remark: str = ""
+    problem: str = ""
+
+
 def latent_layers(
     source: Source,
     denoiser: Denoiser,
     code: npt.NDArray[np.float32],
-    variance: npt.NDArray[np.float32] | None,
+    variance: Variance,
     mark: str,
     metadata: dict[str, Any],
     view: str,
@@ -47,8 +67,10 @@ def latent_layers(
     ----------
     source, denoiser
         What was encoded, by what.
-    code, variance : ndarray
-        (units, stack axes..., Y, X); the variance is that of a variational code.
+    code : ndarray
+        (units, stack axes..., Y, X).
+    variance : Variance
+        That of a variational code.
     mark : str
         At the end of the layers' names.
     metadata : dict
@@ -60,7 +82,7 @@ def latent_layers(
     what = "latent mean" if variational else "latent"
     stack = source.latent_layer(code, denoiser.stride, f"{source.name} {what}{mark}", metadata)
     names = unit_names(len(stack["data"]), variational=variational)
-    layers = [{**stack, "metadata": _with_units(metadata, names)}] if view != COLOURS else []
+    layers = [{**stack, "metadata": with_units(metadata, names)}] if view != COLOURS else []
     if view != UNITS:
         components, explained = principal_components(stack["data"])
         told = {"explained variance": [round(float(part), 4) for part in explained]}
@@ -74,11 +96,11 @@ def latent_layers(
                 "metadata": {k: {**v, **told} for k, v in metadata.items()},
             }
         )
-    if variance is not None:
-        name = f"{source.name} latent variance{mark}"
-        made = source.latent_layer(variance, denoiser.stride, name, metadata)
+    if variance.values is not None:
+        name = f"{source.name} latent variance{variance.mark}"
+        made = source.latent_layer(variance.values, denoiser.stride, name, metadata)
         names = [name.replace("mean", "variance") for name in names]
-        layers.append({**made, "metadata": _with_units(metadata, names)})
+        layers.append({**made, "metadata": with_units(metadata, names)})
     return layers
 
 
@@ -94,7 +116,8 @@ def scatter_of(source: Source, denoiser: Denoiser, code: npt.NDArray[np.float32]
     return Scatter(scatter_coordinates(code), labels if fits else None, title)
 
 
-def _with_units(metadata: dict[str, Any], names: list[str]) -> dict[str, Any]:
+def with_units(metadata: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the metadata of a code's layer with the names of its units."""
     return {key: {**told, "units": names} for key, told in metadata.items()}
 
 

@@ -81,18 +81,31 @@ class Source:
             **self.look,
         }
 
-    def noise_layer(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
-        """Return what `Image` takes for the removed noise: zero is grey, or a colour's middle."""
-        colours = is_rgb(self.axes, self.image.shape)
-        bound = _spread(data)
+    def noise_layer(
+        self, data: Any, name: str, metadata: dict[str, Any], bound: float | None = None
+    ) -> dict[str, Any]:
+        """Return what `Image` takes for the removed noise: zero is grey, or a colour's middle.
+
+        ``data`` is an array, or a list of levels; ``bound`` the largest noise that is shown.
+        """
+        levels = data if isinstance(data, list) else [data]
+        bound = _spread(levels[0]) if bound is None else bound
         made = self.denoised_layer(data, name, metadata)
-        if self.rgb and colours:  # napari shows colours from 0 to 1
-            shown = np.clip(0.5 + np.asarray(data)[..., :3] / (2 * bound), 0, 1)
-            return {**made, "data": shown.astype(np.float32), "contrast_limits": (0.0, 1.0)}
+        if self.rgb and is_rgb(self.axes, self.image.shape):  # napari shows colours from 0 to 1
+            shown = [
+                np.clip(0.5 + one[..., :3] / (2 * bound), 0, 1).astype(np.float32) for one in levels
+            ]
+            data = shown if isinstance(data, list) else shown[0]
+            return {**made, "data": data, "contrast_limits": (0.0, 1.0)}
         return {**made, "contrast_limits": (-bound, bound), "colormap": "gray"}
 
     def latent_layer(
-        self, code: npt.NDArray[np.float32], stride: int, name: str, metadata: dict[str, Any]
+        self,
+        code: Any,
+        stride: int,
+        name: str,
+        metadata: dict[str, Any],
+        limits: tuple[float, float] | None = None,
     ) -> dict[str, Any]:
         """Return what `Image` takes for a code: it lies exactly over the image.
 
@@ -101,18 +114,36 @@ class Source:
         code : ndarray
             (code channels, stack axes..., Y/stride, X/stride), stack axes in the image's order.
             Channels that the network saw together are one in it. The colours of a photograph
-            that it saw one by one become blocks of code channels.
+            that it saw one by one become blocks of code channels. Or a list of levels of it.
         stride : int
             Input pixels per code pixel along Y and X.
         name, metadata
             Of the layer.
+        limits : tuple of float, optional
+            Contrast limits; by default from all of the code.
 
         Notes
         -----
         A code pixel covers ``stride`` pixels. Its centre lies ``(stride - 1) / 2`` pixels from
         the centre of the first of them.
         """
+        given = code if isinstance(code, list) else [code]
+        levels, kept = zip(*(self._along_layer(one) for one in given), strict=True)
         shown = [a for a in self.axes if not (self.rgb and a == "C")]  # axes the layer has
+        of_layer = [shown.index(a) for a in kept[0]]
+        step = np.array([stride if a in "YX" else 1 for a in kept[0]], float)
+        return {
+            "data": list(levels) if isinstance(code, list) else levels[0],
+            "name": name,
+            "rgb": False,
+            "metadata": metadata,
+            "contrast_limits": code_limits(levels[0]) if limits is None else limits,
+            **self._coarser(of_layer, step),
+        }
+
+    def _along_layer(self, code: Any) -> tuple[Any, list[str]]:
+        """Return a code with the axes that its layer has, and which of the image's these are."""
+        shown = [a for a in self.axes if not (self.rgb and a == "C")]
         stack = [a for a in shown if a not in "YX"]
         if code.ndim - 3 > len(stack):
             apart = [a for a in self.axes if a not in "YX"].index("C")
@@ -121,20 +152,8 @@ class Source:
         if code.ndim - 3 < len(stack):  # channels that went in together are one in the code
             stack = [a for a in stack if a != "C"]
         kept = [a for a in shown if a in stack or a in "YX"]
-        code = np.moveaxis(
-            code, range(1, code.ndim), [1 + kept.index(a) for a in [*stack, "Y", "X"]]
-        )
-        of_layer = [shown.index(a) for a in kept]
-        step = np.array([stride if a in "YX" else 1 for a in kept], float)
-        low, high = np.nanpercentile(code, [0.5, 99.5]) if np.isfinite(code).any() else (0.0, 1.0)
-        return {
-            "data": code,
-            "name": name,
-            "rgb": False,
-            "metadata": metadata,
-            "contrast_limits": (float(low), float(high) if high > low else float(low) + 1.0),
-            **self._coarser(of_layer, step),
-        }
+        places = [1 + kept.index(a) for a in [*stack, "Y", "X"]]
+        return np.moveaxis(code, range(1, code.ndim), places), kept
 
     def _coarser(self, kept: Sequence[int], step: npt.NDArray[np.float64]) -> dict[str, Any]:
         """Return the transforms of a code: some axes of the layer, after a new first one."""
@@ -280,6 +299,12 @@ def add_image(viewer: ViewerModel, **kwargs: Any) -> Image:
     from napari.layers import Image
 
     return viewer.add_layer(Image(**kwargs))
+
+
+def code_limits(code: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Return contrast limits for a code: nearly all of its finite values."""
+    low, high = np.nanpercentile(code, [0.5, 99.5]) if np.isfinite(code).any() else (0.0, 1.0)
+    return float(low), float(high) if high > low else float(low) + 1.0
 
 
 def _spread(noise: Any) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 import weakref
 from dataclasses import dataclass
+from dataclasses import field as field_of
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_ae_denoise._qt.forms import field
 from napari_ae_denoise._qt.layers import HELPER, add_image, unwrapped
-from napari_ae_denoise._qt.seen import placed, seen_region
+from napari_ae_denoise._qt.seen import placed, same, seen_region, standing
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.region import denoise_region
 from napari_ae_denoise.resolving import layout_for
-from napari_ae_denoise.shared_model import SharedModel
+from napari_ae_denoise.tile_runner import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
     from napari_ae_denoise.region import Region
 
 _LOOK = 100  # milliseconds between looks at what is seen
-_SECONDS_AT_EXIT = 10.0
-_running: set[threading.Thread] = set()
+_SECONDS_AT_EXIT = 3.0
+_running: dict[threading.Thread, threading.Event] = {}  # and what stops each
 
 
 @dataclass(slots=True, eq=False)
@@ -46,19 +49,30 @@ class Live:
         What the form says.
     layout : PlaneLayout
         How the denoiser sees the image.
+    standing : tuple
+        What the layer's pixels and its place were; see `standing`.
     ready : tuple, optional
-        The shared model and the grey maps; made in the thread, for they read the image.
+        What runs the network and the grey maps; made in the thread, for they read the image.
+    stop : threading.Event
+        Once set, what is running is given up.
     """
 
     layer: weakref.ref[Any]
     choices: DenoiseChoices
     layout: PlaneLayout
-    ready: tuple[SharedModel, Sequence[Any]] | None = None
+    standing: tuple[Any, ...]
+    ready: tuple[_Runner, Sequence[Any]] | None = None
+    stop: threading.Event = field_of(default_factory=threading.Event)
 
     @property
     def source(self) -> Source:
         """A snapshot of the layer."""
         return self.choices.source
+
+    @property
+    def normalization(self) -> list[dict[str, Any]]:
+        """How grey values are mapped in all regions; empty before the first."""
+        return [] if self.ready is None else [one.to_record() for one in self.ready[1]]
 
     def denoised(self, region: Region) -> Any:
         """Return a region, denoised; not for the thread of the window."""
@@ -67,11 +81,21 @@ class Live:
             seen = choices.denoiser.resolve(
                 choices.source.image, choices.source.axes, choices.settings.noise_model
             )
-            model = SharedModel.of(choices.denoiser.network, choices.settings)
-            self.ready = model, seen.maps
+            runner = PersistentRunner(choices.denoiser.network, choices.settings, self.stop)
+            self.ready = _Runner(runner), seen.maps
         return denoise_region(
             self.ready[0], choices.source.image, self.layout, self.ready[1], region
         )
+
+
+class _Runner:
+    """A runner of our own: a shared one could not be stopped."""
+
+    def __init__(self, runner: PersistentRunner) -> None:
+        self._runner = runner
+
+    def runner(self) -> PersistentRunner:
+        return self._runner
 
 
 class LiveLayer(QObject):
@@ -109,6 +133,8 @@ class LiveLayer(QObject):
         self._busy = False
         self._shown: Region | None = None
         self._answered.connect(self._show)
+        self._stops: list[threading.Event] = []  # of what is shown now
+        self.destroyed.connect(partial(_give_up, self._stops))
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
@@ -125,13 +151,17 @@ class LiveLayer(QObject):
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        self._live, self._shown = Live(weakref.ref(unwrapped(layer)), choices, layout), None
+        layer = unwrapped(layer)
+        self._live = Live(weakref.ref(layer), choices, layout, standing(layer))
+        self._shown = None
+        self._stops.append(self._live.stop)
         self._timer.start()
         self._look()
 
     def stop(self) -> None:
         """Stop following; the layer goes, for it would show the past."""
         self._timer.stop()
+        _give_up(self._stops)
         layer = self._alive()
         if layer is not None:
             self._viewer.layers.remove(layer)
@@ -145,12 +175,13 @@ class LiveLayer(QObject):
         """Ask for what is seen now, unless it is shown or an answer is on its way."""
         if self._live is None or self._busy:
             return
-        if self._layer is not None and self._alive() is None:  # someone has removed it
-            self.stop()
-            return
         original = self._live.layer()
-        if original is None or original not in self._viewer.layers:
-            self.stop()
+        removed = self._layer is not None and self._alive() is None
+        if removed or original is None or original not in self._viewer.layers:
+            self.switch.value = False
+            return
+        if not same(standing(original), self._live.standing):  # edited or moved
+            self.restart()
             return
         region = seen_region(self._viewer, original, self._live.source, self._live.layout)
         if region is None or region == self._shown:
@@ -158,7 +189,7 @@ class LiveLayer(QObject):
         self._wanted, self._busy = region, True
         answer = partial(_compute, self._live, region, weakref.ref(self))
         thread = threading.Thread(target=answer, name="napari-ae-denoise live", daemon=True)
-        _running.add(thread)
+        _running[thread] = self._live.stop
         thread.start()
 
     def _show(self, live: Live, region: Region, image: Any) -> None:
@@ -166,14 +197,15 @@ class LiveLayer(QObject):
         if self._live is None or region != self._wanted or self._live is not live:
             return  # an answer to a question that nobody asks any more
         if isinstance(image, DenoisingError):
-            self.stop()
+            self.switch.value = False
             self.failed.emit(image)
             return
         self._shown = region
         source, layer = self._live.source, self._alive()
         place = placed(source, region)
         if layer is None:
-            made = source.denoised_layer(image, f"{source.name} live", {HELPER: True})
+            told = {HELPER: True, "normalization": self._live.normalization}
+            made = source.denoised_layer(image, f"{source.name} live", told)
             self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
         else:
             layer.data = image
@@ -181,18 +213,26 @@ class LiveLayer(QObject):
         self._look()
 
 
+def _give_up(stops: list[threading.Event], *_: Any) -> None:
+    """Let nobody wait for what is no longer wanted."""
+    while stops:
+        stops.pop().set()
+
+
 def _compute(live: Live, region: Region, owner: weakref.ref[LiveLayer]) -> None:
     """Denoise a region and say so; runs in a thread of its own."""
-    answer: Any
+    answer: Any = None
     try:
         answer = live.denoised(region)
+    except Stopped:
+        pass
     except DenoisingError as error:
         answer = error
     except Exception as error:  # noqa: BLE001 (said in the window)
         from napari_ae_denoise._qt.worker import in_words
 
         answer = in_words(error)
-    _running.discard(threading.current_thread())
+    _running.pop(threading.current_thread(), None)
     alive = owner()
     if alive is not None:
         try:
@@ -204,5 +244,9 @@ def _compute(live: Live, region: Region, owner: weakref.ref[LiveLayer]) -> None:
 @atexit.register
 def _wait_for_the_last() -> None:
     """Let the running thread end before Python takes torch away from under it."""
-    for thread in list(_running):
-        thread.join(_SECONDS_AT_EXIT)
+    running = dict(_running)
+    for stop in running.values():
+        stop.set()
+    end = time.monotonic() + _SECONDS_AT_EXIT
+    for thread in running:
+        thread.join(max(0.0, end - time.monotonic()))

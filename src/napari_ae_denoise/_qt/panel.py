@@ -11,12 +11,13 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
+from napari_ae_denoise import report
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
 from napari_ae_denoise._qt.preferences import keep, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
 from napari_ae_denoise._qt.scroll_down import ScrollDown
-from napari_ae_denoise._qt.worker import Job, MakeSteps
+from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from napari.viewer import ViewerModel
-
-    from napari_ae_denoise.job_state import JobState
 
 _START, _STOP = "Ctrl+Return", "Esc"
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
@@ -121,8 +120,12 @@ class Panel(QWidget):
             self.job.start(self.prepare())
         except DenoisingError as error:
             self.show_problem(error)
+        except Exception as error:  # noqa: BLE001 (logged, and said in the panel)
+            report.log(error)
+            self.show_problem(in_words(error))
         else:
-            self.bar.show_progress(0.0, "Working …")
+            if self.job.state is not JobState.IDLE:
+                self.bar.show_progress(0.0, "Working …")
             keep(type(self).__name__, self._remembered)
 
     def reset_choices(self, *_: Any) -> None:

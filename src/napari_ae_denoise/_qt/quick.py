@@ -131,7 +131,6 @@ class QuickRun(QObject):
         if isinstance(record, Begun):
             show_info(self._filling.begin(record))
         elif isinstance(record, TileProgress):
-            self._filling.tile_came()
             self._progress.update(100 * record.done // record.total - self._progress.n)
 
     def _show_result(self, result: Any) -> None:
@@ -144,7 +143,7 @@ class QuickRun(QObject):
             return
         if isinstance(result, Kept):
             self._filling.end(result)
-            result = Made((), result.summary, result.warning)
+            result = Made(result.layers, result.summary, result.warning)
         said = [f'Added "{layer.name}".' for layer in add_results(viewer, result)]
         show_info(" ".join([*said, result.summary]))
         if result.warning:

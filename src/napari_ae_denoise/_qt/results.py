@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_ae_denoise import report
 from napari_ae_denoise._qt.forms import duration
-from napari_ae_denoise._qt.latent_layers import UNITS, Scatter, latent_layers, scatter_of
+from napari_ae_denoise._qt.latent_layers import (
+    UNITS,
+    Scatter,
+    Variance,
+    latent_layers,
+    scatter_of,
+)
+from napari_ae_denoise._qt.worker import in_words
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.provenance import CODE, KEY, REMOVED, record_of
 from napari_ae_denoise.removed_noise import check_removed
 from napari_ae_denoise.resolving import layout_for
@@ -20,6 +29,9 @@ if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.prediction import TileProgress
     from napari_ae_denoise.tile_runner import PredictSettings
+
+
+_NO_VARIANCE = "The variance of the code is missing or incomplete; the rest is finished."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,12 +116,17 @@ def denoise_steps(
     if part == 0:
         return Made((), "Cancelled before the first tile; no layer was made.")
     mark = "" if part == 1 else f" (stopped at {part:.0%})"
-    found = {"remarks": list(prediction.remarks), "finished": part, "problem": problem}
+    found: dict[str, Any] = {
+        "remarks": list(prediction.remarks),
+        "finished": part,
+        "problem": problem,
+    }
+    found["normalization"] = list(prediction.normalization)
     metadata = choices.record(**found, strength=1.0)
     verdict = ""
     # the denoised image is what people want to see first
     aside = {"visible": not choices.denoised}
-    layers = []
+    layers, remarks = [], [*prediction.remarks]
     if prediction.denoised is not None:
         name = f"{source.name} denoised{mark}"
         layers.append(source.denoised_layer(prediction.denoised, name, metadata))
@@ -126,12 +143,11 @@ def denoise_steps(
         layers.append({**noise, **aside})
     scatter = None
     if prediction.code is not None:
-        code, variance = prediction.code, None
+        code, variance = prediction.code, Variance(None)
         if denoiser.network.spec.variational and part == 1:
-            second = yield from denoiser.variance_steps(
-                source.image, axes=source.axes or None, settings=choices.settings, stop=stop
-            )
-            variance = second.code
+            variance = yield from _variance(choices, stop)
+            remarks.append(variance.remark)
+            problem = problem or variance.problem
         view = choices.latent_view
         told = choices.record(**found, what=CODE, strength=1.0)
         made = latent_layers(source, denoiser, code, variance, mark, told, view)
@@ -143,6 +159,34 @@ def denoise_steps(
         else f"{'Broken off' if problem else 'Cancelled'}: {part:.0%} of the tiles are denoised, "
         "the rest is as it was"
     )
-    parts = [f"{done}, {duration(prediction.seconds)}.", *prediction.remarks, verdict]
+    parts = [f"{done}, {duration(prediction.seconds)}.", *remarks, verdict]
     said = " ".join(filter(None, parts))
     return Made(tuple(layers), said, f"{problem} {prediction.note}".strip(), scatter, source.image)
+
+
+def _variance(
+    choices: DenoiseChoices, stop: threading.Event
+) -> Generator[TileProgress, None, Variance]:
+    """Encode the variance, in a pass of its own; the first pass is finished, and never lost."""
+    from napari_ae_denoise.prediction import TileError
+
+    source, problem = choices.source, ""
+    try:
+        made = yield from choices.denoiser.variance_steps(
+            source.image, axes=source.axes or None, settings=choices.settings, stop=stop
+        )
+    except TileError as error:
+        if error.prediction is None:
+            return Variance(None, problem=f"{_NO_VARIANCE} {error}")
+        made, problem = error.prediction, f"{_NO_VARIANCE} {error}"
+    except DenoisingError as error:
+        return Variance(None, problem=f"{_NO_VARIANCE} {error}")
+    except Exception as error:  # noqa: BLE001 (logged, and said with what is finished)
+        report.log(error)
+        return Variance(None, problem=f"{_NO_VARIANCE} {in_words(error)}")
+    if made.finished == 1:
+        return Variance(made.code)
+    remark = "" if problem else "Cancelled in the second pass, that of the variance."
+    if made.finished == 0:
+        return Variance(None, remark=remark)
+    return Variance(made.code, f" (stopped at {made.finished:.0%})", remark, problem)

@@ -64,6 +64,18 @@ def seen_region(viewer: Any, layer: Any, source: Source, layout: PlaneLayout) ->
     return Region(stack, sides["Y"], sides["X"])
 
 
+def standing(layer: Any) -> tuple[Any, ...]:
+    """Return what a picture of a layer depends on: its pixels and how it lies; see `same`."""
+    pixels = layer.data[0] if layer.multiscale else layer.data
+    told = (layer.scale, layer.translate, layer.rotate, layer.shear, layer.affine.affine_matrix)
+    return pixels, tuple(np.array(one).tobytes() for one in told)
+
+
+def same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Return whether a layer stands as it stood."""
+    return one[0] is other[0] and one[1] == other[1]
+
+
 def placed(source: Source, region: Region) -> dict[str, Any]:
     """Return where a region lies in the world."""
     shown = [a for a in source.axes if not (source.rgb and a == "C")]

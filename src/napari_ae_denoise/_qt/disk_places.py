@@ -1,0 +1,70 @@
+"""Which images go to disk, and where they go."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from napari_ae_denoise import fingerprints
+from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from napari_ae_denoise._qt.layers import Source
+    from napari_ae_denoise._qt.results import DenoiseChoices
+
+_SHARE = 0.25  # of the free memory that a result may take
+
+
+def too_large(image: Any, limit: float) -> bool:
+    """Return whether a result goes to disk: above ``limit`` GB, or what memory has room for."""
+    size = math.prod(image.shape) * image.dtype.itemsize
+    return bool(size > limit * 1e9 or size > _SHARE * psutil.virtual_memory().available)
+
+
+def folder_for(chosen: str, source_path: str | None) -> Path:
+    """Return the folder to write into: the chosen one, that of the image, or a temporary one.
+
+    Raises
+    ------
+    DenoisingError
+        If the chosen one is not there.
+    """
+    if chosen:
+        if not Path(chosen).is_dir():
+            raise DenoisingError(f"There is no folder {chosen}.", "Choose one that exists.")
+        return Path(chosen)
+    beside = Path(source_path).parent if source_path else None
+    if beside is not None and beside.is_dir() and os.access(beside, os.W_OK):
+        return beside
+    place = Path(tempfile.gettempdir()) / "napari-ae-denoise"
+    place.mkdir(exist_ok=True)
+    return place
+
+
+def name_of(choices: DenoiseChoices, code: bool) -> str:
+    """Return a name that is the same for the same call, and another for another one."""
+    source, settings = choices.source, replace(choices.settings, tile="auto", device="auto")
+    said = repr((source.axes, tuple(source.image.shape), settings))
+    mark = hashlib.sha256((said + fingerprints.of_model(choices.denoiser)).encode()).hexdigest()
+    plain = re.sub(r"[^\w.+ -]+", "_", source.name).strip(" .")[:80] or "image"
+    return f"{plain} {'latent' if code else 'denoised'} {mark[:6]}.ome.zarr"
+
+
+def spacing_of(source: Source) -> tuple[dict[str, float], str]:
+    """Return pixel size and unit of a layer, as OME-Zarr keeps them."""
+    axes = [a for a in source.axes if not (source.rgb and a == "C")]
+    scale = dict(zip(axes, source.transforms["scale"], strict=True))
+    units = dict(zip(axes, source.transforms["units"], strict=True))
+    unit = units["X"] if units["X"] != "pixel" else ""
+    kept = {a: float(scale[a]) for a in axes if a in "ZYX" and unit and units[a] == unit}
+    if units.get("T") == "second":
+        kept["T"] = float(scale["T"])
+    return kept, unit
