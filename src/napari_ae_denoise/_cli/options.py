@@ -263,12 +263,16 @@ AsTutorial = Annotated[
     Option(
         "--as-tutorial",
         help="Train as the original Keras program does: noise drawn once, Adam at 0.001. Default: "
-        "noise drawn afresh in each batch, and a learning rate that falls.",
+        "noise drawn afresh in each batch, Muon, and a learning rate that falls.",
     ),
 ]
 TutorialEpochs = Annotated[float, Option("--epochs", help="Length: passes over the images.")]
 TutorialNetwork = Annotated[
     str,
     Option("--network", help='"classic" (the tutorial\'s) or "better" (after the same time).'),
+]
+TutorialOptimizer = Annotated[
+    str | None,
+    Option("--optimizer", help='"muon" (default) or "adam" (the tutorial\'s, and its only one).'),
 ]
 ResultFolder = Annotated[Path, Option("-o", "--output", help="Folder for pictures and model.")]
