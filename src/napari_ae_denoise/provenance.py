@@ -141,7 +141,8 @@ def _script(record: Mapping[str, Any]) -> str:
     ]
     run = [f"axes={record['axes']!r}", f"device={record['device']!r}"]
     run += [f"precision={record['precision']!r}", f"noise_model={record['noise_model']!r}"]
-    run += [f"correlated={record['correlated']!r}"] if record["correlated"] != "auto" else []
+    correlated = record.get("correlated", "auto")
+    run += [f"correlated={correlated!r}"] if correlated != "auto" else []
     run += [f"tile={record['tile']!r}"] if record["tile"] != "auto" else []
     on_disk = bool(record.get("folder"))
     if on_disk:  # written at its strength
