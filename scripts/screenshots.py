@@ -67,8 +67,8 @@ class Photographer:
         return panel
 
     def take(self, name: str) -> None:
-        """Save a picture of the window."""
-        spin(0.5)
+        """Save a picture of the window, once its layout is settled."""
+        spin(1.5)
         path = self.folder / f"{name}.png"
         self.viewer.window._qt_window.grab().save(str(path))
         shrink(path)
@@ -98,7 +98,7 @@ def photograph_large_images(photo: Photographer, denoise: DenoiseWidget) -> None
         denoise.tile.value = 0
         for one in [x for x in viewer.layers if x.name.startswith("mosaic denoised")]:
             viewer.layers.remove(one)
-    viewer.camera.zoom *= 4  # all of what is seen is denoised
+    viewer.scene.camera.zoom *= 4  # all of what is seen is denoised
     denoise.live.switch.value = True
     spin(15)
     photo.take("live")

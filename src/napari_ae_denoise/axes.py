@@ -201,7 +201,7 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
     doubled = sorted(a for a, n in Counter(axes).items() if n > 1)
     if unknown:
         raise DenoisingError(
-            f'The axes "{axes}" hold unknown letters: {", ".join(unknown)}.', remedy
+            f'The axes "{axes}" hold unknown letters: {", ".join(map(repr, unknown))}.', remedy
         )
     if doubled:
         raise DenoisingError(f'The axes "{axes}" name {", ".join(doubled)} twice.', remedy)

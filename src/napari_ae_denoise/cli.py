@@ -27,6 +27,7 @@ from napari_ae_denoise._cli.train_command import train
 from napari_ae_denoise.image_files import check_exists, find_images
 
 if TYPE_CHECKING:
+    from napari_ae_denoise.noise_correlation import Correlated
     from napari_ae_denoise.resolving import NoiseModel
 
 app = typer.Typer(
@@ -141,6 +142,7 @@ def denoise(
     strength: options.Strength = 1.0,
     dtype: options.NumberType = None,
     noise_model: options.NoiseModelName = "auto",
+    correlated: options.CorrelatedAxes = "auto",
     level: options.Level = 0,
     latent: options.Latent = None,
     removed: options.Removed = None,
@@ -167,6 +169,7 @@ def denoise(
         strength,
         number_type(dtype),
         noise_model=cast("NoiseModel", noise_model),
+        correlated=cast("Correlated", correlated),
     )
     batch = Batch(find_images(images))
     denoiser = Denoiser.load(model)

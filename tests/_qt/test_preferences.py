@@ -32,6 +32,19 @@ def test_preferences_are_kept_by_napari(page, tmp_path):
     assert "limit: 7.5" in (tmp_path / f"{preferences.PLUGIN}.yaml").read_text()
 
 
+def test_an_older_napari_without_the_page_has_the_usual(viewer, open_panel, monkeypatch):
+    monkeypatch.delattr("napari.settings.get_plugin_settings")
+    panel = open_panel("Denoise")
+    assert (panel.tile.value, panel.filling.limit.value, panel.device.value) == (0, 2.0, "auto")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "denoise: {limit: -5}", "{{{", "computing: 3"])
+def test_a_damaged_file_of_the_page_is_no_crash(tmp_path, text):
+    (tmp_path / f"{preferences.PLUGIN}.yaml").write_text(text)
+    assert preferences.preference("denoise", "limit") == 2.0
+    assert preferences.preferred_device() == "auto"
+
+
 def test_fields_begin_with_what_is_preferred_and_follow_it(viewer, open_panel, page):
     page.denoise.tile, page.denoise.limit, page.denoise.folder = 256, 7.5, "/somewhere"
     page.computing.device = "cpu"

@@ -198,7 +198,9 @@ def _lazily(
 ) -> tuple[Any, Any]:
     """Return denoised image and code of a lazily read image, on disk where they can go there."""
     array, axes = image.array, layout.axes
-    seen = warned(denoiser.resolve(array, axes, settings.noise_model))  # once for both
+    seen = warned(
+        denoiser.resolve(array, axes, settings.noise_model, settings.correlated)
+    )  # once for both
     say_remarks(image.path, seen.remarks)
     how: dict[str, Any] = {"settings": settings, "seen": seen}
     lazily = denoiser.predict_lazily(
@@ -230,7 +232,9 @@ def encode_file(
     layout = _layout(denoiser, image, axes)
     lazy = is_dask(image.array)
     if lazy and can_store(target, _code_on_disk(denoiser, layout)):
-        seen = warned(denoiser.resolve(image.array, layout.axes, settings.noise_model))
+        seen = warned(
+            denoiser.resolve(image.array, layout.axes, settings.noise_model, settings.correlated)
+        )
         store(denoiser, image, target, overwrite, settings=settings, seen=seen, code=True)
         return
     refuse_existing(target, overwrite=overwrite)

@@ -79,9 +79,14 @@ class Live:
         choices = self.choices
         if self.ready is None:
             seen = choices.denoiser.resolve(
-                choices.source.image, choices.source.axes, choices.settings.noise_model
+                choices.source.image,
+                choices.source.axes,
+                choices.settings.noise_model,
+                choices.settings.correlated,
             )
-            runner = PersistentRunner(choices.denoiser.network, choices.settings, self.stop)
+            runner = PersistentRunner(
+                choices.denoiser.network_for(seen), choices.settings, self.stop
+            )
             self.ready = _Runner(runner), seen.maps
         return denoise_region(
             self.ready[0], choices.source.image, self.layout, self.ready[1], region

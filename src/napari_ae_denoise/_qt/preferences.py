@@ -104,6 +104,8 @@ def _page(group: str) -> Any:
         return getattr(get_plugin_settings(PLUGIN), group)
     except (ImportError, KeyError, AttributeError):
         return None
+    except (AssertionError, ValueError, OSError):  # a damaged file, of which napari says so itself
+        return None
 
 
 def _take(field: weakref.ref[Any], group: str, name: str, *_: Any) -> None:

@@ -20,6 +20,7 @@ from napari_ae_denoise.provenance import CODE, KEY, REMOVED, record_of
 from napari_ae_denoise.removed_noise import check_removed
 from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.speed import learn
+from napari_ae_denoise.subsampled_network import subsampled
 
 if TYPE_CHECKING:
     import threading
@@ -110,7 +111,7 @@ def denoise_steps(
         prediction, problem = error.prediction, str(error)
     part = prediction.finished
     if part == 1:
-        spec, network = denoiser.card.network, denoiser.network
+        spec, network = denoiser.card.network, subsampled(denoiser.network, prediction.steps)
         layout = layout_for(spec, source.image.shape, source.axes or None)
         learn(network, layout, choices.settings, prediction.seconds)
     if part == 0:
