@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QPushButton
@@ -48,9 +48,9 @@ class ExportButton(QPushButton):
         self.clicked.connect(self.ask)
         self.job = Job(self)
         self.job.state_changed.connect(self._show_state)
-        self.job.done.connect(lambda path: self.said.emit(f"Exported {path}."))
+        # nothing is connected with `destroyed`, and nothing but methods of widgets: see `listening`
+        self.job.done.connect(self._show_end)
         self.job.failed.connect(self.failed)
-        self.destroyed.connect(partial(_let_go, self.job))
 
     def ask(self) -> None:
         """Ask for a file and the program, and write the model."""
@@ -82,6 +82,9 @@ class ExportButton(QPushButton):
         else:
             self.said.emit(f"Exporting to {path} …")
 
+    def _show_end(self, path: Path) -> None:
+        self.said.emit(f"Exported {path}.")
+
     def _show_state(self, state: JobState) -> None:
         self.setEnabled(state is JobState.IDLE)
 
@@ -89,7 +92,3 @@ class ExportButton(QPushButton):
 def _steps(denoiser: Denoiser, path: Path, _stop: threading.Event) -> Generator[None, None, Path]:
     yield
     return export_model(denoiser, path).absolute()
-
-
-def _let_go(job: Job, *_: Any) -> None:
-    job.abandon()

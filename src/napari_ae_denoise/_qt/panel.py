@@ -158,6 +158,7 @@ class Panel(QWidget):
     def leave(self) -> None:
         """Let go of what goes on, for the panel is out of the window."""
         self.job.cancel()
+        self._scrolled.let_go()
 
     def event(self, event: QEvent) -> bool:
         """Stop the job when the panel is taken out of the window: nobody would see its end."""
