@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
+from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.exports import FORMATS, export_model
@@ -48,7 +49,7 @@ class ExportButton(QPushButton):
         self.clicked.connect(self.ask)
         self.job = Job(self)
         self.job.state_changed.connect(self._show_state)
-        # nothing is connected with `destroyed`, and nothing but methods of widgets: see `listening`
+        when_gone(self, self.job.abandon)
         self.job.done.connect(self._show_end)
         self.job.failed.connect(self.failed)
 
