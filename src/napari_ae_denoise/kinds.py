@@ -40,7 +40,7 @@ class Kind:
         What it changes in the preset's spec.
     penalties : mapping of str to float
         Penalties to choose from, with their usual weights; the first is the default. Empty: none.
-        The weights are measured: strong enough to be seen, for at most half a decibel
+        Most are measured: strong enough to be seen, for at most half a decibel
         (docs/family.md).
     settings : mapping
         Other fields of `TrainSettings`.
