@@ -18,13 +18,16 @@ from napari_ae_denoise._cli.terminal import (
     Batch,
     Commands,
     ManyPaths,
-    make_folder,
-    output_paths,
-    refuse_existing,
     say,
 )
 from napari_ae_denoise._cli.train_command import train
 from napari_ae_denoise.image_files import check_exists, find_images
+from napari_ae_denoise.output_names import (
+    make_folder,
+    output_paths,
+    refuse_existing,
+    resolve_outputs,
+)
 
 if TYPE_CHECKING:
     from napari_ae_denoise.resolving import NoiseModel
@@ -145,6 +148,7 @@ def denoise(
     latent: options.Latent = None,
     removed: options.Removed = None,
     jobs: options.Jobs = 1,
+    scheduler: options.Scheduler = None,
     report: options.Report = None,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -154,12 +158,15 @@ def denoise(
     pixel size stay. From zarr to zarr they go tile by tile, whatever their size; after Ctrl-C or a
     crash the same command goes on where it was.
     """
-    from napari_ae_denoise._cli.batch import Work, run_batch
-    from napari_ae_denoise._cli.batch_report import check_report, write_report
-    from napari_ae_denoise._cli.jobs import number_type, resolve_outputs
+    from napari_ae_denoise._cli.batch import run_batch
+    from napari_ae_denoise._cli.jobs import number_type
+    from napari_ae_denoise.batch_report import check_report, write_report
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.file_jobs import Work
     from napari_ae_denoise.tile_runner import PredictSettings
 
+    if scheduler is not None and jobs > 1:
+        raise typer.BadParameter("Give --jobs (here) or --scheduler (on a cluster), not both.")
     settings = PredictSettings(
         "auto" if tile is None else tile,
         device,
@@ -174,7 +181,7 @@ def denoise(
     if report is not None:
         check_report(report, overwrite=overwrite)
     work = Work(model, axes, settings, level, overwrite)
-    outcomes = run_batch(denoiser, batch, outputs, work, jobs)
+    outcomes = run_batch(denoiser, batch, outputs, work, jobs, scheduler)
     if report is not None:
         write_report(report, outcomes, denoiser.card.name)
         typer.echo(f"wrote {report.absolute()}")
