@@ -1,7 +1,7 @@
 """The command line: ``napari-ae-denoise demo | noise | train | denoise | encode | compare | info``.
 
-Also ``export`` and ``fashion-mnist``, which have files of their own. Commands read files, call the
-core and write files. Their heavy imports are inside them, so that ``--help`` answers at once.
+Also ``replay``, ``export`` and ``fashion-mnist``, which have files of their own. Commands read
+files, call the core and write files. Their heavy imports are inside them, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import typer
 from napari_ae_denoise._cli import options
 from napari_ae_denoise._cli.exporting import export
 from napari_ae_denoise._cli.fashion_mnist import fashion_mnist
+from napari_ae_denoise._cli.replaying import replay
 from napari_ae_denoise._cli.terminal import (
     PROGRAM,
     Batch,
@@ -255,6 +256,7 @@ def info(model: options.Described = None) -> None:
     typer.echo("\n".join(model_report(Denoiser.load(model))))
 
 
+app.command()(replay)
 app.command()(export)
 app.command()(fashion_mnist)
 

@@ -10,10 +10,10 @@ import typer
 
 from napari_ae_denoise._cli import options
 from napari_ae_denoise._cli.terminal import say
+from napari_ae_denoise.output_names import make_folder, refuse_existing
 
 if TYPE_CHECKING:
-    from napari_ae_denoise.output_names import make_folder, refuse_existing
-from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.denoiser import Denoiser
 
 
 class Target(StrEnum):
