@@ -28,6 +28,12 @@ _LAP = 50  # steps
 _EPOCH = 469  # steps of 128 images
 _MARKS = (1, 3, 10, 30, 60)
 
+TRAININGS = {
+    "as-tutorial": {"as_tutorial": True},
+    "default": {"as_tutorial": False},
+    "better": {"as_tutorial": False, "network": "better"},
+}
+
 _KERAS = """
 import gzip, os, sys, time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -158,15 +164,11 @@ def compare_speed(python: str, threads: int, laps: int) -> None:
     print(f"ratio {slow / fast:.2f} (single laps {ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
 
 
-def compare_quality(epochs: int) -> None:
+def compare_quality(epochs: int, names: list[str], limit: float) -> None:
     """Print what trainings reach in the time of the tutorial's epochs (of this process)."""
     print("| training | epochs | CPU s | test MSE | PSNR, dB |\n|---|---|---|---|---|", flush=True)
-    limit = 0.0
-    for name, how in {
-        "as-tutorial": {"as_tutorial": True, "epochs": epochs},
-        "classic, fresh noise": {"as_tutorial": False, "epochs": epochs},
-        "better, fresh noise": {"as_tutorial": False, "network": "better", "epochs": epochs},
-    }.items():
+    for name in names:
+        how = {**TRAININGS[name], "epochs": epochs}
         if limit:  # how many epochs the time is enough for
             trial = Ours(**how)
             trial.steps(20)
@@ -197,6 +199,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--laps", type=int, default=9)
     parser.add_argument("--epochs", type=int, default=60, help="of the quality table; 0 for none")
+    parser.add_argument(
+        "--trainings", nargs="+", choices=TRAININGS, default=list(TRAININGS), help="default: all"
+    )
+    parser.add_argument(
+        "--cpu-seconds",
+        type=float,
+        default=0.0,
+        help="of each training; default: those of the first one's epochs",
+    )
     args = parser.parse_args()
     if find_fashion_mnist() is None:
         sys.exit("Fashion-MNIST is not on this computer.")
@@ -204,7 +215,7 @@ def main() -> None:
         if args.keras:
             compare_speed(args.keras, args.threads, args.laps)
         if args.epochs:
-            compare_quality(args.epochs)
+            compare_quality(args.epochs, args.trainings, args.cpu_seconds)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def replaced(text: str, mark: str, table: str) -> str:
     ValueError
         If there is no such place in it.
     """
-    place = rf"(<!-- {re.escape(mark)} -->\n)(.*?\n)?(<!-- end -->)"
+    place = rf"(<!-- {re.escape(mark)} -->\n)(.*?\n)??(<!-- end -->)"
     text, found = re.subn(place, lambda m: f"{m[1]}{table}\n{m[3]}", text, flags=re.DOTALL)
     if found != 1:
         raise ValueError(f"there are {found} places for {mark!r}, and should be one")

@@ -14,7 +14,8 @@ def tables():
 
 
 def test_a_short_form_never_replaces_the_table_of_a_long_one(tables):
-    text = "<!-- a -->\nlong\n<!-- end -->\n<!-- short a -->\n<!-- end -->\nrest"
+    after = "<!-- end -->\n<!-- short b -->\n<!-- end -->\nrest"
+    text = f"<!-- a -->\nlong\n<!-- end -->\n<!-- short a -->\n{after}"
     once = tables["replaced"](text, "short a", "one")
     twice = tables["replaced"](once, "short a", "two")
     assert twice == text.replace("short a -->\n", "short a -->\ntwo\n")

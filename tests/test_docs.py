@@ -52,3 +52,12 @@ def test_the_reference_names_what_is_there():
     for name in names:
         module, _, thing = name.rpartition(".")
         assert getattr(import_module(module), thing).__doc__
+
+
+def test_every_test_that_the_docs_name_is_there():
+    text = (DOCS / "reliability.md").read_text(encoding="utf-8")
+    named, written = set(re.findall(r"`(test_[a-z0-9_]+)`", text)), set()
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        written |= set(re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M))
+    assert len(named) > 60
+    assert named <= written

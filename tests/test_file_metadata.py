@@ -1,6 +1,7 @@
 """Round trips of what files say about images: axes, pixel size, units, channels, type."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import FORMATS, read_image, write_image
 from napari_ae_denoise.image_record import Channel, ImageFile
+from napari_ae_denoise.zarr_folders import attributes_of
 
 MICRO = "micrometer"
 STACK = {"Z": 0.7, "Y": 0.25, "X": 0.2}
@@ -89,6 +91,16 @@ def test_others_take_our_images_for_valid(version, tmp_path):
         models.ImageAttrs.model_validate(dict(group.attrs))
     assert group.metadata.zarr_format == (2 if version == "0.4" else 3)
     assert ("ome" in group.attrs) == (version == "0.5")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_what_is_no_ome_zarr_is_never_written(version, tmp_path, refused):
+    like = ImageFile(tmp_path, np.zeros((8, 9)), "YX", STACK, MICRO, "ome", version)
+    colours = replace(like, array=np.zeros((1, 8, 9)), channels=(Channel("DAPI", "purple"),))
+    entries = attributes_of(tmp_path, colours, "CYX")
+    assert entries.get("ome", entries)["omero"]["channels"][0]["color"] == "FFFFFF"
+    with refused(f"OME-Zarr {version}", "datasets"):
+        attributes_of(tmp_path, like, "YX", ())
 
 
 @pytest.mark.parametrize("omero", [None, 3, {"channels": 4}, {"channels": [5, {"window": 6}]}])

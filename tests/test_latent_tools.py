@@ -92,11 +92,34 @@ def test_scatter_is_coloured_by_label(refused):
     points = RNG.normal(size=(30, 2))
     labels = np.arange(30) % 3
     axes = scatter_figure(points, labels).axes[0]
-    assert len(axes.collections) == 3
+    (dots,) = axes.collections
+    drawn = {
+        tuple(place): tuple(c)
+        for place, c in zip(dots.get_offsets(), dots.get_facecolors(), strict=True)
+    }
+    by_label = [{drawn[tuple(p)] for p in points[labels == one]} for one in range(3)]
+    assert [len(colours) for colours in by_label] == [1, 1, 1]
+    assert len(set.union(*by_label)) == 3
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0", "1", "2"]
     assert len(scatter_figure(points).axes[0].collections) == 1
     with refused("29 labels", "30 images"):
         scatter_figure(points, labels[1:])
+
+
+def test_no_label_of_a_scatter_lies_over_the_others():
+    points, labels = RNG.normal(size=(300, 2)), np.repeat(["b", "A", "c"], 100)
+    axes = scatter_figure(points, labels).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["A", "b", "c"]
+    colours = axes.collections[0].get_facecolors()
+    changes = (colours[1:] != colours[:-1]).any(axis=1).sum()
+    assert changes > 100  # two, were they drawn label by label
+
+
+def test_a_scatter_takes_the_colours_of_its_window():
+    figure = scatter_figure(RNG.normal(size=(5, 2)), ink="#f0f1f2", paper="#262930")
+    red, *_ = figure.get_facecolor()
+    assert red < 0.2
+    assert figure.axes[0].xaxis.label.get_color() == "#f0f1f2"
 
 
 def test_units_have_names():

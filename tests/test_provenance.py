@@ -114,3 +114,19 @@ def test_the_hash_of_a_card_follows_all_of_it(untrained):
 def test_a_record_of_something_else_is_refused():
     with pytest.raises(DenoisingError, match="versions"):
         as_script({"model": "x"})
+
+
+def test_the_script_says_along_which_axes_noise_was_taken_for_shared(files, image):
+    denoiser = Denoiser.load(files[1])
+    record = record_of(
+        denoiser,
+        image,
+        "YX",
+        PredictSettings(correlated="x"),
+        layer="cells",
+        path=files[0],
+        model_file=files[1],
+    )
+    made = run(as_script(record | {"what": DENOISED}))
+    np.testing.assert_array_equal(made, denoiser.denoise(image, correlated="x"))
+    assert (made != denoiser.denoise(image, correlated="none")).any()

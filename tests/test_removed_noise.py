@@ -93,3 +93,12 @@ def test_what_cannot_be_judged_is_not():
     assert check_removed(np.full((64, 64), np.nan), np.zeros((64, 64))) is None
     assert not NoiseCheck(3.0, 0.0, float("nan")).structured
     assert "edges it is" not in str(NoiseCheck(3.0, 0.0, float("nan")))
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_pixels_do_not_count():
+    rng = np.random.default_rng(0)
+    clean = rng.normal(100, 2, (64, 64))
+    image = clean + rng.normal(0, 20, clean.shape)
+    image[5:9, 5:9] = clean[5:9, 5:9] = np.inf
+    assert check_removed(image, clean).sigma == pytest.approx(20, rel=0.05)

@@ -41,6 +41,8 @@ def test_by_default_noise_is_drawn_afresh_and_clipped(small):
     how = tutorial.training_settings()
     assert how.clip
     assert how.sigma_range == (0.5, 0.5)
+    assert how.optimizer == "muon"
+    assert tutorial.training_settings(optimizer="adam").optimizer == "adam"
 
 
 def test_weights_begin_as_in_keras():
@@ -61,7 +63,7 @@ def test_weights_begin_as_in_keras():
     ("as_tutorial", "network"), [(True, "classic"), (False, "classic"), (False, "better")]
 )
 def test_a_short_training_denoises(small, as_tutorial, network):
-    how = settings(as_tutorial=as_tutorial, network=network, epochs=0.5)
+    how = settings(as_tutorial=as_tutorial, network=network, epochs=1)
     how = dataclasses.replace(how, batch_size=16)
     data = tutorial.training_data(as_tutorial=as_tutorial)
     denoiser = drain(tutorial.tutorial_steps(data, how))
@@ -100,3 +102,10 @@ def test_unknown_networks_are_refused(refused):
         tutorial.training_settings(network="large")
     with refused('"better"', remedy="classic"):
         tutorial.training_settings(as_tutorial=True, network="better")
+
+
+def test_other_optimizers_than_the_tutorials_are_refused_with_it(refused):
+    with refused('"muon"', remedy="adam"):
+        tutorial.training_settings(as_tutorial=True, optimizer="muon")
+    with refused('"sgd"', remedy="muon or adam"):
+        tutorial.training_settings(optimizer="sgd")

@@ -1,7 +1,8 @@
 """The command line: ``napari-ae-denoise demo | noise | train | denoise | encode | compare | info``.
 
 Also ``replay``, ``export`` and ``fashion-mnist``, which have files of their own. Commands read
-files, call the core and write files. Their heavy imports are inside them, so that ``--help`` answers at once.
+files, call the core and write files. Heavy imports are inside them, so that ``--help`` answers at
+once.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from napari_ae_denoise.output_names import (
 )
 
 if TYPE_CHECKING:
+    from napari_ae_denoise.noise_correlation import Correlated
     from napari_ae_denoise.resolving import NoiseModel
 
 app = typer.Typer(
@@ -145,6 +147,7 @@ def denoise(
     strength: options.Strength = 1.0,
     dtype: options.NumberType = None,
     noise_model: options.NoiseModelName = "auto",
+    correlated: options.CorrelatedAxes = "auto",
     level: options.Level = 0,
     latent: options.Latent = None,
     removed: options.Removed = None,
@@ -175,6 +178,7 @@ def denoise(
         strength,
         number_type(dtype),
         noise_model=cast("NoiseModel", noise_model),
+        correlated=cast("Correlated", correlated),
     )
     batch = Batch(find_images(images))
     denoiser = Denoiser.load(model)

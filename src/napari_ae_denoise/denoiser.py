@@ -14,6 +14,7 @@ from napari_ae_denoise.model_opening import open_model
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import NoiseModel, Resolved, resolve
 from napari_ae_denoise.steps import drain, warned
+from napari_ae_denoise.subsampled_network import subsampled
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.card import Card
     from napari_ae_denoise.lazy import LazyPrediction
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.noise_correlation import Correlated
     from napari_ae_denoise.result_folder import Destination
 
 
@@ -130,6 +132,7 @@ class Denoiser(LatentSide):
         strength: float = 1.0,
         dtype: npt.DTypeLike | None = None,
         noise_model: NoiseModel = "auto",
+        correlated: Correlated = "auto",
         to: str | Path | Destination | None = None,
         on_progress: Callable[[TileProgress], None] | None = None,
         stop: threading.Event | None = None,
@@ -154,6 +157,9 @@ class Denoiser(LatentSide):
             ``camera`` (Poisson-Gaussian): the noise is estimated from the image, levelled before
             the network, and the levelling is undone without bias. ``auto``: where the model was
             trained with synthetic noise, and that of the image grows with its grey values.
+        correlated : {"auto", "none", "y", "x", "xy"}
+            Axes along which neighbouring pixels share their noise, as after scaling: every second
+            pixel is denoised apart, then the whole. ``auto``: where it is plain to see.
         to : path-like or Destination, optional
             Write to an OME-Zarr folder, tile by tile. After a stop or a crash the same call goes
             on where it was; see `to_disk.begin`.
@@ -175,7 +181,7 @@ class Denoiser(LatentSide):
             If image, axes, settings and model do not fit.
         """
         settings = PredictSettings(
-            tile, device, precision, strength, dtype, noise_model=noise_model
+            tile, device, precision, strength, dtype, noise_model=noise_model, correlated=correlated
         )
         if to is not None:
             from napari_ae_denoise.to_disk import begin
@@ -196,6 +202,7 @@ class Denoiser(LatentSide):
         device: str = "auto",
         precision: str = "auto",
         noise_model: NoiseModel = "auto",
+        correlated: Correlated = "auto",
         to: str | Path | Destination | None = None,
         on_progress: Callable[[TileProgress], None] | None = None,
         stop: threading.Event | None = None,
@@ -209,7 +216,9 @@ class Denoiser(LatentSide):
             dask array that reads it from disk, with NaN where unfinished. The folder is an
             OME-Zarr image whose channels are the units of the code; see `CodeOnDisk`.
         """
-        settings = PredictSettings(tile, device, precision, noise_model=noise_model)
+        settings = PredictSettings(
+            tile, device, precision, noise_model=noise_model, correlated=correlated
+        )
         if to is not None:
             from napari_ae_denoise.to_disk import begin
 
@@ -256,10 +265,10 @@ class Denoiser(LatentSide):
         from napari_ae_denoise.lazy import LazyPrediction, predict_lazily
 
         settings = settings or PredictSettings()
-        seen = seen or self.resolve(image, axes, settings.noise_model)
-        found = seen.layout, seen.maps, settings
+        seen = seen or self.resolve(image, axes, settings.noise_model, settings.correlated)
+        how = self.network_for(seen), image, seen.layout, seen.maps, settings
         made, codes = (
-            predict_lazily(self.network, image, *found, code=is_code) if wanted else None
+            predict_lazily(*how, code=is_code) if wanted else None
             for is_code, wanted in ((False, denoised), (True, code))
         )
         return LazyPrediction(made, codes, seen)
@@ -277,9 +286,9 @@ class Denoiser(LatentSide):
         """Denoise and encode in one pass, tile by tile; the core of `denoise` and `encode`."""
         array = as_array(image)
         settings = settings or PredictSettings()
-        seen = self.resolve(array, axes, settings.noise_model)
+        seen = self.resolve(array, axes, settings.noise_model, settings.correlated)
         prediction = yield from predict(
-            self.network,
+            self.network_for(seen),
             array,
             seen.layout,
             seen.maps,
@@ -293,14 +302,19 @@ class Denoiser(LatentSide):
             remarks=seen.remarks,
             warnings=seen.warnings,
             normalization=seen.normalization,
+            steps=seen.steps,
         )
 
-    def resolve(self, image: Any, axes: str | None, noise_model: NoiseModel = "auto") -> Resolved:
-        """Return how this denoiser sees an image; see `resolve`.
+    def network_for(self, seen: Resolved) -> ConvAutoencoder:
+        """Return the network for images that are seen so: `network`, or it in two passes."""
+        return subsampled(self.network, seen.steps)
 
-        Raises
-        ------
-        DenoisingError
-            See there.
-        """
-        return resolve(self.card, image, axes, noise_model)
+    def resolve(
+        self,
+        image: Any,
+        axes: str | None,
+        noise_model: NoiseModel = "auto",
+        correlated: Correlated = "auto",
+    ) -> Resolved:
+        """Return how this denoiser sees an image; see `resolve`."""
+        return resolve(self.card, image, axes, noise_model, correlated)

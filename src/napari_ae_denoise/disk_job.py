@@ -153,7 +153,7 @@ class DiskJob:
             taken away, or another run writes to the same place. Finished tiles stay.
         """
         folder, record = self.folder, self.folder.record
-        runner = PersistentRunner(self.denoiser.network, self.settings, stop)
+        runner = PersistentRunner(self.denoiser.network_for(self.seen), self.settings, stop)
         reader = WindowReader(self.image, folder.layout)
         began, computed, total = time.monotonic(), 0, len(self.jobs)
 

@@ -164,7 +164,7 @@ class FileJob:
     ) -> Generator[TileProgress, None, tuple[Any, Any] | None]:
         """Return denoised image and code of a lazy image, on disk where they can go there."""
         array, axes, settings = self.image.array, self.layout.axes, self.work.settings
-        seen = self.denoiser.resolve(array, axes, settings.noise_model)  # once for both
+        seen = self.denoiser.resolve(array, axes, settings.noise_model, settings.correlated)
         if seen.note:
             say(f"note: {seen.note}")
         self._remark(seen.remarks, say)

@@ -42,6 +42,8 @@ def of_model(denoiser: Denoiser) -> str:
 def of_network(network: ConvAutoencoder) -> str:
     """Return a hash of a network's layers and weights."""
     total = hashlib.sha256(repr(network.spec).encode())
+    if network.steps != (1, 1):
+        total.update(repr(network.steps).encode())
     for name, value in sorted(network.state_dict().items()):
         total.update(name.encode())
         total.update(np.ascontiguousarray(value.cpu().float().numpy()).tobytes())
@@ -52,9 +54,9 @@ def of_settings(
     settings: PredictSettings, dtype: np.dtype[Any], precision: str, *, code: bool = False
 ) -> str:
     """Return what of the settings decides about the numbers."""
+    noise = f"noise model {settings.noise_model}"
+    if settings.correlated != "auto":
+        noise += f", correlated {settings.correlated}"
     if code:
-        return f"latent code, noise model {settings.noise_model}, computed in {precision}"
-    return (
-        f"strength {settings.strength:g}, noise model {settings.noise_model}, {dtype.name}, "
-        f"computed in {precision}"
-    )
+        return f"latent code, {noise}, computed in {precision}"
+    return f"strength {settings.strength:g}, {noise}, {dtype.name}, computed in {precision}"

@@ -10,9 +10,10 @@ import numpy as np
 from napari_ae_denoise.axes import is_rgb, plane_layout
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.noise_correlation import steps_for
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import channel_groups, check_real, sample_windows
-from napari_ae_denoise.resolving import AUTO_GROWTH
+from napari_ae_denoise.resolving import AUTO_GROWTH, SMALLEST
 from napari_ae_denoise.signs import Signs, signs_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Glance:
         A dark and a bright grey value, for ``camera``.
     signs : Signs
         What tells micrographs from photographs, of the first channel.
+    steps : (int, int)
+        Along Y and X: how far apart pixels are whose noise is independent; see `steps_for`.
     """
 
     axes: str
@@ -59,6 +62,7 @@ class Glance:
     camera: CameraNoise | None
     light: tuple[float, float]
     signs: Signs = field(default_factory=Signs)
+    steps: tuple[int, int] = (1, 1)
 
     @property
     def photograph(self) -> bool:
@@ -67,18 +71,19 @@ class Glance:
 
     @property
     def noise_in_words(self) -> str:
-        """A sentence on the noise."""
+        """One sentence on the noise, or two."""
+        alike = "" if self.steps == (1, 1) else " It is alike in neighbouring pixels."
         if self.camera is not None:
             dark, bright = np.sqrt(self.camera.variance(np.array(self.light)))
             return (
                 f"Noise grows with the light: sigma about {dark:.2g} where it is dark, "
-                f"{bright:.2g} where it is bright (grey values)."
+                f"{bright:.2g} where it is bright (grey values).{alike}"
             )
         low, high = self.sigma
         if high == 0:
             return "No noise found."
         several = "" if f"{low:.2g}" == f"{high:.2g}" else f"{low:.2g} to "
-        return f"Noise: sigma about {several}{high:.2g} grey values."
+        return f"Noise: sigma about {several}{high:.2g} grey values.{alike}"
 
 
 def in_words(shape: tuple[int, ...], axes: str, dtype: Any) -> str:
@@ -154,7 +159,7 @@ def glance_steps(
     check_real(image)
     layout = plane_layout(image.shape, axes, network_channels=1)
     sigmas, cameras, lights, signs = [], [], [], Signs()
-    groups = channel_groups(layout)
+    groups, steps = channel_groups(layout), (1, 1)
     for number, channel in enumerate(groups):
         windows: list[npt.NDArray[Any]] = []
         wanted = sample_windows(image, layout, channel)
@@ -164,9 +169,12 @@ def glance_steps(
             windows.append(layout.read(image, *window))
             yield (number + (done + 1) / len(wanted)) / len(groups)
         details, means = details_and_means(windows)
-        sigmas.append(sigma_from(details))
         if number == 0:
             signs = signs_of(windows, details, means)
+            steps = steps_for(windows, "auto") if min(layout.plane_shape) >= SMALLEST else steps
+        if steps != (1, 1):
+            details, means = details_and_means([w[:, :: steps[0], :: steps[1]] for w in windows])
+        sigmas.append(sigma_from(details))
         try:
             cameras.append(camera_noise_from(details, means, AUTO_GROWTH))
         except DenoisingError:
@@ -181,4 +189,5 @@ def glance_steps(
         cameras[0] if cameras else None,
         lights[0] if lights else (0.0, 0.0),
         signs,
+        steps,
     )

@@ -40,6 +40,8 @@ class Kind:
         What it changes in the preset's spec.
     penalties : mapping of str to float
         Penalties to choose from, with their usual weights; the first is the default. Empty: none.
+        Most are measured: strong enough to be seen, for at most half a decibel
+        (docs/family.md).
     settings : mapping
         Other fields of `TrainSettings`.
     """
@@ -112,18 +114,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "sparse": Kind(
             "Pays where code units are active more often than a target, so that few are at once.",
             network=_read_only(skips=False, code_activation="sigmoid"),
-            penalties=_read_only(**{"sparsity": 1e-2, "activity-l1": 1e-2}),
+            penalties=_read_only(**{"sparsity": 1e-1, "activity-l1": 1e-2}),
         ),
         "variational": Kind(
             "Its code is a Gaussian with mean and variance, held near the unit Gaussian, so that "
             "new images can be drawn.",
             network=_read_only(skips=False, variational=True, code_channels=8),
-            penalties=_read_only(variational=1e-2),
+            penalties=_read_only(variational=5e-2),
         ),
         "contractive": Kind(
             "Pays where the code changes with the image: small changes of the image are ignored.",
             network=_read_only(skips=False, code_activation="sigmoid"),
-            penalties=_read_only(contractive=1e-2),
+            penalties=_read_only(contractive=3e-2),
         ),
         "marginalized": Kind(
             "Sees clean images only, and is scored by what noise would do on average, to second "

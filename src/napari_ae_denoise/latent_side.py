@@ -13,6 +13,7 @@ from napari_ae_denoise.latent import decode
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import resolve
 from napari_ae_denoise.steps import drain
+from napari_ae_denoise.subsampled_network import subsampled
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
@@ -170,8 +171,9 @@ class LatentSide:
                 'Train a network of the kind "variational", or ask for the code alone.',
             )
         array = as_array(image)
-        network, settings = self.network.variance_encoder(), settings or PredictSettings()
-        seen = resolve(self.card, array, axes, settings.noise_model)
+        settings = settings or PredictSettings()
+        seen = resolve(self.card, array, axes, settings.noise_model, settings.correlated)
+        network = subsampled(self.network, seen.steps).variance_encoder()
         steps = predict(
             network, array, seen.layout, seen.maps, settings, denoised=False, code=True, stop=stop
         )

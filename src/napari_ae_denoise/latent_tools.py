@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SAMPLE = 200_000  # code pixels that the directions are found from
 _PERCENTILES = (1.0, 99.0)
+_FEW_POINTS = 3000  # in a scatter; of more the points are smaller
 
 
 def unit_names(count: int, *, variational: bool = False) -> list[str]:
@@ -121,9 +122,16 @@ def scatter_coordinates(code: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 
 def scatter_figure(
-    coordinates: npt.NDArray[Any], labels: npt.ArrayLike | None = None, *, title: str = ""
+    coordinates: npt.NDArray[Any],
+    labels: npt.ArrayLike | None = None,
+    *,
+    title: str = "",
+    ink: str = "black",
+    paper: str = "white",
 ) -> Figure:
     """Draw a scatter of codes, coloured by label where labels are given.
+
+    The points of all labels are mixed before they are drawn: none lies on top by its name.
 
     Parameters
     ----------
@@ -133,23 +141,30 @@ def scatter_figure(
         (images,) of whole numbers or words.
     title : str
         Above it.
+    ink, paper : str
+        Colours of lines and text, and of the background.
 
     Raises
     ------
     DenoisingError
         If the labels are not as many as the images.
     """
+    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained", facecolor=paper)
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_xlabel("first component")
-    axes.set_ylabel("second component")
-    axes.set_title(title, fontsize=10)
+    axes = figure.add_subplot(facecolor=paper)
+    axes.set_xlabel("first component", color=ink)
+    axes.set_ylabel("second component", color=ink)
+    axes.set_title(title, fontsize=10, color=ink)
+    axes.tick_params(colors=ink)
+    axes.spines[:].set_color(ink)
+    look: dict[str, Any] = {"s": 6 if len(coordinates) <= _FEW_POINTS else 3, "linewidths": 0}
     if labels is None:
-        axes.scatter(coordinates[:, 0], coordinates[:, 1], s=6, color="0.3", linewidths=0)
+        axes.scatter(coordinates[:, 0], coordinates[:, 1], color=ink, alpha=0.6, **look)
         return figure
     given = np.asarray(labels).ravel()
     if len(given) != len(coordinates):
@@ -157,12 +172,32 @@ def scatter_figure(
             f"There are {len(given)} labels and {len(coordinates)} images.",
             "Give one label for each image.",
         )
-    names = np.unique(given)
-    for number, name in enumerate(names):
-        where = given == name
-        colour = f"C{number % 10}"
-        here = coordinates[where]
-        axes.scatter(here[:, 0], here[:, 1], s=6, color=colour, linewidths=0, label=str(name))
+    names, which = np.unique(given, return_inverse=True)
+    names, which = _by_letter(names, which)
+    table = colormaps["tab10" if len(names) <= 10 else "tab20"]
+    colours = table(np.arange(len(names)) % table.N)  # (names, 4)
+    mixed = np.random.default_rng(0).permutation(len(given))
+    x, y = coordinates[mixed].T
+    axes.scatter(x, y, color=colours[which[mixed]], **look)
     if len(names) <= 20:
-        axes.legend(fontsize=7, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
+        dots = [Line2D([], [], marker="o", linestyle="", markersize=5, color=c) for c in colours]
+        axes.legend(
+            dots,
+            [str(name) for name in names],
+            fontsize=8,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            frameon=False,
+            labelcolor=ink,
+        )
     return figure
+
+
+def _by_letter(
+    names: npt.NDArray[Any], which: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+    """Sort words without regard to capitals; numbers are sorted already."""
+    if names.dtype.kind not in "UO":
+        return names, which
+    order = np.array(sorted(range(len(names)), key=lambda n: str(names[n]).lower()), np.intp)
+    return names[order], np.argsort(order)[which]

@@ -94,7 +94,7 @@ def predict_lazily(
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
     depth = runner.halo + margin
     plane = [
-        _chunks(size, min(runner.tile, _LARGEST_BLOCK), runner.stride, depth)
+        _chunks(size, min(runner.tile, _LARGEST_BLOCK), runner.grid, depth)
         for size in layout.plane_shape
     ]
     stack = len(layout.stack_axes)
@@ -137,17 +137,17 @@ def predict_lazily(
     return da.moveaxis(made, range(len(order)), [layout.axes.index(a) for a in order])
 
 
-def _chunks(size: int, tile: int, stride: int, depth: int) -> tuple[int, ...]:
-    """Cut an axis into chunks that are multiples of the stride and at least as wide as the depth.
+def _chunks(size: int, tile: int, grid: int, depth: int) -> tuple[int, ...]:
+    """Cut an axis into chunks that are multiples of the grid and at least as wide as the depth.
 
     dask takes the overlap from the direct neighbours only. A last chunk that would be narrower is
     joined to the one before.
     """
-    step = -(-max(tile, depth, 1) // stride) * stride
+    step = -(-max(tile, depth, 1) // grid) * grid
     whole, rest = divmod(size, step)
     if not whole:
         return (size,)
-    if rest and rest < depth + stride:
+    if rest and rest < depth + grid:
         return (*[step] * (whole - 1), step + rest)
     return (*[step] * whole, *([rest] if rest else []))
 

@@ -64,6 +64,10 @@ class ConvAutoencoder(nn.Module):
     halo : int
         ``reach`` rounded up to a multiple of the stride: the context that a tile needs on each
         side.
+    grid : int
+        Tiles begin at multiples of it along Y and X; a multiple of the stride.
+    steps : (int, int)
+        Along Y and X: how far apart pixels are that are seen together; see `subsampled`.
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -85,6 +89,8 @@ class ConvAutoencoder(nn.Module):
         low, high = self._needs((0, self.stride - 1))
         self.reach = max(-low, high - (self.stride - 1))
         self.halo = math.ceil(self.reach / self.stride) * self.stride
+        self.grid = self.stride
+        self.steps = (1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Denoise (N, channels, H, W); H and W are multiples of the stride."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.normalization import ValueMap
 
 Result = tuple[list[Window], npt.NDArray[np.float32] | None, int]
-_SMALLEST = 4  # code pixels along a side: a tile that is not cut any further
+_SMALLEST = 4  # steps of the grid along a side: a tile that is not cut any further
 
 
 class PersistentRunner:
@@ -52,6 +52,7 @@ class PersistentRunner:
         self._network, self._settings, self._stop = network, settings, stop
         self._runner = TileRunner(network, settings, stop)
         self.tile, self.stride, self.halo = self._runner.tile, network.stride, network.halo
+        self.grid = network.grid
         self._room: float = np.inf  # pixels that the network may see at once
 
     def __call__(
@@ -123,10 +124,10 @@ class PersistentRunner:
         return [Tile(up, side) for up in y for side in x]
 
     def _halves(self, span: Span) -> list[Span]:
-        codes = -(-(span.stop - span.start) // self.stride)
-        if codes <= _SMALLEST:
+        steps = -(-(span.stop - span.start) // self.grid)
+        if steps <= _SMALLEST:
             return [span]
-        middle = span.start + -(-codes // 2) * self.stride
+        middle = span.start + -(-steps // 2) * self.grid
         return [replace(span, stop=middle), replace(span, start=middle)]
 
     def _in_quarters(

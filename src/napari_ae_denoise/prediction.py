@@ -72,6 +72,8 @@ class Prediction:
         What people should know before they trust the result.
     normalization : tuple of dict
         How grey values were mapped; see `Resolved.normalization`.
+    steps : (int, int)
+        See `Resolved`.
     """
 
     denoised: npt.NDArray[Any] | None
@@ -83,6 +85,7 @@ class Prediction:
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     normalization: tuple[dict[str, Any], ...] = ()
+    steps: tuple[int, int] = (1, 1)
 
     @property
     def note(self) -> str:
@@ -179,7 +182,9 @@ def predict(
     runner = PersistentRunner(network, settings, stop)
     height, width = layout.plane_shape
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
-    grid = list(tiles((height, width), runner.tile, runner.stride, runner.halo, margin))
+    grid = list(
+        tiles((height, width), runner.tile, runner.stride, runner.halo, margin, runner.grid)
+    )
     # small planes share a pass: as many as fill one tile
     together = max(1, (runner.tile + 2 * runner.halo) ** 2 // max(t.pixels_seen for t in grid))
     groups = [

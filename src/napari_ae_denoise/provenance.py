@@ -80,6 +80,7 @@ def record_of(
         "axes": axes,
         "strength": float(settings.strength),
         "noise_model": settings.noise_model,
+        "correlated": settings.correlated,
         "tile": settings.tile,
         "device": str(device),
         "precision": next(name for name, kind in PRECISIONS.items() if kind == precision),
@@ -140,6 +141,8 @@ def _script(record: Mapping[str, Any]) -> str:
     ]
     run = [f"axes={record['axes']!r}", f"device={record['device']!r}"]
     run += [f"precision={record['precision']!r}", f"noise_model={record['noise_model']!r}"]
+    correlated = record.get("correlated", "auto")
+    run += [f"correlated={correlated!r}"] if correlated != "auto" else []
     run += [f"tile={record['tile']!r}"] if record["tile"] != "auto" else []
     on_disk = bool(record.get("folder"))
     if on_disk:  # written at its strength

@@ -74,7 +74,7 @@ def denoise_region(
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
     spans = []
     for extent, size in zip((region.y, region.x), layout.plane_shape, strict=True):
-        start = extent.start // runner.stride * runner.stride
+        start = extent.start // runner.grid * runner.grid
         spans.append(Span(size, start, extent.stop, runner.stride, runner.halo, margin))
     tile = Tile(*spans)
     places = iter(region.stack)

@@ -145,7 +145,9 @@ def _windows(
             layout.read(read, *window), layout.read(denoised, *window), strict=True
         ):
             grey = clean.astype(np.float64)
-            yield own - grey if removed is None else own.astype(np.float64), grey
+            with np.errstate(invalid="ignore"):  # where the image is infinite
+                noise = own - grey if removed is None else own.astype(np.float64)
+            yield noise, grey
 
 
 def _smooth(clean: npt.NDArray[np.float64]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -65,22 +65,22 @@ class Destination:
     channels: tuple[Channel, ...] = ()
 
 
-def chunk_and_step(tile: int, stride: int) -> tuple[int, int]:
+def chunk_and_step(tile: int, grid: int) -> tuple[int, int]:
     """Return the side of chunks and of tiles, in pixels, so that no two tiles share a chunk.
 
     Parameters
     ----------
     tile : int
         The side that a tile should have, about.
-    stride : int
+    grid : int
         Of the network.
 
     Returns
     -------
     chunk, step : int
-        ``chunk`` is the stride times a power of two, 512 at most; ``step`` a multiple of it.
+        ``chunk`` is the grid times a power of two, 512 at most; ``step`` a multiple of it.
     """
-    chunk = stride
+    chunk = grid
     while 2 * chunk <= min(tile, CHUNK):
         chunk *= 2
     return chunk, max(tile // chunk, 1) * chunk

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.persistent_runner import PersistentRunner
     from napari_ae_denoise.tile_runner import PredictSettings
 
 _SIDE = 256  # pixels of the tile that is measured: a fraction of a second on a CPU
@@ -81,7 +82,7 @@ def seconds_steps(
         rate = min(laps) / tile.pixels_seen
         with _lock:
             rate = _rates.setdefault(key, rate)  # what a whole run has taught meanwhile is better
-    return rate * _pixels(layout, runner.tile, runner.stride, runner.halo)
+    return rate * _pixels(layout, runner)
 
 
 def learn(
@@ -90,7 +91,7 @@ def learn(
     """Remember what a whole run has taken; the parameters are those of `seconds_steps`."""
     settings = _plain(settings)
     runner = SharedModel.of(network, settings).runner()
-    pixels = _pixels(layout, runner.tile, runner.stride, runner.halo)
+    pixels = _pixels(layout, runner)
     with _lock:
         _rates[_key(network, settings)] = seconds / pixels
 
@@ -103,7 +104,9 @@ def forget() -> None:
 
 def _plain(settings: PredictSettings) -> PredictSettings:
     """Return what of the settings decides about the time."""
-    return replace(settings, strength=1.0, dtype=None, removed=False, noise_model="auto")
+    return replace(
+        settings, strength=1.0, dtype=None, removed=False, noise_model="auto", correlated="auto"
+    )
 
 
 def _key(network: ConvAutoencoder, settings: PredictSettings) -> Any:
@@ -112,10 +115,13 @@ def _key(network: ConvAutoencoder, settings: PredictSettings) -> Any:
     return of_network(network), str(device), str(precision), settings.tile
 
 
-def _pixels(layout: PlaneLayout, tile: int, stride: int, halo: int) -> int:
+def _pixels(layout: PlaneLayout, runner: PersistentRunner) -> int:
     """Return how many pixels the network sees in all, with the surroundings of each tile."""
     sides = [
-        sum(span.seen.size for span in spans(size, tile, stride, halo))
+        sum(
+            span.seen.size
+            for span in spans(size, runner.tile, runner.stride, runner.halo, grid=runner.grid)
+        )
         for size in layout.plane_shape
     ]
     return sides[0] * sides[1] * layout.planes

@@ -85,10 +85,11 @@ class TileJobs:
         stride: int,
         halo: int,
         margin: int,
+        grid: int = 1,
     ) -> TileJobs:
         """Cut planes into jobs; the last parameters are those of `tiling.tiles`."""
-        grid = tuple(tiles(shape, step, stride, halo, margin))
-        return cls(planes, together, step, shape, grid)
+        cut = tuple(tiles(shape, step, stride, halo, margin, grid))
+        return cls(planes, together, step, shape, cut)
 
     def __len__(self) -> int:
         """Return the number of jobs."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.noise_correlation import Correlated
     from napari_ae_denoise.normalization import ValueMap
     from napari_ae_denoise.resolving import NoiseModel
     from napari_ae_denoise.tiling import Tile
@@ -57,6 +58,7 @@ class PredictSettings:
     removed : bool
         Whether `predict` also gives what the network takes out of the image.
     noise_model : {"auto", "gaussian", "camera"}
+    correlated : {"auto", "none", "y", "x", "xy"}
         See `resolve`.
     """
 
@@ -67,6 +69,7 @@ class PredictSettings:
     dtype: npt.DTypeLike | None = None
     removed: bool = False
     noise_model: NoiseModel = "auto"
+    correlated: Correlated = "auto"
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
@@ -123,7 +126,7 @@ class TileRunner:
         if self.device.type != "cpu":
             check_device(self.device, self._precision)
         self._strength = settings.strength
-        self.stride, self.halo = network.stride, network.halo
+        self.stride, self.grid, self.halo = network.stride, network.grid, network.halo
         self._network = network.copy_on(self.device)
         on_cpu = self.device.type == "cpu"
         self._fast = fused(self._network, self._precision) if on_cpu else self._network
@@ -257,7 +260,7 @@ def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
     budget = min(_TILE_MEMORY, free_memory(device) // 4)
     side = int(math.sqrt(budget / network.bytes_per_pixel)) - 2 * network.halo
     most = _LARGEST_TILE.get(device.type, _LARGEST_ON_A_GPU)
-    return min(max(side, 4 * network.stride), most) // network.stride * network.stride
+    return min(max(side, 4 * network.grid), most) // network.grid * network.grid
 
 
 def _inside(keep: slice, context: int) -> slice:

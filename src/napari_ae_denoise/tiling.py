@@ -129,7 +129,9 @@ def reflect(index: npt.NDArray[np.intp], size: int) -> npt.NDArray[np.intp]:
     return np.asarray(np.minimum(folded, 2 * (size - 1) - folded), np.intp)
 
 
-def spans(size: int, tile: int, stride: int, halo: int, margin: int = 0) -> list[Span]:
+def spans(
+    size: int, tile: int, stride: int, halo: int, margin: int = 0, grid: int = 1
+) -> list[Span]:
     """Cut an axis into tiles.
 
     Parameters
@@ -137,18 +139,21 @@ def spans(size: int, tile: int, stride: int, halo: int, margin: int = 0) -> list
     size : int
         Length of the axis, in pixels.
     tile : int
-        Pixels that a tile writes; rounded up to a multiple of the stride.
+        Pixels that a tile writes; rounded up to a multiple of the stride and the grid.
     stride, halo : int
         Of the network; the halo is a multiple of the stride.
     margin : int
         See `Span`.
+    grid : int
+        Tiles begin at multiples of it; 1, or a multiple of the stride.
 
     Returns
     -------
     list of Span
         In order, without overlap, covering the axis.
     """
-    step = max(-(-tile // stride), 1) * stride
+    grid = max(grid, stride)
+    step = max(-(-tile // grid), 1) * grid
     return [
         Span(size, start, min(start + step, size), stride, halo, margin)
         for start in range(0, size, step)
@@ -169,10 +174,10 @@ class Tile:
 
 
 def tiles(
-    shape: tuple[int, int], tile: int, stride: int, halo: int, margin: int = 0
+    shape: tuple[int, int], tile: int, stride: int, halo: int, margin: int = 0, grid: int = 1
 ) -> Iterator[Tile]:
     """Cut a plane (Y, X) into tiles, row by row; the parameters are those of `spans`."""
-    columns = spans(shape[1], tile, stride, halo, margin)
-    for y in spans(shape[0], tile, stride, halo, margin):
+    columns = spans(shape[1], tile, stride, halo, margin, grid)
+    for y in spans(shape[0], tile, stride, halo, margin, grid):
         for x in columns:
             yield Tile(y, x)

@@ -69,8 +69,8 @@ def begin(
     image = as_array(image)
     settings = settings or PredictSettings()
     named = naming_faults(image)
-    seen = seen or denoiser.resolve(named, axes, settings.noise_model)
-    layout, network = seen.layout, denoiser.network
+    seen = seen or denoiser.resolve(named, axes, settings.noise_model, settings.correlated)
+    layout, network = seen.layout, denoiser.network_for(seen)
     lies: OnDisk = ImageOnDisk(layout)
     if code:
         lies = CodeOnDisk(layout, network.spec.code_width, network.stride)
@@ -91,7 +91,7 @@ def begin(
         settings = _resolved(settings, None)
     chunk = 0  # of what is there already it is known there
     if record is None:
-        chunk, step = chunk_and_step(TileRunner(network, settings).tile, network.stride)
+        chunk, step = chunk_and_step(TileRunner(network, settings).tile, network.grid)
         together = _planes_together(layout.plane_shape, step, network.halo)
     else:
         record.check_same(made_of)
@@ -105,6 +105,7 @@ def begin(
         stride=network.stride,
         halo=network.halo,
         margin=margin,
+        grid=network.grid,
     )
     needed = bytes_needed(lies, dtype)
     if record is None:

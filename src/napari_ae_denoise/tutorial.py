@@ -3,14 +3,15 @@
 Images of clothes, 28 x 28 pixels, under Gaussian noise of half their range, clipped to it. As the
 original, a Keras program, has it: the noise is drawn once, and the network, `classic`, is trained
 by Adam at a constant learning rate. Here by default the noise is drawn afresh for every batch, so
-that no image is seen twice with the same noise.
+that no image is seen twice with the same noise, and the optimizer is Muon, which gets farther in
+the same time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 Network = Literal["classic", "better"]
+Optimizer = Literal["muon", "adam"]
 NETWORKS: MappingProxyType[str, NetworkSpec] = MappingProxyType(
     {
         "classic": replace(PRESETS["classic"], edge="zero"),
@@ -48,8 +50,8 @@ NETWORKS: MappingProxyType[str, NetworkSpec] = MappingProxyType(
 EPOCHS = 100
 BATCH_SIZE = 128
 _SIDE = 28  # pixels
-_RATE = 2e-3
 _HELD_OUT = 0.01  # of the training images
+_MUON_RATE = 6e-3  # of `classic`, whose outputs a sigmoid makes: three times that of other networks
 _NEVER = 1e9  # a length of the gradient that is not reached, so that none is cut
 _TEST_SEED = 1
 
@@ -101,6 +103,7 @@ def training_settings(
     *,
     as_tutorial: bool = False,
     network: Network = "classic",
+    optimizer: Optimizer | None = None,
     epochs: float = EPOCHS,
     seed: int = 0,
     device: str = "auto",
@@ -108,8 +111,9 @@ def training_settings(
     """Return the settings of the training.
 
     Those of the tutorial are Keras's own: Adam at 0.001 throughout, all images for training. By
-    default the learning rate falls along a cosine and the weights are averaged; a hundredth of
-    the images is held out, and the weights that did best on some of them are kept.
+    default Muon takes Adam's place, the learning rate falls along a cosine and the weights are
+    averaged; a hundredth of the images is held out, and the weights that did best on some of them
+    are kept.
 
     Parameters
     ----------
@@ -117,6 +121,8 @@ def training_settings(
         Whether to train as the tutorial does.
     network : {"classic", "better"}
         The tutorial's network, or one that is better after the same time; see `NETWORKS`.
+    optimizer : {"muon", "adam"}, optional
+        By default Adam with ``as_tutorial``, which has no other, and Muon without.
     epochs : float
         Passes over the images.
     seed : int
@@ -127,7 +133,7 @@ def training_settings(
     Raises
     ------
     DenoisingError
-        If the tutorial is asked for with another network than its own.
+        If the tutorial is asked for with another network or optimizer than its own.
     """
     if network not in NETWORKS:
         raise DenoisingError(
@@ -138,6 +144,15 @@ def training_settings(
         raise DenoisingError(
             f'The tutorial has no network "{network}".',
             "Choose classic, or train without the tutorial's settings.",
+        )
+    if optimizer not in (None, *get_args(Optimizer)):
+        raise DenoisingError(
+            f'There is no optimizer "{optimizer}" for Fashion-MNIST.', "Choose muon or adam."
+        )
+    if as_tutorial and optimizer not in (None, "adam"):
+        raise DenoisingError(
+            f'The tutorial does not train with "{optimizer}".',
+            "Choose adam, or train without the tutorial's settings.",
         )
     shared: dict[str, Any] = {
         "preset": NETWORKS[network],
@@ -162,8 +177,9 @@ def training_settings(
             average=0.0,
             validation=0.0,
         )
-    optimizer: Any = "adam" if network == "classic" else "muon"
-    return TrainSettings(**shared, optimizer=optimizer, validation=_HELD_OUT)
+    chosen = optimizer or "muon"
+    rate = _MUON_RATE if chosen == "muon" and network == "classic" else None
+    return TrainSettings(**shared, optimizer=chosen, learning_rate=rate, validation=_HELD_OUT)
 
 
 def tutorial_steps(

@@ -25,6 +25,7 @@ VERSION = 1
 _LARGEST = 64 * 1024  # bytes of a file
 _LONGEST = 4096  # characters of a text
 _NOISE_MODELS = ("auto", "gaussian", "camera")
+_CORRELATED = ("auto", "none", "y", "x", "xy")
 _PRECISIONS = ("float32", "bfloat16", "float16")
 _REMEDY = "Save it again from a result of the Denoise panel."
 
@@ -47,7 +48,7 @@ class Workflow:
         One letter per axis of the image.
     strength : float
         From 0 to 1.
-    noise_model, device, precision : str
+    noise_model, correlated, device, precision : str
         As `PredictSettings` has them.
     tile : int
         Side of the tiles in pixels; 0 chooses it by the free memory.
@@ -63,6 +64,7 @@ class Workflow:
     axes: str
     strength: float
     noise_model: str
+    correlated: str
     device: str
     precision: str
     tile: int
@@ -207,6 +209,7 @@ class Workflow:
             "device": self.device,
             "precision": self.precision,
             "noise_model": self.noise_model,
+            "correlated": self.correlated,
             "tile": self.tile or "auto",
         }
         image = image if self.on_disk else np.asarray(image)
@@ -240,6 +243,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "axes": lambda v: _text(v) and v.isalpha() and v.isupper() and len(set(v)) == len(v) <= 6,
     "strength": lambda v: _number(v) and 0 <= v <= 1,
     "noise_model": lambda v: isinstance(v, str) and v in _NOISE_MODELS,
+    "correlated": lambda v: isinstance(v, str) and v in _CORRELATED,
     "device": _text,
     "precision": lambda v: isinstance(v, str) and v in _PRECISIONS,
     "tile": lambda v: type(v) is int and 0 <= v <= 2**20,

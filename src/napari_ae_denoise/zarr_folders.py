@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import re
 import secrets
 import shutil
 from dataclasses import replace
@@ -193,16 +195,32 @@ def layout_options(version: str, axes: str) -> dict[str, Any]:
 def attributes_of(
     path: Path, image: ImageFile, axes: str, factors: Sequence[int] = (1,)
 ) -> dict[str, Any]:
-    """Return the attributes of an OME-Zarr image of ``image.ome_version``; see `describe`."""
+    """Return the attributes of an OME-Zarr image of ``image.ome_version``; see `describe`.
+
+    They are those that the models of ome-zarr-models make of ours: what does not follow the
+    specification of OME-Zarr ends here, and is never written.
+    """
     version = image.ome_version or OME_VERSION
     entries: dict[str, Any] = {"multiscales": [describe(path, image, axes, factors)]}
     channels = [_omero(channel, image.array) for channel in image.channels_along(axes)]
     if channels:
         entries["omero"] = {"channels": channels}
-    if ZARR_FORMATS[version] == 2:
+    old = ZARR_FORMATS[version] == 2
+    models = importlib.import_module(f"ome_zarr_models.v{version.replace('.', '')}.image")
+    if old:
         entries["multiscales"][0]["version"] = version
-        return entries
-    return {"ome": {"version": version, **entries}}
+    else:
+        entries["version"] = version
+    try:
+        attributes = models.ImageAttrs.model_validate(entries)
+    except ValueError as error:
+        said = " ".join(str(error).split())[:200]
+        raise DenoisingError(
+            f"What is known of the image cannot be written as OME-Zarr {version}: {said}.",
+            "Write it as TIFF, or as a plain zarr array with the ending .zarr.",
+        ) from error
+    made: dict[str, Any] = attributes.model_dump(mode="json", exclude_none=True)
+    return made if old else {"ome": made}
 
 
 def _omero(channel: Channel, array: Any) -> dict[str, Any]:
@@ -219,7 +237,7 @@ def _omero(channel: Channel, array: Any) -> dict[str, Any]:
     named = dict(zip(("min", "max", "start", "end"), window, strict=True))
     return {
         "label": channel.name,
-        "color": channel.colour or _WHITE,
+        "color": channel.colour if re.fullmatch("[0-9a-fA-F]{6}", channel.colour) else _WHITE,
         "window": named,
         "active": True,
     }

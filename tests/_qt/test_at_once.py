@@ -5,8 +5,9 @@ import threading
 import dask.array as da
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
-from napari_ae_denoise import add_camera_noise, add_gaussian_noise
+from napari_ae_denoise import Denoiser, add_camera_noise, add_gaussian_noise
 from napari_ae_denoise._qt import at_once
 from napari_ae_denoise._qt.latest import Latest
 
@@ -129,3 +130,22 @@ def test_late_answers_are_dropped_and_questions_do_not_queue(qtbot):
     latest.drop()
     qtbot.wait(200)
     assert answers == [3]
+
+
+def test_noise_that_neighbours_share_is_said_and_denoised_in_two_passes(viewer, open_panel, qtbot):
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:192, :192]
+    noise = gaussian_filter(rng.standard_normal(y.shape), 0.75)
+    smooth = 100 + 60 * np.sin(x / 11) * np.cos(y / 17)
+    image = (smooth + 15 * noise / noise.std()).astype(np.float32)
+    viewer.add_image(image)
+    panel = open_panel("Denoise")
+    assert "alike in neighbouring pixels" in told(qtbot, panel)[0]
+    model = Denoiser.load(panel.model.value)
+    for correlated in ("auto", "none"):
+        panel.correlated.value = correlated
+        panel.bar.start_button.click()
+        qtbot.waitUntil(lambda: panel.job.state.name == "IDLE", timeout=60_000)
+        expected = model.denoise(image, correlated=correlated)
+        np.testing.assert_allclose(viewer.layers[-1].data, expected, atol=1.5)
+        assert ("every second pixel" in panel.bar.status.text()) == (correlated == "auto")

@@ -1,14 +1,21 @@
 """Faults that concern the window: each ends in a message, and the panel can be used again."""
 
 import threading
+import time
+from dataclasses import replace
+from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_ae_denoise import DenoisingError, report
+from napari_ae_denoise._qt import results
 from napari_ae_denoise._qt.problem_line import ProblemLine
-from napari_ae_denoise._qt.worker import JobState
+from napari_ae_denoise._qt.worker import THREAD_NAME, JobState
+from napari_ae_denoise.done_record import DoneRecord
+from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.tile_runner import TileRunner
 
 from .conftest import PLUGIN, wait_idle
@@ -61,6 +68,17 @@ def test_an_error_at_a_tile_keeps_the_finished_ones_and_says_which(
     assert any("could not be made" in note for note in notes())
     assert "Broken off" in denoise.bar.status.text()
     np.testing.assert_array_equal(layer.data[-1], small_image[-1])  # as it was, not black
+
+
+def test_an_error_after_the_last_tile_does_not_lose_the_image(viewer, denoise, run, monkeypatch):
+    def full(*_args, **_more):
+        raise MemoryError("the verdict")
+
+    monkeypatch.setattr(results, "check_removed", full)
+    run(denoise)
+    assert denoise.job.ended is JobState.DONE
+    assert "i denoised" in viewer.layers
+    assert "the verdict" in denoise.bar.status.text()
 
 
 def test_out_of_memory_in_prediction_goes_on_in_smaller_tiles(
@@ -156,3 +174,155 @@ def test_two_viewers_work_apart(
     assert [layer.name for layer in second.layers][1:] == ["other denoised"]
     names = [t.name for t in threading.enumerate()]
     assert names.count("napari-ae-denoise job") <= 2
+
+
+# ---- training
+
+
+@pytest.fixture
+def training(viewer, open_panel, small_image, short_training):
+    viewer.add_image(small_image, name="i")
+    panel = open_panel("Train autoencoder")
+    short_training(panel, steps=6)
+    return panel
+
+
+def test_out_of_memory_in_training_the_same_twice(training, run, notes, monkeypatch):
+    def full(*_args):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ConvAutoencoder, "forward", full)
+        for count in (1, 2):
+            run(training)
+            assert training.job.ended is JobState.FAILED
+            assert sum("Memory ran out" in note for note in notes()) == count
+    run(training)
+    assert training.trained is not None
+
+
+def test_cancel_in_the_last_step_gives_the_model(qtbot, training, press):
+    def cancel(progress):
+        if progress.step == progress.steps:
+            training.job.cancel()
+
+    training.job.progressed.connect(cancel)
+    press(training.bar.start_button)
+    wait_idle(qtbot, training)
+    assert training.trained.card.training["steps_done"] == 6
+    assert training.bar.start_button.isEnabled()
+
+
+# ---- layers
+
+
+def _layer(kind):
+    image = np.random.default_rng(0).normal(100, 20, (2, 3, 20, 24))
+    image = np.clip(image, 0, 255)
+    made = {
+        "2-D": image[0, 0],
+        "3-D": image[0],
+        "4-D": image,
+        "singleton axes": image[:1, :1],
+        "uint8": image[0, 0].astype("u1"),
+        "uint16": image[0, 0].astype("u2"),
+        "uint32": image[0, 0].astype("u4"),
+        "int16": image[0, 0].astype("i2"),
+        "bool": image[0, 0] > 100,
+        "float16": image[0, 0].astype("f2"),
+        "float64": image[0, 0].astype("f8"),
+        "big-endian": image[0, 0].astype(">u2"),
+        "not contiguous": image[0, 0].T[::-1],
+        "one pixel high": image[0, 0, :1],
+        "smaller than the stride": image[0, 0, :3, :2],
+        "NaN in it": np.where(image[0, 0] > 130, np.nan, image[0, 0]),
+        "inf in it": np.where(image[0, 0] > 130, np.inf, image[0, 0]),
+    }
+    return made[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("2-D", "3-D", "4-D", "singleton axes", "uint8", "uint16", "uint32", "int16", "bool"),
+        *("float16", "float64", "big-endian", "not contiguous", "one pixel high"),
+        *("smaller than the stride", "NaN in it", "inf in it"),
+    ],
+)
+def test_a_layer_of_any_shape_and_type_is_denoised(viewer, open_panel, run, model_file, kind):
+    image = _layer(kind)
+    before = image.copy()
+    viewer.add_image(image, name="i", contrast_limits=(0, 255))
+    panel = open_panel("Denoise")
+    panel.files.open(model_file)
+    run(panel)
+    made = viewer.layers["i denoised"].data
+    assert (made.shape, made.dtype) == (image.shape, image.dtype)
+    np.testing.assert_array_equal(np.isfinite(made), np.isfinite(image))
+    np.testing.assert_array_equal(image, before)
+
+
+def test_a_read_error_midway_is_said(viewer, open_panel, run, notes, model_file):
+    def read(block_info=None):
+        if block_info and block_info[None]["chunk-location"][0] == 2:
+            raise OSError(5, "Input/output error")
+        return np.random.default_rng(0).normal(100, 20, (32, 64)).astype("f4")
+
+    lazy = da.map_blocks(read, chunks=((32, 32, 32), (64,)), dtype="f4")
+    viewer.add_image(lazy[:64], name="shown", contrast_limits=(0, 255))  # napari reads it too
+    panel = open_panel("Denoise")
+    panel.files.open(model_file)
+    panel.read = lambda usual=panel.read: replace(
+        usual(), source=replace(usual().source, image=lazy)
+    )
+    for count in (1, 2):
+        run(panel)
+        assert panel.job.ended is JobState.FAILED
+        assert sum("Input/output error" in note for note in notes()) == count
+    assert len(viewer.layers) == 1
+
+
+# ---- disks
+
+
+def test_closing_the_viewer_keeps_what_is_on_disk(
+    viewer, denoise, press, qtbot, tmp_path, small_image
+):
+    denoise.filling.limit.value, denoise.filling.folder.value = 0.0, str(tmp_path)
+    press(denoise.bar.start_button)
+    qtbot.waitUntil(lambda: "i denoised" in viewer.layers, timeout=60_000)
+    viewer.close()
+    end = time.monotonic() + 20
+    while any(t.name == THREAD_NAME for t in threading.enumerate()) and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+    (path,) = tmp_path.glob("*.zarr")
+    assert DoneRecord.load(path).finished <= 1
+    assert not list(path.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (28, "No space left on device"),
+        (30, "Read-only file system"),
+        (36, "File name too long"),
+        (26, "Text file busy"),
+    ],
+)
+def test_a_model_that_cannot_be_saved_is_said_and_stays(
+    denoise, model_file, notes, monkeypatch, number, words
+):
+    before = model_file.read_bytes()
+
+    def fails(*_args, **_more):
+        raise OSError(number, words)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", fails)
+        denoise.files.save(model_file)
+    assert words in denoise.bar.status.text()
+    assert any(words in note for note in notes())
+    assert model_file.read_bytes() == before
+    denoise.files.save(model_file)
+    assert "Saved" in denoise.bar.status.text()

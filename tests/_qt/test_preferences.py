@@ -153,11 +153,10 @@ def test_the_train_panel_remembers_its_kind_and_the_options_of_it(
     fields.family.weight.value, fields.seed.value = 0.003, 5
     expected = {one.name: one.value for one in fields.remembered}
     run(panel)
-    viewer.window.remove_dock_widget(panel)
-    del panel, fields
-    gc.collect()
-    again = open_panel("Train autoencoder")
-    assert {one.name: one.value for one in again.fields.remembered} == expected
+    assert preferences.memory().form("TrainWidget") == expected
+    fields.family.kind.value, fields.preset.value, fields.seed.value = "denoising", "residual", 0
+    preferences.restore("TrainWidget", fields.remembered)
+    assert {one.name: one.value for one in fields.remembered} == expected
 
 
 def test_values_that_a_field_does_not_take_are_left_out(viewer, open_panel):

@@ -1,5 +1,6 @@
 """What no manual allows, and people do: each ends in a result or a message, never in the past."""
 
+import os
 import shutil
 import threading
 import time
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
+from napari_ae_denoise._qt import disk_places
 from napari_ae_denoise._qt import live as live_module
 from napari_ae_denoise._qt.live import _running
 from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.denoiser import Denoiser
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.persistent_runner import PersistentRunner
 
 from .conftest import PLUGIN, wait_idle
@@ -293,3 +296,26 @@ def test_a_job_for_which_there_is_no_thread_fails_and_can_be_started_again(qtbot
     assert "new thread" in caught.args[0].cause
     with qtbot.waitSignal(job.done, timeout=10_000):
         job.start(steps)
+
+
+# ---- the place of results
+
+
+def test_the_temporary_folder_of_another_user_is_not_needed(tmp_path, monkeypatch):
+    """On shared computers somebody else may have made it first."""
+    monkeypatch.setattr(disk_places.tempfile, "gettempdir", lambda: str(tmp_path))
+    place = disk_places.folder_for("", None)
+    assert place.is_dir()
+    assert disk_places.folder_for("", None) == place  # or nothing could be gone on with
+    place.rmdir()
+    place.write_text("somebody else's file")
+    other = disk_places.folder_for("", None)
+    assert other.is_dir()
+    assert other != place
+    if os.name == "posix":
+        assert disk_places.folder_for("", None) == other
+
+
+def test_a_folder_whose_name_is_too_long_is_refused():
+    with pytest.raises(DenoisingError, match="no folder"):
+        disk_places.folder_for("n" * 5000, None)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_ae_denoise.training import Progress
-    from napari_ae_denoise.tutorial import Examples, Network
+    from napari_ae_denoise.tutorial import Examples, Network, Optimizer
 
 FOLDER = Path("fashion-mnist-output")
 NAMES = ("noisy.png", "loss.png", "pairs.png", "autoencoder.safetensors")
@@ -28,6 +28,7 @@ def fashion_mnist(
     output: options.ResultFolder = FOLDER,
     as_tutorial: options.AsTutorial = False,
     network: options.TutorialNetwork = "classic",
+    optimizer: options.TutorialOptimizer = None,
     epochs: options.TutorialEpochs = 100,
     seed: options.TrainingSeed = 0,
     device: options.Device = "auto",
@@ -52,6 +53,7 @@ def fashion_mnist(
     settings = tutorial.training_settings(
         as_tutorial=as_tutorial,
         network=cast("Network", network),
+        optimizer=cast("Optimizer | None", optimizer),
         epochs=epochs,
         seed=seed,
         device=device,

@@ -114,7 +114,9 @@ def encode_file(
     layout = planes_of(denoiser, image, axes)
     lazy = is_dask(image.array)
     if lazy and can_store(target, code_on_disk(denoiser, layout)):
-        seen = warned(denoiser.resolve(image.array, layout.axes, settings.noise_model))
+        seen = warned(
+            denoiser.resolve(image.array, layout.axes, settings.noise_model, settings.correlated)
+        )
         store(denoiser, image, target, overwrite, settings=settings, seen=seen, code=True)
         return
     refuse_existing(target, overwrite=overwrite)

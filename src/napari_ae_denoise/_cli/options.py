@@ -221,6 +221,14 @@ NoiseModelName = Annotated[
         'undone), or "auto": by what the image shows.',
     ),
 ]
+CorrelatedAxes = Annotated[
+    str,
+    Option(
+        "--correlated",
+        help="Axes along which neighbouring pixels share their noise, as after binning, scaling or "
+        'registration: "none", "x", "y", "xy", or "auto": where it is plain to see.',
+    ),
+]
 Level = Annotated[
     int, Option("--level", help="Of OME-Zarr images: 0 is full resolution, 1 half of it, ...")
 ]
@@ -264,12 +272,16 @@ AsTutorial = Annotated[
     Option(
         "--as-tutorial",
         help="Train as the original Keras program does: noise drawn once, Adam at 0.001. Default: "
-        "noise drawn afresh in each batch, and a learning rate that falls.",
+        "noise drawn afresh in each batch, Muon, and a learning rate that falls.",
     ),
 ]
 TutorialEpochs = Annotated[float, Option("--epochs", help="Length: passes over the images.")]
 TutorialNetwork = Annotated[
     str,
     Option("--network", help='"classic" (the tutorial\'s) or "better" (after the same time).'),
+]
+TutorialOptimizer = Annotated[
+    str | None,
+    Option("--optimizer", help='"muon" (default) or "adam" (the tutorial\'s, and its only one).'),
 ]
 ResultFolder = Annotated[Path, Option("-o", "--output", help="Folder for pictures and model.")]

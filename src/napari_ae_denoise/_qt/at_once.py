@@ -14,9 +14,11 @@ from napari_ae_denoise._qt.latest import Latest
 from napari_ae_denoise.bundled import bundled_names
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.glance import Glance, glance_steps, in_words
+from napari_ae_denoise.noise_correlation import steps_for
 from napari_ae_denoise.proposal import Proposal, propose
 from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.speed import seconds_steps
+from napari_ae_denoise.subsampled_network import subsampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +65,7 @@ class AtOnce(QWidget):
         for line in (self.image_note, self.model_note):
             column.addWidget(line)
         self._source: Source | None = None
+        self._glance: Glance | None = None
         self._size = self._card = ""
         self.proposal: Proposal | None = None
         self._looking, self._timing = Latest(self), Latest(self)
@@ -74,7 +77,7 @@ class AtOnce(QWidget):
     def look(self) -> None:
         """Say what the image is; its noise, the model for it and the time follow."""
         self._looking.drop()
-        self.proposal = self._source = None
+        self.proposal = self._source = self._glance = None
         try:
             self._source = source = self._read_source()
         except DenoisingError as error:
@@ -115,8 +118,16 @@ class AtOnce(QWidget):
         except DenoisingError as error:
             self.model_note.setText(f"{self._card} {error}")
             return
-        network = denoiser.network
+        network = subsampled(denoiser.network, self._steps(denoiser, settings))
         self._timing.ask(lambda stop: seconds_steps(network, layout, settings, stop=stop))
+
+    def _steps(self, denoiser: Denoiser, settings: PredictSettings) -> tuple[int, int]:
+        """Return what `resolve` will make of the image, as far as a glance has told it."""
+        if settings.correlated != "auto":
+            return steps_for((), settings.correlated)
+        card = denoiser.card
+        able = card.data_kind == "clean" and card.network.image_size is None
+        return self._glance.steps if able and self._glance is not None else (1, 1)
 
     def leave(self) -> None:
         """Find out nothing more: the panel is out of the window."""
@@ -126,6 +137,7 @@ class AtOnce(QWidget):
     def _show_noise(self, glance: Glance | None) -> None:
         if glance is None or self._source is None:
             return
+        self._glance = glance
         remember(self._source.image, glance)
         self.image_note.setText(f"{self._size}. {glance.noise_in_words}")
         calibrated = self._source.calibrated

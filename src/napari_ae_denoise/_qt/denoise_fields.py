@@ -14,6 +14,13 @@ _NOISE_MODELS = [
     ("Gaussian", "gaussian"),
     ("camera (Poisson-Gaussian)", "camera"),
 ]
+_CORRELATED = [
+    ("automatic", "auto"),
+    ("none", "none"),
+    ("along X (lines)", "x"),
+    ("along Y", "y"),
+    ("along X and Y", "xy"),
+]
 
 
 def output_fields() -> tuple[Any, Any, Any]:
@@ -88,6 +95,18 @@ def noise_model_field() -> ComboBox:
         "estimated from the image, levelled before the model, and that is undone. Automatic: "
         "camera, if the image shows it and the model does not know it.",
         choices=_NOISE_MODELS,
+    )
+
+
+def correlated_field() -> ComboBox:
+    """Return along which axes neighbouring pixels share their noise."""
+    return ComboBox(
+        name="correlated",
+        label="Correlated noise",
+        tooltip="Noise that is alike in neighbouring pixels, as after binning, scaling or "
+        "registration, or along the lines of a scan: every second pixel is denoised apart, then "
+        "the whole. It takes about three times as long. Automatic: where it is plain to see.",
+        choices=_CORRELATED,
     )
 
 

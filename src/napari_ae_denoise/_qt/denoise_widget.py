@@ -9,6 +9,7 @@ from magicgui.widgets import LineEdit
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.at_once import AtOnce
 from napari_ae_denoise._qt.denoise_fields import (
+    correlated_field,
     level_field,
     noise_model_field,
     output_fields,
@@ -73,7 +74,8 @@ class DenoiseWidget(Panel):
         self.denoised, self.latent, self.noise = outputs = output_fields()
         self.latents = LatentView(self.latent)
         self.strength = strength_field()
-        self.noise_model = noise_model_field()
+        self.noise_model, self.correlated = noise_model_field(), correlated_field()
+        noise = self.noise_model, self.correlated
         self.last = LastResult(viewer)
         self.after = ResultStrength(viewer, self.strength, self.last, self)
         self.tools = ResultTools(viewer, self.last)
@@ -99,15 +101,15 @@ class DenoiseWidget(Panel):
             self.device_hint,
             fold(
                 "More settings",
-                form(self.noise_model, self.level, self.device, self.tile, *self.filling.fields),
+                form(*noise, self.level, self.device, self.tile, *self.filling.fields),
             ),
             layer_fields=(self.layer,),
-            remembered=(*outputs, self.latents.view, self.noise_model),
+            remembered=(*outputs, self.latents.view, *noise),
         )
         follow_axes(self.layer, self.axes)
         on_change([self.layer, self.axes, self.level], self.at_once.look)
-        on_change([self.model, self.device, self.tile], self.at_once.time)
-        shown = [self.layer, self.axes, self.level, self.model, self.strength]
+        on_change([self.model, self.device, self.tile, self.correlated], self.at_once.time)
+        shown = [self.layer, self.axes, self.level, self.model, self.strength, *noise]
         on_change(shown, self.live.restart)
         self.at_once.look()
 
@@ -141,6 +143,7 @@ class DenoiseWidget(Panel):
             device=self.device.value,
             strength=self.strength.value / 100,
             noise_model=self.noise_model.value,
+            correlated=self.correlated.value,
         )
 
     def prepare(self) -> MakeSteps:

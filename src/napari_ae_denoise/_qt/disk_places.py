@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -38,15 +39,25 @@ def folder_for(chosen: str, source_path: str | None) -> Path:
         If the chosen one is not there.
     """
     if chosen:
-        if not Path(chosen).is_dir():
+        if not os.path.isdir(chosen):  # pathlib has no answer where a name is too long
             raise DenoisingError(f"There is no folder {chosen}.", "Choose one that exists.")
         return Path(chosen)
     beside = Path(source_path).parent if source_path else None
     if beside is not None and beside.is_dir() and os.access(beside, os.W_OK):
         return beside
-    place = Path(tempfile.gettempdir()) / "napari-ae-denoise"
-    place.mkdir(exist_ok=True)
-    return place
+    return _temporary()
+
+
+def _temporary() -> Path:
+    """Return a temporary folder of ours, the same each time: people share computers."""
+    usual = Path(tempfile.gettempdir()) / "napari-ae-denoise"
+    ours = usual.with_name(f"{usual.name}-{os.getuid()}") if os.name == "posix" else usual
+    for place in (usual, ours):
+        with contextlib.suppress(OSError):
+            place.mkdir(exist_ok=True)
+            if os.access(place, os.W_OK):
+                return place
+    return Path(tempfile.mkdtemp(prefix=f"{usual.name}-"))
 
 
 def name_of(choices: DenoiseChoices, code: bool) -> str:

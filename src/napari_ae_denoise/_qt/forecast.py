@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt, QTimer
 
 from napari_ae_denoise._qt.forms import duration, note
+from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.quiet_imports import load_for_training
@@ -52,7 +53,7 @@ class Forecast(QObject):
         self._job.done.connect(self._show)
         self._job.failed.connect(self._show_problem)
         self._asked: Any = None
-        parent.destroyed.connect(partial(_let_go, self._job))
+        when_gone(parent, self._job.abandon)
 
     def ask(self) -> None:
         """Work it out anew, once the form has been quiet for a while."""
@@ -140,7 +141,3 @@ def _key(choices: TrainChoices) -> Any:
 
 def _size(amount: int) -> str:
     return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.0f} MB"
-
-
-def _let_go(job: Job, *_: Any) -> None:
-    job.abandon()

@@ -67,7 +67,16 @@ class LatentView(QWidget):
         if self._scatter is None:
             return
         scatter = self._scatter
-        figure = scatter_figure(scatter.coordinates, scatter.labels, title=scatter.title)
+        self.dialog = QDialog(self)
+        self.dialog.ensurePolished()  # by napari's theme
+        colours = self.dialog.palette()
+        figure = scatter_figure(
+            scatter.coordinates,
+            scatter.labels,
+            title=scatter.title,
+            ink=colours.color(self.dialog.foregroundRole()).name(),
+            paper=colours.color(self.dialog.backgroundRole()).name(),
+        )
         canvas: Any = figure.canvas
         canvas.draw()
         width, height = canvas.get_width_height()
@@ -75,7 +84,6 @@ class LatentView(QWidget):
         picture = QLabel()
         image = QImage(pixels, width, height, 4 * width, QImage.Format.Format_RGBA8888)
         picture.setPixmap(QPixmap.fromImage(image))
-        self.dialog = QDialog(self)
         self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.dialog.setWindowTitle("Codes")
         QVBoxLayout(self.dialog).addWidget(picture)

@@ -30,8 +30,7 @@ def listen(viewer: ViewerModel, event: str, owner: QObject, react: str) -> None:
 
     Notes
     -----
-    Nothing is connected with the owner's ``destroyed``: when Python's garbage collector destroys a
-    panel, what is called by a part of it that is no widget takes the program with it.
+    The viewer keeps the listener, which does nothing once the object is gone.
     """
     listener = partial(_call, weakref.ref(owner), react)
     attrgetter(event)(unwrapped(viewer)).connect(listener)

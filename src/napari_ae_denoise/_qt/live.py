@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_ae_denoise._qt.forms import field
 from napari_ae_denoise._qt.layers import HELPER, add_image, unwrapped
 from napari_ae_denoise._qt.seen import placed, same, seen_region, standing
+from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.region import denoise_region
@@ -79,9 +80,14 @@ class Live:
         choices = self.choices
         if self.ready is None:
             seen = choices.denoiser.resolve(
-                choices.source.image, choices.source.axes, choices.settings.noise_model
+                choices.source.image,
+                choices.source.axes,
+                choices.settings.noise_model,
+                choices.settings.correlated,
             )
-            runner = PersistentRunner(choices.denoiser.network, choices.settings, self.stop)
+            runner = PersistentRunner(
+                choices.denoiser.network_for(seen), choices.settings, self.stop
+            )
             self.ready = _Runner(runner), seen.maps
         return denoise_region(
             self.ready[0], choices.source.image, self.layout, self.ready[1], region
@@ -134,7 +140,7 @@ class LiveLayer(QObject):
         self._shown: Region | None = None
         self._answered.connect(self._show)
         self._stops: list[threading.Event] = []  # of what is shown now
-        self.destroyed.connect(partial(_give_up, self._stops))
+        when_gone(self, partial(_give_up, self._stops))
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
@@ -213,7 +219,7 @@ class LiveLayer(QObject):
         self._look()
 
 
-def _give_up(stops: list[threading.Event], *_: Any) -> None:
+def _give_up(stops: list[threading.Event]) -> None:
     """Let nobody wait for what is no longer wanted."""
     while stops:
         stops.pop().set()

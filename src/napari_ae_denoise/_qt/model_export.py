@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
+from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.exports import FORMATS, export_model
@@ -48,9 +49,9 @@ class ExportButton(QPushButton):
         self.clicked.connect(self.ask)
         self.job = Job(self)
         self.job.state_changed.connect(self._show_state)
-        self.job.done.connect(lambda path: self.said.emit(f"Exported {path}."))
+        when_gone(self, self.job.abandon)
+        self.job.done.connect(self._show_end)
         self.job.failed.connect(self.failed)
-        self.destroyed.connect(partial(_let_go, self.job))
 
     def ask(self) -> None:
         """Ask for a file and the program, and write the model."""
@@ -82,6 +83,9 @@ class ExportButton(QPushButton):
         else:
             self.said.emit(f"Exporting to {path} …")
 
+    def _show_end(self, path: Path) -> None:
+        self.said.emit(f"Exported {path}.")
+
     def _show_state(self, state: JobState) -> None:
         self.setEnabled(state is JobState.IDLE)
 
@@ -89,7 +93,3 @@ class ExportButton(QPushButton):
 def _steps(denoiser: Denoiser, path: Path, _stop: threading.Event) -> Generator[None, None, Path]:
     yield
     return export_model(denoiser, path).absolute()
-
-
-def _let_go(job: Job, *_: Any) -> None:
-    job.abandon()

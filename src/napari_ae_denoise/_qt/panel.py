@@ -17,6 +17,7 @@ from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
 from napari_ae_denoise._qt.preferences import keep, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
 from napari_ae_denoise._qt.scroll_down import ScrollDown
+from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
 from napari_ae_denoise.errors import DenoisingError
 
@@ -70,7 +71,7 @@ class Panel(QWidget):
         listener = partial(_refresh, weakref.ref(self))
         for name in _LAYER_EVENTS:
             getattr(viewer.layers.events, name).connect(listener)
-        self.destroyed.connect(partial(_let_go, weakref.ref(unwrapped(viewer)), self.job, listener))
+        when_gone(self, partial(_let_go, weakref.ref(unwrapped(viewer)), self.job, listener))
 
     # ---- what a subclass says
 
@@ -158,6 +159,7 @@ class Panel(QWidget):
     def leave(self) -> None:
         """Let go of what goes on, for the panel is out of the window."""
         self.job.cancel()
+        self._scrolled.let_go()
 
     def event(self, event: QEvent) -> bool:
         """Stop the job when the panel is taken out of the window: nobody would see its end."""
@@ -190,9 +192,7 @@ def _refresh(panel: weakref.ref[Panel], *_: Any) -> None:
         alive.reset_choices()
 
 
-def _let_go(
-    viewer: weakref.ref[ViewerModel], job: Job, listener: Callable[..., None], *_: Any
-) -> None:
+def _let_go(viewer: weakref.ref[ViewerModel], job: Job, listener: Callable[..., None]) -> None:
     """Release what a panel took; its Qt part is gone already."""
     job.abandon()
     alive = viewer()

@@ -20,6 +20,7 @@ from napari_ae_denoise.provenance import CODE, KEY, REMOVED, record_of
 from napari_ae_denoise.removed_noise import check_removed
 from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.speed import learn
+from napari_ae_denoise.subsampled_network import subsampled
 
 if TYPE_CHECKING:
     import threading
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.prediction import TileProgress
+    from napari_ae_denoise.prediction import Prediction, TileProgress
     from napari_ae_denoise.tile_runner import PredictSettings
 
 
@@ -110,7 +111,7 @@ def denoise_steps(
         prediction, problem = error.prediction, str(error)
     part = prediction.finished
     if part == 1:
-        spec, network = denoiser.card.network, denoiser.network
+        spec, network = denoiser.card.network, subsampled(denoiser.network, prediction.steps)
         layout = layout_for(spec, source.image.shape, source.axes or None)
         learn(network, layout, choices.settings, prediction.seconds)
     if part == 0:
@@ -131,10 +132,7 @@ def denoise_steps(
         name = f"{source.name} denoised{mark}"
         layers.append(source.denoised_layer(prediction.denoised, name, metadata))
         if part == 1:
-            check = check_removed(
-                source.image, prediction.denoised, source.axes or None, removed=prediction.removed
-            )
-            verdict = str(check or "")
+            verdict = _judged(source, prediction)
     if prediction.removed is not None:
         name = f"{source.name} removed noise{mark}"
         noise = source.noise_layer(
@@ -162,6 +160,18 @@ def denoise_steps(
     parts = [f"{done}, {duration(prediction.seconds)}.", *remarks, verdict]
     said = " ".join(filter(None, parts))
     return Made(tuple(layers), said, f"{problem} {prediction.note}".strip(), scatter, source.image)
+
+
+def _judged(source: Source, prediction: Prediction) -> str:
+    """Return the verdict on what was removed; a finished image is not lost by an error in it."""
+    try:
+        check = check_removed(
+            source.image, prediction.denoised, source.axes or None, removed=prediction.removed
+        )
+    except Exception as error:  # noqa: BLE001 (logged, and said with the result)
+        report.log(error)
+        return f"What was removed could not be judged ({type(error).__name__}: {error})."
+    return str(check or "")
 
 
 def _variance(

@@ -1,0 +1,106 @@
+"""Whether the noise of an image is alike in neighbouring pixels, and along which axes.
+
+Cameras that bin or interpolate, images that were registered, rotated or scaled, and scans that are
+slower than their detector have such noise. It is looked for where the image is flattest: there the
+difference of two pixels is nearly noise alone. That of white noise does not depend on their
+distance; that of shared noise is small for neighbours and full-grown a few pixels on; that of
+structure goes on growing, and the more the farther.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Correlated = Literal["auto", "none", "y", "x", "xy"]
+CORRELATED: tuple[Correlated, ...] = get_args(Correlated)
+
+_BLOCK = 16  # pixels along Y and X
+_FLATTEST = 0.2  # of the blocks
+_FEWEST = 8  # blocks
+_DISTANCES = (1, 2, 4)  # pixels
+# White noise has 0; noise under a blur of 0.6 or 0.8 pixels 0.35 or 0.4; that of a wide-field
+# camera 0.41 to 0.47. Of 1,300 photographs and micrographs, clean and with white noise of sigma 3,
+# 10 and 25, six clean ones reach these limits, which have fine texture all over.
+_BOTH_AXES, _ONE_AXIS, _NOT_AT_ALL = 0.38, 0.18, 0.05
+_VISIBLE = 0.06  # of the image's standard deviation: what is weaker may be anything
+
+
+def noise_correlation(windows: Sequence[npt.NDArray[Any]]) -> tuple[float, float, float]:
+    """Measure how much of the noise neighbouring pixels share.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray
+        (channels, Y, X) each, as `read_sample` gives them.
+
+    Returns
+    -------
+    y, x : float
+        Along these axes: 0 for white noise, up to about 0.5.
+    level : float
+        The standard deviation of the noise where the image is flattest, in that of the image.
+        0 if the image is too small or too flat to tell.
+    """
+    blocks = _blocks(windows)
+    variances = blocks.var((1, 2))
+    blocks = blocks[variances > 0]
+    count = max(_FEWEST, int(_FLATTEST * len(blocks)))
+    if len(blocks) < count:
+        return 0.0, 0.0, 0.0
+    flat = blocks[np.argsort(variances[variances > 0], kind="stable")[:count]]
+    shared, levels = [], []
+    for axis in (1, 2):
+        near, far, farther = (_difference(flat, axis, distance) for distance in _DISTANCES)
+        # structure that goes on growing is taken off: of a slope, four times as much as nearer
+        shared.append(((far - near) - (farther - far) / 4) / farther if farther else 0.0)
+        levels.append(farther)
+    spread = float(np.std(np.concatenate([w[np.isfinite(w)].astype(np.float64) for w in windows])))
+    return shared[0], shared[1], float(np.sqrt(min(levels))) / spread
+
+
+def steps_for(windows: Sequence[npt.NDArray[Any]], correlated: Correlated) -> tuple[int, int]:
+    """Return how far apart along Y and X pixels are whose noise is independent: 1 or 2.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray
+        See `noise_correlation`; looked at with ``"auto"`` alone.
+    correlated : {"auto", "none", "y", "x", "xy"}
+        Along which axes neighbouring pixels share their noise. ``auto``: where it is plain to see,
+        for white noise looks worse that way.
+    """
+    if correlated != "auto":
+        return 1 + ("y" in correlated), 1 + ("x" in correlated)
+    y, x, level = noise_correlation(windows)
+    if level < _VISIBLE:
+        return 1, 1
+    if min(y, x) > _BOTH_AXES:
+        return 2, 2
+    if max(y, x) > _ONE_AXIS and min(y, x) < _NOT_AT_ALL:
+        return 1 + (y > x), 1 + (x > y)
+    return 1, 1
+
+
+def _blocks(windows: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    """Return the squares (blocks, Y, X) of windows; those with invalid pixels are left out."""
+    found = [np.zeros((0, _BLOCK, _BLOCK))]
+    for window in windows:
+        rows, columns = (side // _BLOCK for side in window.shape[-2:])
+        cut = window[:, : rows * _BLOCK, : columns * _BLOCK].astype(np.float64)
+        cut = cut.reshape(len(window), rows, _BLOCK, columns, _BLOCK).swapaxes(2, 3)
+        found.append(cut.reshape(-1, _BLOCK, _BLOCK))
+    blocks = np.concatenate(found)
+    return blocks[np.isfinite(blocks).all((1, 2))]
+
+
+def _difference(blocks: npt.NDArray[np.float64], axis: int, distance: int) -> float:
+    """Return half the mean square difference of pixels at a distance; the median of the blocks."""
+    further = np.take(blocks, range(distance, _BLOCK), axis)
+    nearer = np.take(blocks, range(_BLOCK - distance), axis)
+    return float(np.median(((further - nearer) ** 2).mean((1, 2)))) / 2
