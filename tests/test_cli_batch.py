@@ -132,3 +132,33 @@ def test_a_report_of_another_kind_is_refused_before_any_work(run, scans, tmp_pat
     assert done.exit_code == 1
     assert ".html" in done.stderr
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_a_cluster_gives_the_same_and_reports_what_failed(run, scans, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address=None,
+        memory_limit=None,
+    ) as cluster:
+        words = ("-m", "m.safetensors", "--scheduler", cluster.scheduler_address)
+        done = run("denoise", scans, *words, "-o", "out", "--report", "r.html")
+    assert done.exit_code == 1
+    assert "broken.tif" in done.stderr
+    assert "1 of 3 images failed" in done.stderr
+    assert names(tmp_path / "out") == ["a.tif", "b.ome.tif"]
+    assert "2 of 3 images denoised" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert run("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", "alone.tif").exit_code == 0
+    there, alone = (read_image(p).array for p in (tmp_path / "out" / "a.tif", "alone.tif"))
+    np.testing.assert_array_equal(there, alone)
+
+
+def test_a_scheduler_that_is_none_is_refused(run, scans, monkeypatch):
+    pytest.importorskip("distributed")
+    words = ("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", "o.tif", "--scheduler")
+    done = run(*words, "nonsense://here")
+    assert done.exit_code == 1
+    assert "dask scheduler" in done.stderr
+    assert run(*words, "tcp://127.0.0.1:1", "--jobs", 2).exit_code == 2

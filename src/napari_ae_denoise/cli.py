@@ -1,7 +1,8 @@
 """The command line: ``napari-ae-denoise demo | noise | train | denoise | encode | compare | info``.
 
-Also ``export`` and ``fashion-mnist``, which have files of their own. Commands read files, call the
-core and write files. Their heavy imports are inside them, so that ``--help`` answers at once.
+Also ``replay``, ``export`` and ``fashion-mnist``, which have files of their own. Commands read
+files, call the core and write files. Heavy imports are inside them, so that ``--help`` answers at
+once.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import typer
 from napari_ae_denoise._cli import options
 from napari_ae_denoise._cli.exporting import export
 from napari_ae_denoise._cli.fashion_mnist import fashion_mnist
+from napari_ae_denoise._cli.replaying import replay
 from napari_ae_denoise._cli.terminal import (
     PROGRAM,
     Batch,
     Commands,
     ManyPaths,
-    make_folder,
-    output_paths,
-    refuse_existing,
     say,
 )
 from napari_ae_denoise._cli.train_command import train
 from napari_ae_denoise.image_files import check_exists, find_images
+from napari_ae_denoise.output_names import (
+    make_folder,
+    output_paths,
+    refuse_existing,
+    resolve_outputs,
+)
 
 if TYPE_CHECKING:
     from napari_ae_denoise.noise_correlation import Correlated
@@ -147,6 +152,7 @@ def denoise(
     latent: options.Latent = None,
     removed: options.Removed = None,
     jobs: options.Jobs = 1,
+    scheduler: options.Scheduler = None,
     report: options.Report = None,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -156,12 +162,15 @@ def denoise(
     pixel size stay. From zarr to zarr they go tile by tile, whatever their size; after Ctrl-C or a
     crash the same command goes on where it was.
     """
-    from napari_ae_denoise._cli.batch import Work, run_batch
-    from napari_ae_denoise._cli.batch_report import check_report, write_report
-    from napari_ae_denoise._cli.jobs import number_type, resolve_outputs
+    from napari_ae_denoise._cli.batch import run_batch
+    from napari_ae_denoise._cli.jobs import number_type
+    from napari_ae_denoise.batch_report import check_report, write_report
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.file_jobs import Work
     from napari_ae_denoise.tile_runner import PredictSettings
 
+    if scheduler is not None and jobs > 1:
+        raise typer.BadParameter("Give --jobs (here) or --scheduler (on a cluster), not both.")
     settings = PredictSettings(
         "auto" if tile is None else tile,
         device,
@@ -177,7 +186,7 @@ def denoise(
     if report is not None:
         check_report(report, overwrite=overwrite)
     work = Work(model, axes, settings, level, overwrite)
-    outcomes = run_batch(denoiser, batch, outputs, work, jobs)
+    outcomes = run_batch(denoiser, batch, outputs, work, jobs, scheduler)
     if report is not None:
         write_report(report, outcomes, denoiser.card.name)
         typer.echo(f"wrote {report.absolute()}")
@@ -251,6 +260,7 @@ def info(model: options.Described = None) -> None:
     typer.echo("\n".join(model_report(Denoiser.load(model))))
 
 
+app.command()(replay)
 app.command()(export)
 app.command()(fashion_mnist)
 

@@ -7,6 +7,7 @@ import functools
 import os
 import platform
 import statistics
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _BFLOAT16_GAIN = 1.15  # how much faster it must be to be worth its rounding
+_measuring = threading.Lock()
 _preferred = {"threads": 0}  # see `prefer_threads`
 
 
@@ -128,8 +130,9 @@ def choose_precision(device: torch.device, precision: str = "auto") -> torch.dty
     if precision == "auto":
         if device.type == "cuda":
             return torch.float16
-        if device.type == "cpu" and _bfloat16_pays():
-            return torch.bfloat16
+        if device.type == "cpu":
+            with _measuring:  # two threads that measure at once may find two answers
+                return torch.bfloat16 if _bfloat16_pays() else torch.float32
         return torch.float32
     if precision not in PRECISIONS:
         raise DenoisingError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+NO_MEMORY = "Memory ran out. Choose smaller tiles or a smaller image, or close other programs."
 _LONGEST = 2000  # characters of a sentence
 
 
@@ -35,6 +36,18 @@ class DenoisingError(ValueError):
     def __reduce__(self) -> tuple[type[DenoisingError], tuple[str, str]]:
         """Pickle by both sentences, so that the error survives a process pool or a dask worker."""
         return type(self), (self.cause, self.remedy)
+
+
+def problem_of(error: DenoisingError | MemoryError | OSError) -> str:
+    """Return what is said of an image that could not be worked on: cause and remedy."""
+    if isinstance(error, BrokenPipeError):  # whoever reads our output has enough
+        raise error
+    if isinstance(error, DenoisingError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
+    what = f"{error.strerror or error}".rstrip(".")
+    return f"{what}. Check that the file can be read and that its result has room."
 
 
 def plain_text(text: str) -> str:

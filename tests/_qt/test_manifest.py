@@ -33,6 +33,7 @@ def test_the_widgets_and_menus_are_those_that_users_are_promised(manifest):
         "Train autoencoder",
         "Denoise",
         "Compare",
+        "Batch",
     ]
     assert {"napari/layers/filter", "napari/layers/data", "napari/layers/measure"} <= set(
         contributions.menus

@@ -7,8 +7,7 @@ import os
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,74 +17,32 @@ from napari_ae_denoise._cli.terminal import (
     Batch,
     bar,
     be_quiet,
-    problem_of,
+    say,
     warnings_as_lines,
 )
+from napari_ae_denoise.batch import Outcome, Work, denoise_one
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.devices import cpu_count
-from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.errors import DenoisingError, problem_of
+from napari_ae_denoise.output_names import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from napari_ae_denoise._cli.jobs import Outputs
-    from napari_ae_denoise.tile_runner import PredictSettings
-
+_PATIENCE = 10  # seconds for a cluster to answer
 _DIED = (
     "The process that worked on it ended without a word; perhaps memory ran out. Give fewer --jobs."
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is done to each image of a batch.
-
-    Parameters
-    ----------
-    model : str
-        Name of a bundled model, or a model file.
-    axes : str or None
-        Of the images.
-    settings : PredictSettings
-        How to run.
-    level : int
-        Of OME-Zarr images.
-    overwrite : bool
-        Whether results may be replaced.
-    """
-
-    model: str
-    axes: str | None
-    settings: PredictSettings
-    level: int
-    overwrite: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an image.
-
-    Parameters
-    ----------
-    path : Path
-        The image.
-    targets : Outputs
-        Where its results are, if nothing went wrong.
-    problem : str
-        Cause and remedy in a line; empty if nothing went wrong.
-    seconds : float
-        What it took.
-    """
-
-    path: Path
-    targets: Outputs
-    problem: str
-    seconds: float
-
-
 def run_batch(
-    denoiser: Denoiser, batch: Batch, outputs: Sequence[Outputs], work: Work, jobs: int
+    denoiser: Denoiser,
+    batch: Batch,
+    outputs: Sequence[Outputs],
+    work: Work,
+    jobs: int,
+    scheduler: str | None = None,
 ) -> list[Outcome]:
     """Denoise the images of a batch; one that fails is reported at once, and the rest goes on.
 
@@ -101,6 +58,8 @@ def run_batch(
         What to do with each.
     jobs : int
         How many at once, each in a process of its own.
+    scheduler : str, optional
+        Address of the scheduler of a dask cluster, whose workers do it instead.
 
     Returns
     -------
@@ -108,13 +67,18 @@ def run_batch(
         In the order of the images.
     """
     pairs = list(zip(batch.paths, outputs, strict=True))
-    if jobs == 1 or len(pairs) == 1:
-        done: Iterator[Outcome] = (_one(denoiser, path, targets, work) for path, targets in pairs)
+    done: Iterator[Outcome]
+    if scheduler is not None:
+        done = _on_cluster(denoiser, pairs, work, scheduler)
+    elif jobs == 1 or len(pairs) == 1:
+        done = (_one(denoiser, path, targets, work) for path, targets in pairs)
     else:
         done = _at_once(pairs, work, min(jobs, len(pairs)))
     found: dict[Path, Outcome] = {}
     for outcome in done:
         found[outcome.path] = outcome
+        for note in outcome.notes:
+            say(note)
         if outcome.problem:
             batch.fail(outcome.path, outcome.problem)
     return [found[path] for path in batch.paths]
@@ -124,9 +88,7 @@ def _one(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> Outcom
     """Denoise one image; what a user can do something about is an outcome."""
     began, problem = time.monotonic(), ""
     try:
-        denoise_file(
-            denoiser, path, targets, work.axes, work.settings, work.level, overwrite=work.overwrite
-        )
+        denoise_file(denoiser, path, targets, work)
     except (DenoisingError, MemoryError, OSError) as error:
         problem = problem_of(error)
     return Outcome(path, targets, problem, time.monotonic() - began)
@@ -174,3 +136,58 @@ def _at_once(pairs: Sequence[tuple[Path, Outputs]], work: Work, jobs: int) -> It
         raise typer.Exit(INTERRUPTED) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+# ---- on the workers of a cluster
+
+
+def _on_cluster(
+    denoiser: Denoiser, pairs: Sequence[tuple[Path, Outputs]], work: Work, address: str
+) -> Iterator[Outcome]:
+    """Go through the outcomes, as they come; workers read and write the files themselves."""
+    try:
+        from distributed import Client
+        from distributed import as_completed as as_ended
+    except ImportError as error:
+        raise DenoisingError(
+            "A dask cluster needs the package distributed, which is not installed.",
+            'Run: pip install "napari-ae-denoise[cluster]"',
+        ) from error
+    try:
+        client = Client(address, timeout=_PATIENCE)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise DenoisingError(
+            f"No dask scheduler answers at {address} ({error}).",
+            "Start one with `dask scheduler`, and give the address that it prints, such as "
+            "tcp://10.0.0.1:8786.",
+        ) from error
+    with client:
+        if not client.scheduler_info()["workers"]:
+            raise DenoisingError(
+                f"The dask cluster at {address} has no workers.",
+                f"Start some with `dask worker {address}`.",
+            )
+        model = client.scatter(denoiser, broadcast=True, hash=False)
+        waiting: dict[Any, tuple[Path, Outputs]] = {}
+        for path, targets in pairs:  # workers may stand in another folder
+            there = Outputs(*(None if p is None else p.absolute() for p in targets))  # type: ignore[arg-type]
+            future = client.submit(denoise_one, model, path.absolute(), there, work, pure=False)
+            waiting[future] = path, targets
+        try:
+            with bar(len(pairs), "image") as shown:
+                for future in as_ended(list(waiting)):
+                    yield _from_cluster(future, *waiting[future])
+                    shown.update()
+        except KeyboardInterrupt:
+            client.cancel(list(waiting))
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _from_cluster(future: Any, path: Path, targets: Outputs) -> Outcome:
+    """Return the outcome of an image; whatever a worker died of is one, too."""
+    error = future.exception()
+    if error is None:
+        done: Outcome = future.result()
+        return Outcome(path, targets, done.problem, done.seconds, done.notes)
+    problem = f"A worker could not do it: {type(error).__name__}: {error}. See the worker's log."
+    return Outcome(path, targets, problem, 0.0)

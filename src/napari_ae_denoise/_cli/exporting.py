@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_ae_denoise._cli import options
-from napari_ae_denoise._cli.terminal import make_folder, refuse_existing, say
+from napari_ae_denoise._cli.terminal import say
+from napari_ae_denoise.output_names import make_folder, refuse_existing
 
 if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser

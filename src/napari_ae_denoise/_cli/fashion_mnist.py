@@ -9,13 +9,8 @@ import numpy as np
 import typer
 
 from napari_ae_denoise._cli import options
-from napari_ae_denoise._cli.terminal import (
-    INTERRUPTED,
-    make_folder,
-    refuse_existing,
-    say,
-    stop_on_interrupt,
-)
+from napari_ae_denoise._cli.terminal import INTERRUPTED, say, stop_on_interrupt
+from napari_ae_denoise.output_names import make_folder, refuse_existing
 
 if TYPE_CHECKING:
     import numpy.typing as npt

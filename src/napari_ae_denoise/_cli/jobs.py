@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import typer
 
-from napari_ae_denoise._cli.storing import can_store, say_remarks, store, with_tile_bar
-from napari_ae_denoise._cli.terminal import (
-    dask_bar,
-    make_folder,
-    output_paths,
-    refuse_existing,
-)
+from napari_ae_denoise._cli.storing import GOES_ON, store, with_tile_bar
+from napari_ae_denoise._cli.terminal import INTERRUPTED, dask_bar, say, stop_on_interrupt
 from napari_ae_denoise._cli.train_jobs import with_training_bar
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.camera_noise import CameraNoise
 from napari_ae_denoise.demo import Demo, demo_figure, make_demo
-from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk
-from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.figures import save_figure
+from napari_ae_denoise.file_jobs import (
+    Work,
+    can_store,
+    code_layout,
+    code_on_disk,
+    file_job,
+    planes_of,
+    write_file,
+)
 from napari_ae_denoise.image_files import check_writable, read_image
-from napari_ae_denoise.image_files import write_image as write
 from napari_ae_denoise.noise import add_noise
 from napari_ae_denoise.noise_cells import GaussianNoise
-from napari_ae_denoise.normalization import check_real
-from napari_ae_denoise.resolving import layout_for
+from napari_ae_denoise.output_names import Outputs, make_folder, refuse_existing
 from napari_ae_denoise.steps import warned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.image_record import ImageFile
     from napari_ae_denoise.tile_runner import PredictSettings
 
 DEMO_PICTURE = Path("demo-output") / "denoised.png"
@@ -72,57 +69,10 @@ def add_noise_to(
     image = read_image(path)
     axes = axes or image.axes
     noisy = add_noise(image.array, law, axes=axes, **how)
-    _write(target, noisy, image, axes)
-
-
-def _write(target: Path, array: Any, like: ImageFile, axes: str | None) -> None:
-    if is_dask(array):
-        with dask_bar(target.name):
-            write(target, array, like, axes)
-    else:
-        write(target, array, like, axes)
+    write_file(target, noisy, image, axes, dask_bar)
 
 
 # ---- denoise, encode
-
-
-class Outputs(NamedTuple):
-    """Where the results of one image go."""
-
-    denoised: Path
-    latent: Path | None
-    removed: Path | None
-
-
-def resolve_outputs(
-    inputs: Sequence[Path],
-    output: Path,
-    latent: Path | None,
-    removed: Path | None,
-    *,
-    overwrite: bool,
-) -> list[Outputs]:
-    """Return where the results of each input go; refuse what would lose a file."""
-    nothing: list[Path | None] = [None] * len(inputs)
-    columns: list[Sequence[Path | None]] = [
-        output_paths(inputs, output, overwrite=overwrite, unfinished=True)
-    ]
-    for place, ending, unfinished in (
-        (latent, "_latent.tif", True),
-        (removed, "_noise.tif", False),
-    ):
-        how: dict[str, Any] = {"overwrite": overwrite, "unfinished": unfinished}
-        found = nothing if place is None else output_paths(inputs, place, ending=ending, **how)
-        columns.append(found)
-    rows = [Outputs(*row) for row in zip(*columns, strict=True)]
-    targets = [target.resolve() for row in rows for target in row if target is not None]
-    doubled = {str(target) for target in targets if targets.count(target) > 1}
-    if doubled:
-        raise DenoisingError(
-            f"Two results would be written to {', '.join(sorted(doubled))}.",
-            "Give --output, --latent and --noise names of their own.",
-        )
-    return rows
 
 
 def number_type(name: str | None) -> np.dtype[Any] | None:
@@ -140,82 +90,14 @@ def number_type(name: str | None) -> np.dtype[Any] | None:
     return dtype
 
 
-def denoise_file(
-    denoiser: Denoiser,
-    path: Path,
-    targets: Outputs,
-    axes: str | None,
-    settings: PredictSettings,
-    level: int = 0,
-    *,
-    overwrite: bool,
-) -> None:
+def denoise_file(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> None:
     """Denoise an image, and write what is asked for; lazily read ones straight to disk."""
-    image = read_image(path, level)
-    layout = _layout(denoiser, image, axes)
-    dtype = settings.dtype or image.array.dtype
-    check_writable(targets.denoised, layout.shape, dtype, layout.axes)
-    code_axes = ""
-    if targets.latent is not None:
-        code_shape, code_axes = _code_layout(denoiser, layout)
-        check_writable(targets.latent, code_shape, np.float32, code_axes)
-    if targets.removed is not None:
-        check_writable(targets.removed, layout.shape, np.float32, layout.axes)
-    lazy = is_dask(image.array)
-    straight = {
-        "denoised": lazy and can_store(targets.denoised, ImageOnDisk(layout)),
-        "code": lazy and can_store(targets.latent, _code_on_disk(denoiser, layout)),
-    }
-    for target, goes in zip(targets, straight.values(), strict=False):
-        if target is not None and not goes:
-            refuse_existing(target, overwrite=overwrite)
-    if lazy:
-        made, code = _lazily(denoiser, image, targets, layout, settings, straight, overwrite)
-    else:
-        steps = denoiser.predict_steps(
-            image.array, axes=layout.axes, settings=settings, code=targets.latent is not None
-        )
-        prediction = warned(with_tile_bar(steps, path.name))
-        say_remarks(path, prediction.remarks)
-        made, code = prediction.denoised, prediction.code
-    if not straight["denoised"]:
-        _write(targets.denoised, made, image, layout.axes)
-    if targets.latent is not None and not straight["code"]:
-        _write(targets.latent, code, image.with_stride(denoiser.stride), code_axes)
-    if targets.removed is not None:
-        difference = image.array.astype(np.float32) - made.astype(np.float32)
-        _write(targets.removed, difference, image, layout.axes)
-
-
-def _lazily(
-    denoiser: Denoiser,
-    image: ImageFile,
-    targets: Outputs,
-    layout: PlaneLayout,
-    settings: PredictSettings,
-    straight: Mapping[str, bool],
-    overwrite: bool,
-) -> tuple[Any, Any]:
-    """Return denoised image and code of a lazily read image, on disk where they can go there."""
-    array, axes = image.array, layout.axes
-    seen = warned(
-        denoiser.resolve(array, axes, settings.noise_model, settings.correlated)
-    )  # once for both
-    say_remarks(image.path, seen.remarks)
-    how: dict[str, Any] = {"settings": settings, "seen": seen}
-    lazily = denoiser.predict_lazily(
-        array,
-        axes=axes,
-        denoised=not straight["denoised"],
-        code=targets.latent is not None and not straight["code"],
-        **how,
-    )
-    made, code = lazily.denoised, lazily.code
-    if straight["denoised"]:
-        made = store(denoiser, image, targets.denoised, overwrite, **how)
-    if straight["code"] and targets.latent is not None:
-        code = store(denoiser, image, targets.latent, overwrite, code=True, **how)
-    return made, code
+    job = file_job(denoiser, path, targets, work)
+    stopping = stop_on_interrupt(GOES_ON) if job.can_go_on else contextlib.nullcontext()
+    with stopping as stop:
+        steps = job.steps(stop, say=say, writing=dask_bar)
+        if not with_tile_bar(steps, path.name):
+            raise typer.Exit(INTERRUPTED)
 
 
 def encode_file(
@@ -229,16 +111,16 @@ def encode_file(
 ) -> None:
     """Write the latent code of an image; of lazily read ones straight to disk."""
     image = read_image(path)
-    layout = _layout(denoiser, image, axes)
+    layout = planes_of(denoiser, image, axes)
     lazy = is_dask(image.array)
-    if lazy and can_store(target, _code_on_disk(denoiser, layout)):
+    if lazy and can_store(target, code_on_disk(denoiser, layout)):
         seen = warned(
             denoiser.resolve(image.array, layout.axes, settings.noise_model, settings.correlated)
         )
         store(denoiser, image, target, overwrite, settings=settings, seen=seen, code=True)
         return
     refuse_existing(target, overwrite=overwrite)
-    shape, code_axes = _code_layout(denoiser, layout)
+    shape, code_axes = code_layout(denoiser, layout)
     check_writable(target, shape, np.float32, code_axes)
     if lazy:
         lazily = denoiser.predict_lazily(
@@ -250,33 +132,7 @@ def encode_file(
             image.array, axes=layout.axes, settings=settings, denoised=False, code=True
         )
         code = warned(with_tile_bar(steps, path.name)).code
-    _write(target, code, image.with_stride(denoiser.stride), code_axes)
-
-
-def _code_on_disk(denoiser: Denoiser, layout: PlaneLayout) -> CodeOnDisk:
-    return CodeOnDisk(layout, denoiser.card.network.code_width, denoiser.stride)
-
-
-def _layout(denoiser: Denoiser, image: ImageFile, axes: str | None) -> PlaneLayout:
-    """Return the planes of an image as a denoiser sees them; nothing of it is read."""
-    check_real(image.array)
-    return layout_for(denoiser.card.network, image.array.shape, axes or image.axes)
-
-
-def _code_layout(denoiser: Denoiser, layout: PlaneLayout) -> tuple[tuple[int, ...], str]:
-    """Return shape and axes of a code. Its channels are C; channels of the image become N."""
-    down = (-(-n // denoiser.stride) for n in layout.plane_shape)
-    stack = layout.stack_axes
-    for letter in "NTZ":
-        if "C" in stack and letter not in stack:
-            stack = stack.replace("C", letter)
-    if "C" in stack:
-        raise DenoisingError(
-            f'The code of an image of axes "{layout.axes}" has more axes than there are letters.',
-            "Encode its channels one by one.",
-        )
-    shape = (denoiser.card.network.code_width, *layout.stack_shape, *down)
-    return shape, f"C{stack}YX"
+    write_file(target, code, image.with_stride(denoiser.stride), code_axes, dask_bar)
 
 
 # ---- demo

@@ -24,6 +24,15 @@ Output = Annotated[
 Jobs = Annotated[
     int, Option("--jobs", "-j", min=1, help="Images at once, each in a process of its own.")
 ]
+Scheduler = Annotated[
+    str | None,
+    Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Address of a dask scheduler, such as tcp://10.0.0.1:8786: the workers of its cluster "
+        "denoise the images. They need this package, and the files at the same paths.",
+    ),
+]
 Report = Annotated[
     Path | None,
     Option("--report", help="Page with a picture and figures of each image, .html or .md."),

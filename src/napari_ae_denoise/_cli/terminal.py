@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from napari_ae_denoise._cli.naming import is_pattern, named_by
-from napari_ae_denoise.done_record import FILE_NAME
-from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_files import format_of, same_file
+from napari_ae_denoise.errors import NO_MEMORY, DenoisingError, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +23,6 @@ PROGRAM = "napari-ae-denoise"
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C has ended
 # What a fault of ours raises; the parser's own exceptions are none of them.
 _FAULTS = (OSError, RuntimeError, ImportError, ValueError, TypeError, LookupError, AttributeError)
-_NO_MEMORY = "Memory ran out. Choose smaller tiles or a smaller image, or close other programs."
 _SLOW = 10.0  # seconds between lines of progress where no one watches
 
 
@@ -48,7 +44,7 @@ class Commands(TyperGroup):
         except DenoisingError as error:
             say(str(error))
         except MemoryError:
-            say(_NO_MEMORY)
+            say(NO_MEMORY)
         except KeyboardInterrupt:
             say("Interrupted.")
             raise typer.Exit(INTERRUPTED) from None
@@ -153,18 +149,6 @@ def stop_on_interrupt(
         signal.signal(signal.SIGINT, before)
 
 
-def problem_of(error: DenoisingError | MemoryError | OSError) -> str:
-    """Return what is said of an image that could not be worked on: cause and remedy."""
-    if isinstance(error, BrokenPipeError):  # whoever reads our output has enough
-        raise error
-    if isinstance(error, DenoisingError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return _NO_MEMORY
-    what = f"{error.strerror or error}".rstrip(".")
-    return f"{what}. Check that the file can be read and that its result has room."
-
-
 class Batch:
     """Several images, one after the other: one that fails is reported, and the rest goes on."""
 
@@ -195,95 +179,6 @@ class Batch:
             say(f"{self.failed} of {len(self.paths)} images failed.")
         if self.failed:
             raise typer.Exit(1)
-
-
-def output_paths(
-    inputs: Sequence[Path],
-    output: Path,
-    *,
-    overwrite: bool,
-    ending: str = "",
-    unfinished: bool = False,
-) -> list[Path]:
-    """Return where the result of each input goes, and refuse to lose a file.
-
-    Parameters
-    ----------
-    inputs : sequence of Path
-        The images.
-    output : Path
-        A file, for one input; for several, or if it is there or is written with a slash at its
-        end, a folder, which is made. A pattern with {stem}, {suffix}, {name} or {folder} of each
-        input, such as ``out/{stem}_clean{suffix}``.
-    overwrite : bool
-        Whether results may replace files that are there. Inputs are never replaced.
-    ending : str
-        Of the names in a folder, in place of the inputs' own, such as ``"_latent.tif"``.
-    unfinished : bool
-        Whether a folder that holds a result with a record of its tiles is taken: it is gone on
-        with, or refused later.
-
-    Raises
-    ------
-    DenoisingError
-        If an output is an input, is there already, or stands for two inputs.
-    """
-    pattern = is_pattern(output)
-    folder = not pattern and (len(inputs) > 1 or (output.is_dir() and not _is_zarr_output(output)))
-    if pattern:
-        made = [named_by(output, path) for path in inputs]
-    elif folder:
-        if output.exists() and not output.is_dir():
-            raise DenoisingError(
-                f"{output} is a file, but {len(inputs)} results need a folder.",
-                "Give the name of a folder.",
-            )
-        made = [output / (path.stem + ending if ending else path.name) for path in inputs]
-    else:
-        made = [output]
-    seen: dict[Path, Path] = {}
-    for source, target in zip(inputs, made, strict=True):
-        format_of(target)
-        if any(same_file(target, other) for other in inputs):
-            raise DenoisingError(
-                f"{target} is an input, which would be lost.", "Give another output."
-            )
-        if target in seen:
-            raise DenoisingError(
-                f"{seen[target]} and {source} would both be written to {target}.",
-                "Do them one by one, or rename one of them.",
-            )
-        seen[target] = source
-        if not (unfinished and (target / FILE_NAME).exists()):
-            refuse_existing(target, overwrite=overwrite)
-    for parent in {target.parent for target in made} if pattern else ():
-        make_folder(parent)
-    if folder:
-        make_folder(output)
-    return made
-
-
-def _is_zarr_output(path: Path) -> bool:
-    return path.suffix.lower() == ".zarr"
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder, if it is not there."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DenoisingError(
-            f"The folder {path} cannot be made: {error.strerror or error}.",
-            "Choose another place that may be written to.",
-        ) from error
-
-
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Refuse an output that is there already."""
-    if path.exists() and not overwrite:
-        raise DenoisingError(
-            f"{path} is there already.", "Give another name, or --overwrite to replace it."
-        )
 
 
 def decibels(value: float) -> str:

@@ -1,19 +1,22 @@
-"""The buttons that act on a result: before and after, and a script that makes it again."""
+"""The buttons that act on a result: before and after, a script and a workflow."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_ae_denoise._qt.finished import record_of_layer
 from napari_ae_denoise._qt.split_view import KEY as SPLIT_KEY
 from napari_ae_denoise._qt.split_view import SplitView
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.provenance import as_script
+from napari_ae_denoise.workflow import Workflow
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.viewer import ViewerModel
 
     from napari_ae_denoise._qt.finished import LastResult
@@ -57,19 +60,56 @@ class ResultTools(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.split_button)
         row.addWidget(self.copy_button)
+        self.workflow_button = QPushButton("Save &workflow …")
+        self.workflow_button.setToolTip(
+            "Write a file that makes the same of other images: napari-ae-denoise replay FILE IMAGE."
+        )
+        self.workflow_button.clicked.connect(self.ask_where_to_save)
+        row.addWidget(self.workflow_button)
 
     def copy(self) -> None:
         """Put the script on the clipboard."""
-        layer = self._last.get(record_of_layer)
         try:
-            if layer is None:
-                raise DenoisingError(
-                    "There is no result to make a script of.",
-                    "Press Denoise, or select a layer that was made here.",
-                )
-            script = as_script(record_of_layer(layer) or {})
+            layer, record = self._result("a script")
+            script = as_script(record)
         except DenoisingError as error:
             self.failed.emit(error)
             return
         QApplication.clipboard().setText(script)
         self.said.emit(f'The script that makes "{layer.name}" again is on the clipboard.')
+
+    def ask_where_to_save(self) -> None:
+        """Ask for a file, and save the workflow there."""
+        try:
+            layer, record = self._result("a workflow")
+            Workflow.of_record(record)
+        except DenoisingError as error:
+            self.failed.emit(error)
+            return
+        dialog = QFileDialog(self, "Save workflow", f"{layer.name}.json", "Workflows (*.json)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(".json")  # so that it asks before it replaces the real file
+        if dialog.exec():
+            self.save_workflow(dialog.selectedFiles()[0])
+        dialog.deleteLater()
+
+    def save_workflow(self, path: str | Path) -> None:
+        """Save the workflow of the result."""
+        try:
+            layer, record = self._result("a workflow")
+            written = Workflow.of_record(record).save(path)
+        except DenoisingError as error:
+            self.failed.emit(error)
+            return
+        self.said.emit(f'The workflow of "{layer.name}" is in {written}.')
+
+    def _result(self, wanted: str) -> tuple[Any, dict[str, Any]]:
+        """Return the result that is meant, and its record."""
+        layer = self._last.get(record_of_layer)
+        record = None if layer is None else record_of_layer(layer)
+        if record is None:
+            raise DenoisingError(
+                f"There is no result to make {wanted} of.",
+                "Press Denoise, or select a layer that was made here.",
+            )
+        return layer, record

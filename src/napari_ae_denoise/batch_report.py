@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise._cli.terminal import make_folder, refuse_existing
 from napari_ae_denoise.axes import guess_axes, is_rgb
 from napari_ae_denoise.card import now
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.noise_level import estimate_sigma
+from napari_ae_denoise.output_names import make_folder, refuse_existing
 from napari_ae_denoise.storage import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_ae_denoise._cli.batch import Outcome
+    from napari_ae_denoise.batch import Outcome
 
 ENDINGS = (".md", ".html")
 _SIDE = 256  # pixels of a picture's halves: the middle of the image, pixel for pixel

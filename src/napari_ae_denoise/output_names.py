@@ -1,0 +1,167 @@
+"""Where results go: names made from those of the inputs, and nothing that is there gets lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari_ae_denoise.done_record import FILE_NAME
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.image_files import format_of, same_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def is_pattern(output: Path) -> bool:
+    """Return whether a path has places for the names of inputs."""
+    return "{" in str(output)
+
+
+def named_by(pattern: Path, source: Path) -> Path:
+    """Return what a pattern makes of the name of an input.
+
+    Raises
+    ------
+    DenoisingError
+        If the pattern has other places than those that there are.
+    """
+    stem, suffix = source.stem, source.suffix
+    if stem.lower().endswith(".ome"):  # .ome.tif and .ome.zarr are endings in two parts
+        stem, suffix = stem[:-4], stem[-4:] + suffix
+    places = {"stem": stem, "suffix": suffix, "name": source.name, "folder": source.parent.name}
+    try:
+        return type(pattern)(str(pattern).format_map(places))
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise DenoisingError(
+            f'The output "{pattern}" is no pattern: {type(error).__name__} {error}.',
+            f"Use {', '.join('{' + place + '}' for place in places)} in it.",
+        ) from error
+
+
+def output_paths(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    overwrite: bool,
+    ending: str = "",
+    unfinished: bool = False,
+) -> list[Path]:
+    """Return where the result of each input goes, and refuse to lose a file.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        The images.
+    output : Path
+        A file, for one input; for several, or if it is there or is written with a slash at its
+        end, a folder, which is made. A pattern with {stem}, {suffix}, {name} or {folder} of each
+        input, such as ``out/{stem}_clean{suffix}``.
+    overwrite : bool
+        Whether results may replace files that are there. Inputs are never replaced.
+    ending : str
+        Of the names in a folder, in place of the inputs' own, such as ``"_latent.tif"``.
+    unfinished : bool
+        Whether a folder that holds a result with a record of its tiles is taken: it is gone on
+        with, or refused later.
+
+    Raises
+    ------
+    DenoisingError
+        If an output is an input, is there already, or stands for two inputs.
+    """
+    pattern = is_pattern(output)
+    folder = not pattern and (len(inputs) > 1 or (output.is_dir() and not _is_zarr_output(output)))
+    if pattern:
+        made = [named_by(output, path) for path in inputs]
+    elif folder:
+        if output.exists() and not output.is_dir():
+            raise DenoisingError(
+                f"{output} is a file, but {len(inputs)} results need a folder.",
+                "Give the name of a folder.",
+            )
+        made = [output / (path.stem + ending if ending else path.name) for path in inputs]
+    else:
+        made = [output]
+    seen: dict[Path, Path] = {}
+    for source, target in zip(inputs, made, strict=True):
+        format_of(target)
+        if any(same_file(target, other) for other in inputs):
+            raise DenoisingError(
+                f"{target} is an input, which would be lost.", "Give another output."
+            )
+        if target in seen:
+            raise DenoisingError(
+                f"{seen[target]} and {source} would both be written to {target}.",
+                "Do them one by one, or rename one of them.",
+            )
+        seen[target] = source
+        if not (unfinished and (target / FILE_NAME).exists()):
+            refuse_existing(target, overwrite=overwrite)
+    for parent in {target.parent for target in made} if pattern else ():
+        make_folder(parent)
+    if folder:
+        make_folder(output)
+    return made
+
+
+def _is_zarr_output(path: Path) -> bool:
+    return path.suffix.lower() == ".zarr"
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, if it is not there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DenoisingError(
+            f"The folder {path} cannot be made: {error.strerror or error}.",
+            "Choose another place that may be written to.",
+        ) from error
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output that is there already."""
+    if path.exists() and not overwrite:
+        raise DenoisingError(
+            f"{path} is there already.", "Give another name, or --overwrite to replace it."
+        )
+
+
+class Outputs(NamedTuple):
+    """Where the results of one image go."""
+
+    denoised: Path
+    latent: Path | None
+    removed: Path | None
+
+
+def resolve_outputs(
+    inputs: Sequence[Path],
+    output: Path,
+    latent: Path | None,
+    removed: Path | None,
+    *,
+    overwrite: bool,
+) -> list[Outputs]:
+    """Return where the results of each input go; refuse what would lose a file."""
+    nothing: list[Path | None] = [None] * len(inputs)
+    columns: list[Sequence[Path | None]] = [
+        output_paths(inputs, output, overwrite=overwrite, unfinished=True)
+    ]
+    for place, ending, unfinished in (
+        (latent, "_latent.tif", True),
+        (removed, "_noise.tif", False),
+    ):
+        how: dict[str, Any] = {"overwrite": overwrite, "unfinished": unfinished}
+        found = nothing if place is None else output_paths(inputs, place, ending=ending, **how)
+        columns.append(found)
+    rows = [Outputs(*row) for row in zip(*columns, strict=True)]
+    targets = [target.resolve() for row in rows for target in row if target is not None]
+    doubled = {str(target) for target in targets if targets.count(target) > 1}
+    if doubled:
+        raise DenoisingError(
+            f"Two results would be written to {', '.join(sorted(doubled))}.",
+            "Give --output, --latent and --noise names of their own.",
+        )
+    return rows

@@ -1,0 +1,28 @@
+"""A workflow saved in the Denoise panel, and replayed by the command line."""
+
+import numpy as np
+from typer.testing import CliRunner
+
+from napari_ae_denoise.cli import app
+from napari_ae_denoise.image_files import read_image
+
+
+def test_a_result_is_replayed_to_the_bit(viewer, panel, run, small_image, tmp_path):
+    np.save(tmp_path / "in.npy", small_image)
+    viewer.add_image(small_image, name="in")
+    panel.files.save(tmp_path / "m.safetensors")
+    panel.strength.value = 60
+    run(panel)
+    panel.tools.save_workflow(tmp_path / "w.json")
+    assert "w.json" in panel.bar.status.text()
+    words = ["replay", tmp_path / "w.json", tmp_path / "in.npy", "-o", tmp_path / "out.npy"]
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    shown = np.asarray(viewer.layers["in denoised"].data)
+    np.testing.assert_array_equal(read_image(tmp_path / "out.npy").array, shown)
+    assert (shown != small_image).any()
+
+
+def test_without_a_result_it_says_so(panel, press):
+    press(panel.tools.workflow_button)
+    assert "no result to make a workflow of" in panel.bar.status.text()
