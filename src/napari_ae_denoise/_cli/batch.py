@@ -151,7 +151,7 @@ def _on_cluster(
     except ImportError as error:
         raise DenoisingError(
             "A dask cluster needs the package distributed, which is not installed.",
-            'Run: pip install "napari-ae-denoise[cluster]"',
+            'Install it: pip install "napari-ae-denoise[cluster]".',
         ) from error
     try:
         client = Client(address, timeout=_PATIENCE)
