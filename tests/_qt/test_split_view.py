@@ -103,16 +103,16 @@ def test_the_line_is_dragged_with_the_mouse_and_the_camera_waits(
     assert split.position == 40
     mouse(QEvent.Type.MouseButtonPress, middle, left)
     for step in range(1, 6):
-        mouse(QEvent.Type.MouseMove, middle + 20 * step, left)
-    mouse(QEvent.Type.MouseButtonRelease, middle + 100, Qt.MouseButton.NoButton)
-    moved = round(100 / viewer.scene.camera.zoom)
+        mouse(QEvent.Type.MouseMove, middle + 10 * step, left)
+    mouse(QEvent.Type.MouseButtonRelease, middle + 50, Qt.MouseButton.NoButton)
+    moved = round(50 / viewer.scene.camera.zoom)
     assert split.position == pytest.approx(40 + moved, abs=2)
     np.testing.assert_allclose(viewer.scene.camera.center, centre)
     assert viewer.scene.camera.mouse_pan
-    mouse(QEvent.Type.MouseButtonPress, middle - 100, left)  # away from the line: the camera pans
+    mouse(QEvent.Type.MouseButtonPress, middle - 60, left)  # away from the line: the camera pans
     for step in range(1, 4):
-        mouse(QEvent.Type.MouseMove, middle - 100 + 10 * step, left)
-    mouse(QEvent.Type.MouseButtonRelease, middle - 70, Qt.MouseButton.NoButton)
+        mouse(QEvent.Type.MouseMove, middle - 60 + 10 * step, left)
+    mouse(QEvent.Type.MouseButtonRelease, middle - 30, Qt.MouseButton.NoButton)
     assert split.position == pytest.approx(40 + moved, abs=2)
     assert not np.allclose(viewer.scene.camera.center, centre)
 
