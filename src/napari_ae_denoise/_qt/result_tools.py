@@ -60,7 +60,7 @@ class ResultTools(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.split_button)
         row.addWidget(self.copy_button)
-        self.workflow_button = QPushButton("Save &workflow …")
+        self.workflow_button = QPushButton("Save wor&kflow …")
         self.workflow_button.setToolTip(
             "Write a file that makes the same of other images: napari-ae-denoise replay FILE IMAGE."
         )
