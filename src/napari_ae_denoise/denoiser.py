@@ -14,7 +14,6 @@ from napari_ae_denoise.model_opening import open_model
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import NoiseModel, Resolved, resolve
 from napari_ae_denoise.steps import drain, warned
-from napari_ae_denoise.subsampled_network import subsampled
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
@@ -304,10 +303,6 @@ class Denoiser(LatentSide):
             normalization=seen.normalization,
             steps=seen.steps,
         )
-
-    def network_for(self, seen: Resolved) -> ConvAutoencoder:
-        """Return the network for images that are seen so: `network`, or it in two passes."""
-        return subsampled(self.network, seen.steps)
 
     def resolve(
         self,

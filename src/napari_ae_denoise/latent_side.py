@@ -11,7 +11,7 @@ from napari_ae_denoise.axes import as_array
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.latent import decode
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
-from napari_ae_denoise.resolving import resolve
+from napari_ae_denoise.resolving import Resolved, resolve
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.subsampled_network import subsampled
 from napari_ae_denoise.tile_runner import PredictSettings
@@ -32,6 +32,10 @@ class LatentSide:
 
     network: ConvAutoencoder
     card: Card
+
+    def network_for(self, seen: Resolved) -> ConvAutoencoder:
+        """Return the network for images that are seen so: `network`, or it in two passes."""
+        return subsampled(self.network, seen.steps)
 
     def decode(
         self,
@@ -173,7 +177,7 @@ class LatentSide:
         array = as_array(image)
         settings = settings or PredictSettings()
         seen = resolve(self.card, array, axes, settings.noise_model, settings.correlated)
-        network = subsampled(self.network, seen.steps).variance_encoder()
+        network = self.network_for(seen).variance_encoder()
         steps = predict(
             network, array, seen.layout, seen.maps, settings, denoised=False, code=True, stop=stop
         )

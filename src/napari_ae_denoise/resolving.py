@@ -120,8 +120,7 @@ def resolve(
     remarks, warnings = _about_channels(card, layout), []
     # also for a model that knows cameras: it measured 0.2 dB more on twelve real micrographs
     told = card.data_kind == "clean" and min(layout.plane_shape) >= SMALLEST
-    whole_only = card.network.image_size is not None
-    if correlated == "auto" and (whole_only or not told):
+    if correlated == "auto" and not (told and looks_for_shared_noise(card)):
         correlated = "none"
     levelled = noise_model == "camera" or (noise_model == "auto" and told)
     if not levelled and correlated != "auto":
@@ -155,6 +154,11 @@ def resolve(
             maps.append(stabilized_map(camera, values, card.normalization))
             remarks.append(f"Estimated {camera}.")
     return Resolved(layout, maps, tuple(remarks), tuple(dict.fromkeys(warnings)), steps)
+
+
+def looks_for_shared_noise(card: Card) -> bool:
+    """Return whether a model's images are asked if neighbouring pixels share their noise."""
+    return card.data_kind == "clean" and card.network.image_size is None
 
 
 def layout_for(spec: NetworkSpec, shape: Sequence[int], axes: str | None) -> PlaneLayout:

@@ -16,7 +16,7 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.glance import Glance, glance_steps, in_words
 from napari_ae_denoise.noise_correlation import steps_for
 from napari_ae_denoise.proposal import Proposal, propose
-from napari_ae_denoise.resolving import layout_for
+from napari_ae_denoise.resolving import layout_for, looks_for_shared_noise
 from napari_ae_denoise.speed import seconds_steps
 from napari_ae_denoise.subsampled_network import subsampled
 
@@ -125,8 +125,7 @@ class AtOnce(QWidget):
         """Return what `resolve` will make of the image, as far as a glance has told it."""
         if settings.correlated != "auto":
             return steps_for((), settings.correlated)
-        card = denoiser.card
-        able = card.data_kind == "clean" and card.network.image_size is None
+        able = looks_for_shared_noise(denoiser.card)
         return self._glance.steps if able and self._glance is not None else (1, 1)
 
     def leave(self) -> None:
