@@ -17,7 +17,14 @@ import pytest
 import torch
 import zarr
 
-from napari_ae_denoise import DenoisingError, TrainingData, fused_network, train, training_steps
+from napari_ae_denoise import (
+    DenoisingError,
+    TrainingData,
+    fused_network,
+    prepared_network,
+    train,
+    training_steps,
+)
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.prediction import TileError
 from napari_ae_denoise.result_folder import unfinished_value
@@ -187,6 +194,9 @@ def test_cancel_in_the_last_tile_gives_the_whole(untrained, image, code):
 def unfused(monkeypatch):
     """Let networks be run layer by layer, as on processors without the faster way."""
     monkeypatch.setattr(fused_network, "_fusing_works", lambda dtype: False)
+    prepared_network._kept.clear()
+    yield
+    prepared_network._kept.clear()
 
 
 def test_cancel_within_a_tile_of_a_fused_network_gives_it_up(untrained, image, monkeypatch):

@@ -34,6 +34,8 @@ pytestmark = pytest.mark.usefixtures("one_reader")
 KERAS = Path(__file__).parent / "data" / "keras"
 SPEC = NetworkSpec("plain", widths=(4, 6))
 MIB = 1024**2
+# seconds: what unpacks a bomb takes longer; how long files really take, `make fuzz` measures
+_ENDLESS = 20
 ATTACKS = {}
 
 
@@ -52,7 +54,7 @@ def test_an_attack_is_refused(name, tmp_path, refused):
     memory, began = psutil.Process().memory_info().rss, time.process_time()
     with refused():
         read(hostile)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < _ENDLESS
     assert psutil.Process().memory_info().rss - memory < size + 200 * MIB
     assert not (path / "canary").exists()
 

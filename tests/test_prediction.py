@@ -311,7 +311,7 @@ def test_network_is_copied_and_left_as_it_is(untrained):
     network = untrained("plain").network
     before = {k: v.clone() for k, v in network.state_dict().items()}
     runner = TileRunner(network, PredictSettings(32, "cpu", "float32"))
-    assert runner._network is not network
+    assert runner._network.plain is not network
     run(network, np.random.default_rng(0).random((20, 20)))
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 

@@ -18,7 +18,7 @@ from napari_ae_denoise.normalization import of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.pipeline import overlapped
 from napari_ae_denoise.prediction import TileProgress, note_of
-from napari_ae_denoise.tile_runner import Stopped
+from napari_ae_denoise.prepared_network import Stopped
 from napari_ae_denoise.window_reader import WindowReader
 
 if TYPE_CHECKING:

@@ -129,5 +129,8 @@ def spread(windows: Sequence[npt.NDArray[Any]]) -> float:
 
 def _filtered(window: npt.NDArray[Any], taps: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return a window (Y, X) filtered along both axes, where the filter fits into it."""
-    along_y = np.apply_along_axis(np.convolve, 0, window.astype(np.float64), taps, "valid")
-    return np.asarray(np.apply_along_axis(np.convolve, 1, along_y, taps, "valid"), np.float64)
+    height, width = (side - taps.size + 1 for side in window.shape)
+    flipped, values = taps[::-1], window.astype(np.float64)
+    along_y = sum(tap * values[n : n + height] for n, tap in enumerate(flipped))
+    along_x = sum(tap * along_y[:, n : n + width] for n, tap in enumerate(flipped))
+    return np.asarray(along_x, np.float64)

@@ -15,7 +15,8 @@ from napari_ae_denoise.devices import free_memory, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import of_plane, to_dtype
 from napari_ae_denoise.persistent_runner import PersistentRunner
-from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, Stopped
+from napari_ae_denoise.prepared_network import Stopped
+from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
 from napari_ae_denoise.tiling import tiles
 
 if TYPE_CHECKING:

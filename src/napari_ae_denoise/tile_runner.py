@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,8 @@ from napari_ae_denoise.devices import (
     memory_errors,
 )
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.fused_network import fused
 from napari_ae_denoise.normalization import to_dtype
+from napari_ae_denoise.prepared_network import prepared, stopping
 from napari_ae_denoise.strength import mixed
 
 if TYPE_CHECKING:
@@ -97,17 +96,13 @@ def _is_grey(dtype: npt.DTypeLike) -> bool:
         return False
 
 
-class Stopped(Exception):
-    """The stop was set while a tile was in the network; nothing of this tile is made."""
-
-
 class TileRunner:
     """A network on a device, ready for tiles.
 
     Parameters
     ----------
     network : ConvAutoencoder
-        It is copied; the original stays where it is.
+        A copy is run; the original stays where it is.
     settings : PredictSettings
         How to run it.
     stop : threading.Event, optional
@@ -127,12 +122,8 @@ class TileRunner:
             check_device(self.device, self._precision)
         self._strength = settings.strength
         self.stride, self.grid, self.halo = network.stride, network.grid, network.halo
-        self._network = network.copy_on(self.device)
-        on_cpu = self.device.type == "cpu"
-        self._fast = fused(self._network, self._precision) if on_cpu else self._network
-        if stop is not None:
-            for layer in {*self._network.modules(), *self._fast.modules()}:
-                layer.register_forward_pre_hook(functools.partial(_stop_if, stop))
+        self._network = prepared(network, self.device, self._precision)
+        self._channels, self._stop = network.spec.channels, stop
         self._bare = network.spec.edge == "zero"  # it sees no context beyond the image's edge
         self._context = 0 if self._bare else self.halo
         if settings.tile == "auto":
@@ -182,9 +173,9 @@ class TileRunner:
         y, x = (side.bare if self._bare else side for side in (tile.y, tile.x))
         seen = [m.apply(w[:, y.gather][:, :, x.gather]) for w, m in zip(filled, maps, strict=True)]
         batch = torch.from_numpy(np.stack(seen))  # (planes, channels, Y, X)
-        as_gray = batch.shape[1] < self._network.spec.channels
+        as_gray = batch.shape[1] < self._channels
         if as_gray:
-            batch = batch.repeat(1, self._network.spec.channels, 1, 1)
+            batch = batch.repeat(1, self._channels, 1, 1)
         with memory_errors(
             f"Memory ran out on {self.device} at a tile of {self.tile} pixels (with its "
             f"surroundings {tuple(batch.shape[-2:])}).",
@@ -232,11 +223,11 @@ class TileRunner:
         self, batch: torch.Tensor, image: bool
     ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32]]:
         batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            made, features = self._pass(self._fast, batch, image, self._precision)
+        with torch.inference_mode(), stopping(self._stop):
+            made, features = self._pass(self._network.fast, batch, image, self._precision)
             whole = self._precision == torch.float32 or (_finite(features) and _finite(made))
             if not whole and _finite(batch):  # values beyond 65504 overflow in float16
-                made, features = self._pass(self._network, batch, image, torch.float32)
+                made, features = self._pass(self._network.plain, batch, image, torch.float32)
         return None if made is None else made.cpu().numpy(), features.cpu().numpy()
 
     def _pass(
@@ -248,11 +239,6 @@ class TileRunner:
                 return None, network.encode(batch, self._context).float()
             made, features = network.image_and_code(batch, self._context)
             return made.float(), features.float()
-
-
-def _stop_if(stop: threading.Event, *_layer: Any) -> None:
-    if stop.is_set():
-        raise Stopped
 
 
 def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:

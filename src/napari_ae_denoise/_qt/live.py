@@ -19,9 +19,9 @@ from napari_ae_denoise._qt.seen import placed, same, seen_region, standing
 from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.persistent_runner import PersistentRunner
+from napari_ae_denoise.prepared_network import Stopped
 from napari_ae_denoise.region import denoise_region
 from napari_ae_denoise.resolving import layout_for
-from napari_ae_denoise.tile_runner import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
