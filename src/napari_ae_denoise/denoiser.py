@@ -80,7 +80,7 @@ class Denoiser(LatentSide):
         ----------
         name_or_path : str or path-like
             A name in `bundled_models`, or the path of a ``.safetensors`` file, of a model that
-            Keras saved, ``.h5`` or ``.keras``, or of a bioimage.io package, ``.zip`` (`ZooDenoiser`).
+            Keras saved, ``.h5`` or ``.keras``, or of a bioimage.io package, ``.zip``.
 
         Raises
         ------
