@@ -11,8 +11,8 @@ XVFB := xvfb-run -a -s "-screen 0 1400x900x24"
 # One thread a core less than there are: see devices.py. The tests ask for one, to be repeatable.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: help demo test test-core test-panels lint format bench fuzz mutants docs screenshots family \
-	package clean
+.PHONY: help demo test test-core test-panels lint format bench fuzz mutants docs notebook \
+	screenshots family package clean
 
 help:
 	@echo "make demo         open napari on a noisy micrograph, denoised (a picture, without a display)"
@@ -22,6 +22,7 @@ help:
 	@echo "make fuzz         open damaged model files for FUZZ_SECONDS (600) from FUZZ_SEED (0) on"
 	@echo "make mutants      break tiling.py and model_file.py and see the tests fail (hours)"
 	@echo "make docs         the documentation as a site, in the folder site"
+	@echo "make notebook     run the notebook of the examples anew"
 	@echo "make screenshots  pictures of the panels for the docs"
 	@echo "make family       pictures of the kinds of autoencoders for the docs"
 	@echo "make package      wheel and sdist, tried in a bare environment"
@@ -70,6 +71,10 @@ mutants: $(READY)
 docs: $(READY)
 	$(BIN)/python -m pip install -q --constraint constraints.txt --editable ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebook: $(READY)
+	$(BIN)/python -m pip install -q --constraint constraints.txt --editable ".[docs]"
+	$(ONE_THREAD) $(BIN)/python scripts/notebook.py
 
 screenshots: $(READY)
 	sh scripts/system-libraries.sh virtual-display

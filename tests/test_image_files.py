@@ -3,7 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from typer.testing import CliRunner
 
+from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import (
     check_writable,
     find_images,
@@ -212,20 +214,68 @@ def test_the_colour_profile_of_a_photograph_survives(tmp_path):
         assert read_image(tmp_path / name).colour_profile == profile
 
 
-def test_photographs_are_turned_upright(tmp_path):
+# what a camera does to an upright picture before it writes it with an orientation, and EXIF undoes
+LYING = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: upright.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+def photograph(path, orientation, colours):
+    """Write an upright picture as a camera does that was held so; return the picture."""
     from PIL import Image
 
+    upright = np.zeros((48, 32, 3) if colours else (48, 32), np.uint8)
+    upright[:24, :16] = 240  # no two of its eight turns are alike
+    upright[:24, 16:] = 160
+    upright[24:, :16] = 80
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held on its side
-    lying = Image.new("L", (32, 16))
-    lying.paste(255, (0, 0, 16, 16))  # its left half is white
-    lying.save(tmp_path / "a.jpg", exif=exif)
-    upright = read_image(tmp_path / "a.jpg").array
-    assert upright.shape == (32, 16)
-    assert upright[:12].mean() > 240
-    assert upright[20:].mean() < 15
-    write_image(tmp_path / "b.jpg", upright, read_image(tmp_path / "a.jpg"))
-    assert read_image(tmp_path / "b.jpg").array.shape == (32, 16)
+    exif[0x0112] = orientation
+    lying = np.ascontiguousarray(LYING[orientation](upright))
+    Image.fromarray(lying).save(path, exif=exif)
+    return upright
+
+
+@pytest.mark.parametrize("colours", [False, True], ids=["gray", "colours"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("orientation", LYING)
+def test_photographs_are_turned_upright_once(orientation, name, colours, tmp_path):
+    from PIL import Image, ImageOps
+
+    upright = photograph(tmp_path / name, orientation, colours)
+    image = read_image(tmp_path / name)
+    np.testing.assert_allclose(image.array.astype(int), upright, atol=40)  # a jpg is near
+    assert np.median(np.abs(image.array.astype(int) - upright)) <= 3
+    for copy in ("b.jpg", "b.png", "b.tif"):
+        write_image(tmp_path / copy, image.array, image)
+        again = read_image(tmp_path / copy).array
+        assert np.median(np.abs(again.astype(int) - upright)) <= 3
+        with Image.open(tmp_path / copy) as file:  # nor does another program turn it once more
+            assert ImageOps.exif_transpose(file).size == (32, 48)
+            assert file.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("orientation", LYING)
+def test_the_command_line_writes_photographs_upright(orientation, untrained, tmp_path):
+    from PIL import Image, ImageOps
+
+    upright = photograph(tmp_path / "a.jpg", orientation, True)
+    model = str(untrained("plain").save(tmp_path / "m.safetensors"))
+    for name in ("b.jpg", "b.png"):
+        # at no strength the network does nothing to the picture
+        words = ["denoise", str(tmp_path / "a.jpg"), "-m", model, "--strength", "0"]
+        done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+        with Image.open(tmp_path / name) as file:
+            shown = np.asarray(ImageOps.exif_transpose(file)).astype(int)
+        assert shown.shape == upright.shape
+        assert np.median(np.abs(shown - upright)) <= 3
 
 
 @pytest.mark.parametrize(("mode", "shape"), [("P", 3), ("LA", 4), ("RGBA", 4)])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_ae_denoise.axes import as_array, is_dask
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.latent_side import LatentSide
 from napari_ae_denoise.model_file import SUFFIX, write_model
 from napari_ae_denoise.model_opening import open_model
+from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import NoiseModel, Resolved, resolve
 from napari_ae_denoise.steps import drain, warned
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.card import Card
     from napari_ae_denoise.lazy import LazyPrediction
-    from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.noise_correlation import Correlated
     from napari_ae_denoise.result_folder import Destination
 
@@ -80,15 +80,19 @@ class Denoiser(LatentSide):
         ----------
         name_or_path : str or path-like
             A name in `bundled_models`, or the path of a ``.safetensors`` file, of a model that
-            Keras saved, ``.h5`` or ``.keras``, of the tutorial's layout, or of a bioimage.io
-            package, ``.zip``, whose network is one of ours.
+            Keras saved, ``.h5`` or ``.keras``, or of a bioimage.io package, ``.zip``.
 
         Raises
         ------
         DenoisingError
-            If it is no model file, is damaged, or is of a newer format.
+            If it is no model file, is damaged, or is of a newer format or another kind.
         """
-        return cls(*open_model(name_or_path))
+        network, card = open_model(name_or_path)
+        if not isinstance(network, ConvAutoencoder):
+            from napari_ae_denoise.interop.zoo import ZooDenoiser
+
+            return ZooDenoiser(cast("ConvAutoencoder", network), card)
+        return cls(network, card)
 
     def save(self, path: str | Path) -> Path:
         """Save as one file, whole or not at all.
@@ -108,6 +112,7 @@ class Denoiser(LatentSide):
         DenoisingError
             If the file cannot be written.
         """
+        self.check_own("saved")
         path = Path(path)
         if path.name and path.suffix != SUFFIX:
             path = path.with_name(path.name + SUFFIX)
@@ -116,7 +121,7 @@ class Denoiser(LatentSide):
 
     def renamed(self, name: str) -> Denoiser:
         """Return the same denoiser under another name."""
-        return Denoiser(self.network, replace(self.card, name=name))
+        return type(self)(self.network, replace(self.card, name=name))
 
     # ---- images
 

@@ -298,6 +298,7 @@ def planes_of(denoiser: Denoiser, image: ImageFile, axes: str | None) -> PlaneLa
 
 def code_layout(denoiser: Denoiser, layout: PlaneLayout) -> tuple[tuple[int, ...], str]:
     """Return shape and axes of a code. Its channels are C; channels of the image become N."""
+    denoiser.check_own("asked for a latent code")
     down = (-(-n // denoiser.stride) for n in layout.plane_shape)
     stack = layout.stack_axes
     for letter in "NTZ":

@@ -33,6 +33,9 @@ class LatentSide:
     network: ConvAutoencoder
     card: Card
 
+    def check_own(self, what: str) -> None:
+        """Refuse what only networks of our own can, such as ``"exported"``; see `ZooDenoiser`."""
+
     def network_for(self, seen: Resolved) -> ConvAutoencoder:
         """Return the network for images that are seen so: `network`, or it in two passes."""
         return subsampled(self.network, seen.steps)

@@ -11,7 +11,7 @@ from napari_ae_denoise import bundled
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.keras import is_keras_file, load_keras
-from napari_ae_denoise.interop.packages import is_package, read_package
+from napari_ae_denoise.interop.packages import AnotherFamily, is_package, read_package
 from napari_ae_denoise.model_file import opened_model
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.storage import is_there
@@ -19,11 +19,19 @@ from napari_ae_denoise.storage import is_there
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_ae_denoise.interop.zoo_network import ZooNetwork
+
 _LARGEST_NETWORK = 500_000_000  # parameters
 
 
-def open_model(name_or_path: str | Path) -> tuple[ConvAutoencoder, Card]:
+def open_model(name_or_path: str | Path) -> tuple[ConvAutoencoder | ZooNetwork, Card]:
     """Open a bundled model by its name, or a model file; see `Denoiser.load`.
+
+    Returns
+    -------
+    ConvAutoencoder or ZooNetwork
+        The latter for a package of bioimage.io whose network is none of ours.
+    Card
 
     Raises
     ------
@@ -42,7 +50,12 @@ def open_model(name_or_path: str | Path) -> tuple[ConvAutoencoder, Card]:
     if is_keras_file(path):
         return load_keras(path)
     if is_package(path):
-        tensors, record = read_package(path)
+        try:
+            tensors, record = read_package(path)
+        except AnotherFamily as another:
+            from napari_ae_denoise.interop.zoo import open_zoo_model
+
+            return open_zoo_model(path, another.record)
         card = Card.from_record(record)
         shapes = {name: tuple(value.shape) for name, value in tensors.items()}
         network = _empty_network(path, card, shapes)

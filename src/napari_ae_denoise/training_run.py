@@ -59,6 +59,8 @@ class TrainingRun:
         start: Denoiser | None,
         checkpoint: str | Path | None,
     ) -> None:
+        if start is not None:
+            start.check_own("trained further")
         self.data, self.settings, self.start = data, settings, start
         self.spec = start.network.spec if start else _spec_for(data, settings)
         self.normalization = (

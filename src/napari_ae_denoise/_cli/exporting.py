@@ -62,6 +62,7 @@ def export(
         raise typer.BadParameter("--sample, --author and --licence go with --to bioimageio.")
     refuse_existing(output, overwrite=overwrite)
     denoiser = Denoiser.load(model)
+    denoiser.check_own("exported")
     make_folder(output.parent)
     match to:
         case Target.KERAS:

@@ -112,6 +112,7 @@ def encode_file(
     """Write the latent code of an image; of lazily read ones straight to disk."""
     image = read_image(path)
     layout = planes_of(denoiser, image, axes)
+    shape, code_axes = code_layout(denoiser, layout)
     lazy = is_dask(image.array)
     if lazy and can_store(target, code_on_disk(denoiser, layout)):
         seen = warned(
@@ -120,7 +121,6 @@ def encode_file(
         store(denoiser, image, target, overwrite, settings=settings, seen=seen, code=True)
         return
     refuse_existing(target, overwrite=overwrite)
-    shape, code_axes = code_layout(denoiser, layout)
     check_writable(target, shape, np.float32, code_axes)
     if lazy:
         lazily = denoiser.predict_lazily(

@@ -11,6 +11,7 @@ from napari_ae_denoise.card import versions_now
 from napari_ae_denoise.devices import available_devices
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.metrics import data_range_of, psnr, ssim
+from napari_ae_denoise.networks import ConvAutoencoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,6 +82,13 @@ def model_report(denoiser: Denoiser) -> list[str]:
 
 def _network(denoiser: Denoiser) -> list[tuple[str, str]]:
     network, spec = denoiser.network, denoiser.card.network
+    if not isinstance(network, ConvAutoencoder):
+        return [
+            ("network", "of another family, in a bioimage.io package; run by ONNX Runtime"),
+            ("channels", str(spec.channels)),
+            ("latent code", "none that is known"),
+            ("context", f"{network.halo} pixels on each side of a tile"),
+        ]
     skips = "with skip connections" if spec.skips else "without skip connections"
     code = f"{spec.code_width} channels at 1/{network.stride} of the resolution"
     if spec.image_size is not None:

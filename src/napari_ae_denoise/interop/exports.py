@@ -42,6 +42,7 @@ def export_model(denoiser: Denoiser, path: Path) -> Path:
         If the ending is another one, the packages for it are missing, the program cannot take the
         network, or the file cannot be written.
     """
+    denoiser.check_own("exported")
     match path.suffix.lower():
         case ".zip":
             from napari_ae_denoise.interop.bioimageio import save_package

@@ -7,6 +7,7 @@ than that is read of one.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import zipfile
@@ -19,6 +20,7 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import model_from_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor
@@ -46,6 +48,18 @@ _FAULTS = (
 )
 
 
+class AnotherFamily(DenoisingError):
+    """The network of a package is none of ours.
+
+    Attributes
+    ----------
+    record : dict
+        The package's description, as it was read.
+    """
+
+    record: dict[str, Any]
+
+
 def is_package(path: Path) -> bool:
     """Return whether a file is meant to be a package of bioimage.io: by its ending."""
     return path.suffix.lower() == ".zip"
@@ -67,21 +81,42 @@ def read_package(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises
     ------
+    AnotherFamily
+        If its network is another one.
     DenoisingError
-        If it is no package, is damaged or unsafe, or its network is another one.
+        If it is no package, or is damaged or unsafe.
     """
+    with _opened(path) as archive:
+        names = archive.namelist()
+        described = next((name for name in _DESCRIPTIONS if name in names), None)
+        if described is None:
+            raise _not_opened(path, f"it holds no {' or '.join(_DESCRIPTIONS)}")
+        text = _read(archive, described, _LARGEST_TEXT)
+        if ATTACHMENT in names:
+            blob = _read(archive, ATTACHMENT, _LARGEST_MEMBER)
+            return model_from_bytes(path / ATTACHMENT, blob)
+        return _from_description(path, archive, _parsed(text))
+
+
+def read_member(path: Path, name: str) -> bytes:
+    """Return a member of a package by its name.
+
+    Raises
+    ------
+    DenoisingError
+        If it is not there, or the package is damaged or unsafe.
+    """
+    with _opened(path) as archive:
+        return _read(archive, name, _LARGEST_MEMBER)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a package whose members mean no harm; what goes wrong inside is a sentence."""
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
-            names = archive.namelist()
-            described = next((name for name in _DESCRIPTIONS if name in names), None)
-            if described is None:
-                raise _not_opened(path, f"it holds no {' or '.join(_DESCRIPTIONS)}")
-            text = _read(archive, described, _LARGEST_TEXT)
-            if ATTACHMENT in names:
-                blob = _read(archive, ATTACHMENT, _LARGEST_MEMBER)
-                return model_from_bytes(path / ATTACHMENT, blob)
-            return _from_description(path, archive, _parsed(text))
+            yield archive
     except DenoisingError:
         raise
     except FileNotFoundError as error:
@@ -176,9 +211,11 @@ def _not_opened(path: Path, reason: str) -> DenoisingError:
     )
 
 
-def _another(path: Path, record: dict[str, Any], reason: str) -> DenoisingError:
+def _another(path: Path, record: dict[str, Any], reason: str) -> AnotherFamily:
     name = record.get("name", path.stem)
-    return DenoisingError(
+    made = AnotherFamily(
         f'The model "{name}" in {path} is not of this package\'s family: {reason}.',
         "Run it with bioimageio.core, or choose a package that napari-ae-denoise wrote.",
     )
+    made.record = record
+    return made
