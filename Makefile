@@ -20,7 +20,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        short forms of the benchmarks"
 	@echo "make fuzz         open damaged model files for FUZZ_SECONDS (600) from FUZZ_SEED (0) on"
-	@echo "make mutants      break tiling.py and model_file.py and see the tests fail (hours)"
+	@echo "make mutants      break tiling.py and model_file.py and see the tests fail, for MUTANTS_SECONDS"
 	@echo "make docs         the documentation as a site, in the folder site"
 	@echo "make notebook     run the notebook of the examples anew"
 	@echo "make screenshots  pictures of the panels for the docs"
@@ -35,7 +35,8 @@ demo: $(READY)
 	@sh scripts/system-libraries.sh window || true
 	$(BIN)/napari-ae-denoise demo
 
-test: test-core test-panels
+test: $(READY)
+	@$(BIN)/python scripts/test_both.py $(MAKE)
 
 # The core must work without napari and Qt: here both cannot be imported.
 test-core: $(READY)
@@ -65,8 +66,11 @@ FUZZ_SEED ?= 0
 fuzz: $(READY)
 	$(ONE_THREAD) $(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
+MUTANTS_SECONDS ?= inf
+
 mutants: $(READY)
-	$(ONE_THREAD) sh scripts/mutants.sh $(BIN)
+	$(BIN)/python -m pip install -q cosmic-ray==8.7.0
+	$(BIN)/python scripts/mutants.py --seconds $(MUTANTS_SECONDS)
 
 docs: $(READY)
 	$(BIN)/python -m pip install -q --constraint constraints.txt --editable ".[docs]"

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from napari_ae_denoise import model_file
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.model_file import read_model, write_model
+from napari_ae_denoise.model_file import model_from_bytes, read_model, write_model
 
 TENSORS = {
     "a": torch.arange(6.0).reshape(2, 3),
@@ -96,9 +96,8 @@ def test_bit_flips_in_the_header_never_end_in_anything_but_a_refusal(path, refus
         for bit in range(8):
             damaged = bytearray(blob)
             damaged[position] ^= 1 << bit
-            path.write_bytes(damaged)
             try:
-                tensors, card = read_model(path)
+                tensors, card = model_from_bytes(path, bytes(damaged))
             except DenoisingError as error:
                 refusals.add(error.cause)
                 continue
@@ -344,3 +343,124 @@ def test_folders_that_are_not_there_are_refused(tmp_path, refused):
 def test_cards_of_numpy_numbers_are_saved(tmp_path):
     write_model(tmp_path / "m", TENSORS, {"seed": np.int64(3), "psnr": np.float32(0.5)})
     assert read_model(tmp_path / "m")[1] == {"seed": 3, "psnr": 0.5}
+
+
+# ---- the last that is read, and the first that is refused
+
+
+def padded(path, length):
+    """Make the header of a file some bytes long, by spaces."""
+    header, weights = split(path)
+    text = json.dumps(header).encode()
+    assert len(text) <= length
+    join(path, text + b" " * (length - len(text)), weights)
+
+
+@pytest.mark.parametrize("sign", [b"\x80\x03", b"PK", b"II", b"MM"])
+def test_a_header_as_long_as_the_sign_of_another_file_opens(path, sign):
+    padded(path, int.from_bytes(sign, "little"))
+    assert read_model(path)[1] == CARD
+
+
+def test_headers_of_two_mebibytes_open_and_longer_ones_do_not(path, refused):
+    padded(path, 2 * 1024**2)
+    assert read_model(path)[1] == CARD
+    padded(path, 2 * 1024**2 + 1)
+    with refused("does not begin"):
+        read_model(path)
+
+
+def test_cards_of_a_mebibyte_open_and_longer_ones_do_not(path, refused):
+    header, weights = split(path)
+    del header["__metadata__"]["sha256"]
+    for more in (0, 1):
+        header["__metadata__"]["card"] = '{"a":"' + "x" * (1024**2 - 8 + more) + '"}'
+        join(path, header, weights)
+        if more:
+            with refused("card"):
+                read_model(path)
+        else:
+            assert len(read_model(path)[1]["a"]) == 1024**2 - 8
+
+
+def test_twenty_thousand_tensors_open_and_more_do_not(path, refused):
+    about = {"__metadata__": {"card": "{}"}}
+    for count in (20_000, 20_001):
+        header = about | {
+            str(n): {"dtype": "F16", "shape": [1], "data_offsets": [2 * n, 2 * n + 2]}
+            for n in range(count)
+        }
+        join(path, json.dumps(header, separators=(",", ":")).encode(), b"\0\0" * count)
+        if count > 20_000:
+            with refused("20001 tensors"):
+                read_model(path)
+        else:
+            assert len(read_model(path)[0]) == 20_000
+
+
+def test_tensors_of_eight_axes_open_and_more_do_not(tmp_path, refused):
+    eight = torch.ones(1, 2, 1, 1, 3, 1, 1, 1)
+    write_model(tmp_path / "m", {"a": eight}, {})
+    assert torch.equal(read_model(tmp_path / "m")[0]["a"], eight)
+    with refused('"a" contradicts itself'):
+        write_model(tmp_path / "n", {"a": eight[None]}, {})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes sparse files")
+def test_files_of_two_gibibytes_are_looked_at_and_larger_ones_are_not(tmp_path, refused):
+    path = tmp_path / "m.safetensors"
+    for more, words in ((0, "does not begin"), (1, "2.0 GiB large")):
+        with path.open("wb") as file:
+            file.truncate(2 * 1024**3 + more)
+        with refused(words):
+            read_model(path)
+
+
+@pytest.mark.parametrize(
+    ("blob", "words"),
+    [
+        (b"\2" + bytes(7) + b"{", "only 9 bytes"),
+        (b"\2" + bytes(7) + b"{}", "cannot be read"),
+        (b"\3" + bytes(7) + b"{}", "cut off after 10 bytes"),
+        (b"\2" + bytes(7) + b"[]", "does not begin"),
+    ],
+)
+def test_the_shortest_files_are_refused_for_what_they_are(tmp_path, refused, blob, words):
+    (tmp_path / "m").write_bytes(blob)
+    with refused(words):
+        read_model(tmp_path / "m")
+
+
+def test_a_model_may_have_no_weights(tmp_path):
+    write_model(tmp_path / "m", {}, CARD)
+    assert read_model(tmp_path / "m") == ({}, CARD)
+
+
+def test_other_things_beside_the_card_are_refused(path, refused):
+    header, weights = split(path)
+    header["__metadata__"]["more"] = "x"
+    join(path, header, weights)
+    with refused("card"):
+        read_model(path)
+
+
+@pytest.mark.parametrize("bad", [object(), {1, 2}, np.zeros(2), float("nan"), np.float32("inf")])
+def test_cards_that_json_cannot_hold_leave_the_old_model_whole(path, bad):
+    before = path.read_bytes()
+    with pytest.raises((TypeError, ValueError)):
+        write_model(path, TENSORS, {"a": bad})
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_the_checksum_is_the_one_of_earlier_versions(path):
+    """Or models that were saved before would not open."""
+    about = split(path)[0]["__metadata__"]
+    assert about["sha256"] == "21fdbf3df4654189425983fe3d9b7ae3b4b2ca830eb25418e0fe3fbcf2421af3"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, refused):
+    os.mkfifo(tmp_path / "m")
+    with refused("no file on a disk"):
+        read_model(tmp_path / "m")

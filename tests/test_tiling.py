@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -130,3 +132,28 @@ def test_number_of_tiles_follows_from_their_size(tile, count):
 def test_pixels_seen_count_the_halo():
     (tile,) = tiles((10, 17), 100, 8, 16)
     assert tile.pixels_seen == (16 + 32) * (24 + 32)
+
+
+@given(cuts(), st.integers(1, 6))
+def test_tiles_begin_on_the_grid(cut, times):
+    size, tile, stride, halo, margin = cut
+    grid = times * stride
+    step = -(-tile // grid) * grid
+    found = spans(size, tile, stride, halo, margin, grid)
+    assert [span.start for span in found] == list(range(0, size, step))
+    assert [span.stop for span in found] == [*range(step, size, step), size]
+    rows = {(t.y.start, t.x.start) for t in tiles((size, 7), tile, stride, halo, margin, grid)}
+    assert rows == {(y, x) for y in range(0, size, step) for x in range(0, 7, step)}
+
+
+def test_where_a_tile_lies_cannot_be_changed():
+    (tile,) = tiles((10, 17), 100, 8, 16)
+    for record, name in ((tile, "y"), (tile.x, "start")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(record, name, 0)
+
+
+def test_without_a_margin_no_more_is_read_than_is_seen():
+    (first, *_) = tiles((100, 100), 32, 4, 8)
+    assert first.y.margin == first.x.margin == 0
+    assert first.x.read == slice(0, 40)

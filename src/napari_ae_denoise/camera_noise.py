@@ -14,14 +14,9 @@ import numpy.typing as npt
 
 from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.grey_map import GreyMap, to_dtype
 from napari_ae_denoise.noise_level import MAD_OF_NORMAL, details_and_means
-from napari_ae_denoise.normalization import (
-    GreyMap,
-    Normalization,
-    check_real,
-    read_sample,
-    to_dtype,
-)
+from napari_ae_denoise.normalization import Normalization, check_real, read_sample
 
 _DARKNESS = 2 * (3 / 8) ** 0.5  # the stabilized value of no light and no read noise: the least
 _BINS = 40  # of grey values, with as many pixels each
@@ -88,7 +83,8 @@ class CameraNoise:
 
     def stabilize(self, grey: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Map grey values so that their noise is of standard deviation 1 everywhere."""
-        electrons = (grey - self.offset) / self.gain
+        with np.errstate(over="ignore"):
+            electrons = np.minimum((grey - self.offset) / self.gain, np.finfo(np.float64).max)
         return np.asarray(2 * np.sqrt(np.maximum(electrons + self._shift, 0)))
 
     def unbiased(self, stabilized: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -208,6 +204,12 @@ def camera_noise_from(
             "saturated and of different grey values.",
             "Choose the Gaussian noise model, or another image.",
         )
+    if not np.isfinite([greys, variances]).all():
+        raise DenoisingError(
+            f"The camera noise cannot be estimated: at grey values of {np.abs(means).max():.3g} "
+            "its variance is larger than any number.",
+            "Divide the image by a number, or choose the Gaussian noise model.",
+        )
     slope, level = _line(greys, variances, counts)
     dark = float(np.quantile(means, _DARKEST))
     darkest, brightest = slope * greys[0] + level, slope * greys[-1] + level
@@ -245,8 +247,9 @@ def _by_grey_value(
     greys, variances, counts = [], [], []
     for places in np.array_split(order, max(1, min(_BINS, means.size // _SMALLEST_BIN))):
         sigma = np.median(np.abs(details[places])) / MAD_OF_NORMAL
-        greys.append(means[places].mean())
-        variances.append(sigma**2)
+        with np.errstate(over="ignore"):  # the caller looks
+            greys.append(means[places].mean())
+            variances.append(sigma**2)
         counts.append(places.size)
     return np.array(greys), np.array(variances), np.array(counts)
 

@@ -32,6 +32,7 @@ _LARGEST_FILE = 2 * 1024**3  # bytes
 _LARGEST_CARD = 1024**2  # characters
 _LARGEST_HEADER = 2 * 1024**2  # bytes; as Python's objects up to thirty times that
 _MOST_TENSORS = 20_000
+_MOST_RECORDS = 100_000  # and lists, in a header or a card: each is an object of Python's
 _MOST_AXES = 8
 _CARD, _SUM = "card", "sha256"  # what is kept beside the tensors
 _TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -222,6 +223,9 @@ def _header_length(path: Path, start: bytes, size: int) -> int:
 
 def _loads(text: str | bytes) -> Any:
     """Return what json says; names twice in a record, and numbers that are none, are refused."""
+    text = text if isinstance(text, str) else text.decode("utf-8")
+    if text.count("{") + text.count("[") > _MOST_RECORDS:
+        raise ValueError("it holds too many records")
     return json.loads(text, object_pairs_hook=_record, parse_constant=_finite, parse_float=_finite)
 
 

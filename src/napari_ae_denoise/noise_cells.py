@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import check_real, to_dtype
+from napari_ae_denoise.grey_map import to_dtype
+from napari_ae_denoise.normalization import check_real
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,11 +116,16 @@ class Noise:
         for inside, part, draws, sides in _cells(block.shape, origin, self.shape, self.entropy):
             values = block[inside].astype(work)
             normal = draws.standard_normal(sides, dtype=np.float32)[part]
-            if isinstance(self.law, GaussianNoise):
-                values += normal.astype(work) * (self.law.sigma * unit) + self.law.mean * unit
-            else:
-                uniform = draws.random(sides)[part]
-                values = _exposed(self.law, values, uniform, normal).astype(work)
+            with np.errstate(over="ignore"):  # told below
+                if isinstance(self.law, GaussianNoise):
+                    values += normal.astype(work) * (self.law.sigma * unit) + self.law.mean * unit
+                else:
+                    uniform = draws.random(sides)[part]
+                    values = _exposed(self.law, values, uniform, normal).astype(work)
+            beyond = np.isinf(values)
+            if beyond.any():  # finite pixels stay so
+                most = np.copysign(np.finfo(work).max, values)
+                np.copyto(values, most, where=beyond & np.isfinite(block[inside]))
             if self.clip:
                 np.clip(values, low, high, out=values, where=np.isfinite(values))
             out[inside] = to_dtype(values, out.dtype)
@@ -182,6 +188,11 @@ def checked_range(low: float, high: float) -> float:
         raise DenoisingError(
             f"The image has no data range that noise could be a fraction of: {what}.",
             "Give sigma in grey values (relative=False).",
+        )
+    if not math.isfinite(high - low):
+        raise DenoisingError(
+            f"The data range of the image, {low:.3g} to {high:.3g}, is larger than any number.",
+            "Divide the image by a number.",
         )
     return high - low
 

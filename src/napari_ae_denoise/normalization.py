@@ -6,14 +6,17 @@ whole image (or a bounded sample of it), and always on what the network sees: th
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.axes import PlaneLayout, is_rgb
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.grey_map import GreyMap as GreyMap
+from napari_ae_denoise.grey_map import ValueMap as ValueMap
+from napari_ae_denoise.grey_map import to_dtype as to_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,65 +25,7 @@ Thing = TypeVar("Thing")
 
 _SAMPLE_PIXELS = 1_000_000
 _SAMPLE_WINDOW = 64  # pixels along Y and X of one sampled window: small, so that there are many
-_FLOAT32_ROOM = 1e37
 _BLOCK_BYTES = 16 * 1024**2  # of an image, that are looked at in one go
-
-
-class ValueMap(Protocol):
-    """What an image's grey values are to a network, and back: see `GreyMap`, `StabilizedMap`."""
-
-    @property
-    def fill(self) -> float:
-        """Grey value that stands in for a pixel without finite neighbours."""
-
-    def apply(self, grey: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return grey values of any real dtype as normalized float32."""
-
-    def invert(self, normalized: npt.NDArray[np.float32], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Return normalized values as grey values; integers are rounded and clipped."""
-
-    def to_record(self) -> dict[str, Any]:
-        """Return what json can hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class GreyMap:
-    """The affine map of one image: ``normalized = (grey - offset) / scale``.
-
-    Parameters
-    ----------
-    offset, scale : float
-        In the image's own grey values.
-    fill : float
-        Grey value that stands in for a pixel without finite neighbours.
-    """
-
-    offset: float
-    scale: float
-    fill: float = 0.0
-
-    def apply(self, grey: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return grey values of any real dtype as normalized float32."""
-        work = grey.astype(self._work_type(grey.dtype), copy=True)
-        work -= work.dtype.type(self.offset)
-        work /= work.dtype.type(self.scale)
-        return work.astype(np.float32, copy=False)
-
-    def invert(self, normalized: npt.NDArray[np.float32], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Return normalized values as grey values; integers are rounded and clipped."""
-        work = normalized.astype(self._work_type(dtype), copy=True)
-        work *= work.dtype.type(self.scale)
-        work += work.dtype.type(self.offset)
-        return to_dtype(work, dtype)
-
-    def to_record(self) -> dict[str, Any]:
-        """Return what json can hold."""
-        return asdict(self)
-
-    def _work_type(self, dtype: npt.DTypeLike) -> np.dtype[Any]:
-        """Return the type to compute in: float64 where float32 would overflow."""
-        huge = max(abs(self.offset), self.scale) > _FLOAT32_ROOM
-        return np.result_type(dtype, np.float64 if huge else np.float32)
 
 
 def check_real(image: Any) -> None:
@@ -100,22 +45,6 @@ def check_real(image: Any) -> None:
         raise DenoisingError(
             f"The image holds no numbers but {image.dtype}.", "Choose an image of numbers."
         )
-
-
-def to_dtype(values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return float values in another dtype: clipped to what it holds, never wrapped or infinite."""
-    dtype = np.dtype(dtype)
-    if dtype == np.bool_:
-        return values >= 0.5
-    if np.issubdtype(dtype, np.integer):
-        low, high = (values.dtype.type(n) for n in (np.iinfo(dtype).min, np.iinfo(dtype).max))
-        if int(high) > np.iinfo(dtype).max:  # as of int64, whose largest is no float
-            high = np.nextafter(high, low)
-        values = np.clip(np.nan_to_num(np.rint(values)), low, high)
-    elif dtype.itemsize < values.dtype.itemsize:
-        most = np.finfo(dtype).max
-        values = np.clip(values, -most, most, out=values.copy(), where=np.isfinite(values))
-    return values.astype(dtype, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +94,7 @@ class Normalization:
             If no value is finite, or all are the same.
         """
         values = np.asarray(values).ravel()
-        values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
-        finite = values[np.isfinite(values)]
+        finite = values[np.isfinite(values)].astype(np.float64)  # differences have room in it
         if finite.size == 0:
             raise DenoisingError(
                 "The image holds no finite grey values: all of them are NaN or infinite.",
@@ -181,11 +109,15 @@ class Normalization:
                 "Choose an image that shows something.",
             )
         if self.kind == "fixed":
-            return GreyMap(self.offset, self.scale, fill=middle)
-        if high <= low:  # nearly constant, but for a few pixels
-            low, high = lowest, highest
-        scale = high - low
-        return GreyMap(low, scale if scale > 0 else max(abs(low), 1.0), fill=middle)
+            found = GreyMap(self.offset, self.scale, fill=middle)
+        else:
+            if high <= low:  # nearly constant, but for a few pixels
+                low, high = lowest, highest
+            scale = high - low
+            found = GreyMap(low, scale if scale > 0 else max(abs(low), 1.0), fill=middle)
+        found.check(lowest)
+        found.check(highest)
+        return found
 
     def of_image(self, image: Any, layout: PlaneLayout) -> list[GreyMap]:
         """Return the maps of an image's channels, one per plane channel or stack channel.

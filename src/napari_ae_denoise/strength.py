@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import to_dtype
+from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.unfinished import unfinished_value
 
 _BLOCK_PIXELS = 4 * 1024**2  # that are mixed at once, so that little memory is taken for it
@@ -116,5 +116,6 @@ def _mix(image: Any, denoised: Any, strength: float) -> Any:
     work = np.result_type(dtype, image.dtype, np.float32)
     own = image.astype(work)
     with np.errstate(invalid="ignore", over="ignore"):  # pixels that are not finite stay so
-        own += strength * (denoised - own)
+        own *= 1 - strength  # not by the difference, which can be larger than any float
+        own += denoised * own.dtype.type(strength)
     return to_dtype(own, dtype)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from magicgui.widgets import ComboBox, Container, LineEdit, Select, create_widget
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -118,7 +118,10 @@ def _let_shrink(widget: Any) -> None:
 def fold(title: str, *contents: Any) -> QCollapsible:
     """Return a section that is folded away until it is pressed."""
     # the arrow is a part of the text: as an icon it would be dark on napari's dark theme
-    section = QCollapsible(f"▸ {title}", collapsedIcon=QIcon(), expandedIcon=QIcon())
+    pixel = QPixmap(1, 1)  # an empty QIcon is false in PySide6, and superqt takes it for none
+    pixel.fill(Qt.GlobalColor.transparent)
+    section = QCollapsible(f"▸ {title}", collapsedIcon=QIcon(pixel), expandedIcon=QIcon(pixel))
+    section.toggleButton().setIconSize(QSize(0, 0))
     section.setDuration(0)
     section.toggled.connect(partial(_turn_arrow, weakref.ref(section), title))
     for content in contents:
