@@ -78,9 +78,7 @@ class ResultView:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """Return all of it, perhaps as it was read before."""
-        kept = tuple(
-            slice(None) if axis in self._axes else 0 for axis in range(len(self._whole))
-        )
+        kept = tuple(slice(None) if axis in self._axes else 0 for axis in range(len(self._whole)))
         return np.array(self._values()[kept], dtype, copy=copy)
 
     def _values(self) -> npt.NDArray[Any]:
