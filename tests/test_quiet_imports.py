@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from napari_ae_denoise.quiet_imports import load_for_training, uncollected
+from napari_ae_denoise.quiet_imports import load_for_training, old_objects_apart, uncollected
 
 
 class Node:
@@ -36,6 +36,39 @@ def test_what_is_garbage_among_them_is_found_later():
     assert known() is not None
     gc.collect()
     assert known() is None
+
+
+def test_while_a_job_runs_only_new_objects_are_looked_at():
+    old = Node()
+    old.itself = old
+    known_old = weakref.ref(old)
+    with old_objects_apart():
+        with old_objects_apart():
+            new = Node()
+            new.itself = new
+            known_new = weakref.ref(new)
+        del old, new
+        assert gc.get_freeze_count() > 0  # the first job goes on
+        with uncollected():
+            pass
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
+    gc.collect()
+    assert known_old() is None
+    assert known_new() is None
+
+
+def test_garbage_that_a_job_makes_is_found_while_it_runs():
+    with old_objects_apart():
+        node = Node()
+        node.itself = node
+        known = weakref.ref(node)
+        del node
+        gc.collect()
+        assert known() is None
+    with pytest.raises(ValueError, match="inside"), old_objects_apart():
+        raise ValueError("inside")
+    assert gc.get_freeze_count() == 0
 
 
 def test_an_error_leaves_the_collector_on_and_who_switched_it_off_keeps_it_off():

@@ -55,7 +55,7 @@ def test_photographs_are_shown_as_they_are(untrained, tmp_path):
     job = to_disk.begin(untrained("classic"), image, tmp_path / "a.zarr", axes="YXC", settings=HOW)
     (first, *_) = views(job.folder, photograph=True)
     assert first.dtype == np.uint8
-    assert (first[...] == 255).all()
+    assert (np.asarray(first[...]) == 255).all()
     whole = drain(job.steps()).array.compute()
     np.testing.assert_array_equal(first[:, 3:9, 1], whole[:, 3:9, 1])
 
@@ -90,6 +90,26 @@ def test_a_plane_is_read_again_only_when_a_tile_of_it_came(untrained, tmp_path, 
     assert len(reads) == 5  # the last plane is the third one
     again = to_disk.begin(untrained("classic"), image, tmp_path / "a.zarr", **how)
     np.testing.assert_array_equal(views(again.folder)[0][2], whole[2])
+
+
+def test_of_many_planes_the_one_that_is_shown_is_read_alone(untrained, tmp_path, monkeypatch):
+    image = np.random.default_rng(0).random((3, 70, 90)).astype("f4")
+    job = to_disk.begin(untrained("classic"), image, tmp_path / "a.zarr", axes="ZYX", settings=HOW)
+    whole = drain(job.steps()).array.compute()
+    (first, *_) = views(job.folder)
+    reads, usual = [], type(first)._read
+    monkeypatch.setattr(type(first), "_read", lambda s, w: reads.append(w) or usual(s, w))
+    cut = first[:, 3:60, 10:]  # as napari does before it takes a plane
+    assert (cut.shape, cut.ndim, cut.size) == ((3, 57, 80), 3, 3 * 57 * 80)
+    assert not reads
+    np.testing.assert_array_equal(cut[1], whole[1, 3:60, 10:])
+    np.testing.assert_array_equal(cut[1:, ::2][..., 4], whole[1:, 3:60:2, 14])
+    assert [len(planes) for planes, _, _ in reads] == [1, 2]
+    with pytest.raises(IndexError):
+        cut[3]
+    apart = np.array(cut[1])
+    apart[:] = 0  # what is given out again is not this one
+    np.testing.assert_array_equal(cut[1], whole[1, 3:60, 10:])
 
 
 def test_what_is_kept_of_a_result_is_bounded(untrained, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import numpy as np
 from napari_ae_denoise.axes import is_rgb, plane_layout
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.noise_correlation import steps_for
+from napari_ae_denoise.noise_correlation import channels_asked, steps_of_channels
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import channel_groups, check_real, sample_windows
 from napari_ae_denoise.resolving import AUTO_GROWTH, SMALLEST
@@ -160,18 +160,29 @@ def glance_steps(
     layout = plane_layout(image.shape, axes, network_channels=1)
     sigmas, cameras, lights, signs = [], [], [], Signs()
     groups, steps = channel_groups(layout), (1, 1)
-    for number, channel in enumerate(groups):
-        windows: list[npt.NDArray[Any]] = []
-        wanted = sample_windows(image, layout, channel)
-        for done, window in enumerate(wanted):
-            if stop is not None and stop.is_set():
-                return None
-            windows.append(layout.read(image, *window))
-            yield (number + (done + 1) / len(wanted)) / len(groups)
+    large = min(layout.plane_shape) >= SMALLEST
+    asked: dict[int | None, list[npt.NDArray[Any]]] = {}
+    # first those that say whether neighbouring pixels share their noise, as in `resolve`
+    before = channels_asked(groups) if large else []
+    read = 0
+    for number, channel in enumerate([*before, *groups], start=-len(before)):
+        windows = asked.pop(channel, [])
+        if not windows:
+            wanted = sample_windows(image, layout, channel)
+            for done, window in enumerate(wanted):
+                if stop is not None and stop.is_set():
+                    return None
+                windows.append(layout.read(image, *window))
+                yield (read + (done + 1) / len(wanted)) / len(groups)
+            read += 1
+        if number < 0:
+            asked[channel] = windows
+            continue
+        if number == 0:
+            steps = steps_of_channels([*asked.values(), windows] if large else [])
         details, means = details_and_means(windows)
         if number == 0:
             signs = signs_of(windows, details, means)
-            steps = steps_for(windows, "auto") if min(layout.plane_shape) >= SMALLEST else steps
         if steps != (1, 1):
             details, means = details_and_means([w[:, :: steps[0], :: steps[1]] for w in windows])
         sigmas.append(sigma_from(details))

@@ -10,7 +10,13 @@ import numpy as np
 from napari_ae_denoise.axes import PlaneLayout, is_rgb, plane_layout
 from napari_ae_denoise.camera_noise import camera_noise_from, stabilized_map
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.noise_correlation import CORRELATED, Correlated, steps_for
+from napari_ae_denoise.noise_correlation import (
+    CORRELATED,
+    Correlated,
+    channels_asked,
+    steps_for,
+    steps_of_channels,
+)
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import (
     ValueMap,
@@ -92,7 +98,7 @@ def resolve(
     card : Card
         Of the denoiser.
     image : array
-        numpy, dask or zarr. At most about a million pixels are read of it.
+        numpy, dask or zarr. At most about a million pixels are read of each channel.
     axes : str or None
         One letter per axis; None to guess.
     noise_model : {"auto", "gaussian", "camera"}
@@ -127,11 +133,16 @@ def resolve(
         steps = steps_for((), correlated)
         maps: list[ValueMap] = [*card.normalization.of_image(image, layout)]
         return Resolved(layout, maps, (*remarks, *_about_steps(steps)), steps=steps)
-    samples = {c: read_sample(image, layout, c) for c in channel_groups(layout)}
-    steps = steps_for([window for windows in samples.values() for window in windows], correlated)
+    groups = channel_groups(layout)
+    if correlated == "auto":
+        asked = {c: read_sample(image, layout, c) for c in channels_asked(groups)}
+        steps = steps_of_channels([*asked.values()])
+    else:
+        asked, steps = {}, steps_for((), correlated)
     remarks += _about_steps(steps)
     maps = []
-    for channel, windows in samples.items():
+    for channel in groups:  # of many channels no more samples are in memory than are asked
+        windows = asked.pop(channel, None) or read_sample(image, layout, channel)
         values = sample_values(image, layout, channel, windows)
         if not levelled:
             maps.append(card.normalization.of_group(values, image))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from copy import copy as copy_of
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,9 @@ _KEPT_BYTES = 64 * 1024**2  # of each level
 
 class ResultView:
     """One level of a result, with the axes of the image; each reading shows what is there now.
+
+    A part of several planes is a view again, and read when it is made an array: napari cuts Y and X
+    out of all planes before it takes the one that it shows. A part of one plane is read at once.
 
     Integers are shown as float32, for they have no NaN: a pixel of the largest value counts as not
     made. Photographs stay as they are, and what is not made yet is white.
@@ -41,35 +45,52 @@ class ResultView:
         self._stack = [layout.axes.index(a) for a in layout.stack_axes]
         self._fill = unfinished_value(level.dtype)
         self._masked = not photograph and not np.issubdtype(level.dtype, np.floating)
-        self.shape = tuple(level.shape[axis] for axis in self._order)
         self.dtype = np.dtype(np.float32) if self._masked else np.dtype(level.dtype)
-        self.ndim = len(self.shape)
-        self.size = int(np.prod(self.shape, dtype=object))
         self._kept: OrderedDict[object, tuple[int, npt.NDArray[Any]]] = OrderedDict()
+        whole = tuple(range(level.shape[axis]) for axis in self._order)
+        self._show(whole, tuple(range(len(whole))))
 
-    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
-        """Return a part, read from the disk."""
+    def _show(self, whole: tuple[range, ...], axes: tuple[int, ...]) -> None:
+        """Be the view of a part: which pixels of each axis, and the axes that it still has."""
+        self._whole, self._axes = whole, axes
+        self.shape = tuple(len(whole[axis]) for axis in axes)
+        self.ndim = len(axes)
+        self.size = int(np.prod(self.shape, dtype=object))
+
+    def __getitem__(self, index: Any) -> ResultView | npt.NDArray[Any]:
+        """Return a part: read from the disk, or a view of several planes."""
         index = index if isinstance(index, tuple) else (index,)
         if Ellipsis in index:
             at = index.index(Ellipsis)
             index = (*index[:at], *[slice(None)] * (self.ndim - len(index) + 1), *index[at + 1 :])
         index = (*index, *[slice(None)] * (self.ndim - len(index)))
-        whole = tuple(
-            range(n)[i] if isinstance(i, slice) else range(n)[int(i) : int(i) + 1 or None]
-            for i, n in zip(index, self.shape, strict=True)
-        )
-        kept = tuple(slice(None) if isinstance(i, slice) else 0 for i in index)
-        return self._part(whole)[kept]
+        whole, axes = list(self._whole), []
+        for axis, i in zip(self._axes, index, strict=True):
+            if isinstance(i, slice):
+                whole[axis] = whole[axis][i]
+                axes.append(axis)
+            else:
+                place = whole[axis][int(i)]
+                whole[axis] = range(place, place + 1)
+        part = copy_of(self)
+        part._show(tuple(whole), tuple(axes))
+        return part if part._plane() is None else np.asarray(part)
 
-    def _part(self, whole: tuple[range, ...]) -> npt.NDArray[Any]:
-        """Return a part that has all axes, perhaps as it was read before."""
-        plane = self._plane(whole)
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Return all of it, perhaps as it was read before."""
+        kept = tuple(slice(None) if axis in self._axes else 0 for axis in range(len(self._whole)))
+        return np.array(self._values()[kept], dtype, copy=copy)
+
+    def _values(self) -> npt.NDArray[Any]:
+        """Return the pixels of a part, with all axes."""
+        plane, whole = self._plane(), self._whole
         if plane is None:
             return self._read(whole)
         count = self._folder.writes.get(plane, 0)  # before it is read: it may be read in between
         if not count:
             shape = tuple(len(along) for along in whole)
-            return np.full(shape, np.nan if self._masked else self._fill, self.dtype)
+            nothing = self.dtype.type(np.nan if self._masked else self._fill)
+            return np.broadcast_to(nothing, shape)
         before, values = self._kept.pop(whole, (0, None))
         if values is None or before != count:
             values = self._read(whole)
@@ -79,9 +100,9 @@ class ResultView:
             self._kept.popitem(last=False)
         return values
 
-    def _plane(self, whole: tuple[range, ...]) -> int | None:
-        """Return the number of the plane that a part lies in; None if in several."""
-        places = [whole[axis] for axis in self._stack]
+    def _plane(self) -> int | None:
+        """Return the number of the plane that it lies in; None if in several."""
+        places = [self._whole[axis] for axis in self._stack]
         if any(len(along) != 1 for along in places):
             return None
         shape = self._folder.layout.stack_shape
@@ -90,7 +111,7 @@ class ResultView:
         return int(np.ravel_multi_index([along[0] for along in places], shape))
 
     def _read(self, whole: tuple[range, ...]) -> npt.NDArray[Any]:
-        there: list[Any] = [None] * self.ndim
+        there: list[Any] = [None] * len(whole)
         for along, axis in zip(whole, self._order, strict=True):
             there[axis] = slice(along.start, along.stop, along.step)
         values = np.asarray(self._level[tuple(there)]).transpose(self._order)
@@ -99,10 +120,6 @@ class ResultView:
         shown = values.astype(np.float32)
         shown[values == self._fill] = np.nan
         return shown
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Return all of it."""
-        return np.asarray(self[...], dtype)
 
 
 def views(folder: ResultFolder, *, photograph: bool = False) -> list[ResultView]:

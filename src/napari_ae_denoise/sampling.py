@@ -21,6 +21,8 @@ from napari_ae_denoise.batches import (
     usual_errors,
 )
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.patch_order import Passes
+from napari_ae_denoise.recent_chunks import RecentChunks, places_at_once
 from napari_ae_denoise.self_supervision import Scheme, blind_spot, recorrupted
 from napari_ae_denoise.sources import Source
 from napari_ae_denoise.training_data import TrainingData, as_list
@@ -39,6 +41,8 @@ class PatchSampler:
 
     One pass over the data (an epoch) cuts, in random order, as many patches from each plane as
     cover it once, each at a random place; planes as small as a patch are seen whole, once each.
+    Of lazy arrays that are too large to be kept some patches of a plane come soon after each other,
+    so that a chunk is not read for each of them.
 
     Parameters
     ----------
@@ -99,7 +103,8 @@ class PatchSampler:
         self._seed = seed
         self._stride = stride
         self._sources = []
-        images, partners = (as_list(side) for side in data.sides)
+        chunks = RecentChunks()
+        images, partners = ([chunks.of(a) for a in as_list(side)] for side in data.sides)
         for number, (image, partner) in enumerate(zip(images, partners, strict=True)):
             layout = plane_layout(image.shape, data.axes, network_channels=channels)
             try:
@@ -133,8 +138,9 @@ class PatchSampler:
         )
         self._patch_size, self._batch_size = patch_size, batch_size
         self._areas, self._held_out = self._split(validation)
-        self._ends = np.cumsum([area.slots for area in self._areas])
-        self.steps_per_epoch = max(-(-int(self._ends[-1]) // batch_size), _SMALLEST_EPOCH)
+        ends = np.cumsum([area.slots for area in self._areas])
+        self._passes = Passes(ends, seed, places_at_once([*images, *partners]))
+        self.steps_per_epoch = max(-(-int(ends[-1]) // batch_size), _SMALLEST_EPOCH)
 
     def patch_shape(self, size: int) -> tuple[int, int]:
         """Return height and width of patches of a size: multiples of the stride."""
@@ -186,22 +192,11 @@ class PatchSampler:
         size = patch_size or self._patch_size
         count = max(1, round(self._batch_size * (self._patch_size / size) ** 2))
         rng = np.random.default_rng([self._seed, step])
-        total = int(self._ends[-1])
-        first = step * count
-        slots = [self._slot(first + i, total) for i in range(count)]
-        areas = [self._areas[int(np.searchsorted(self._ends, s, side="right"))] for s in slots]
+        areas = [self._areas[self._passes.place(step * count + i)] for i in range(count)]
         shape = self.patch_shape(size)
         sigmas = draw_sigmas(self._sigma, count, rng)
         patches = [self._pair(a, shape, s, rng) for a, s in zip(areas, sigmas, strict=True)]
         return stacked(patches, usual_errors(sigmas, self._sigma) if self._synthetic else None)
-
-    def _slot(self, number: int, total: int) -> int:
-        """Return the number-th slot of endless shuffled passes over all slots."""
-        epoch, place = divmod(number, total)
-        if getattr(self, "_order_of", None) != epoch:
-            self._order_of = epoch
-            self._order = np.random.default_rng([self._seed, epoch, total]).permutation(total)
-        return int(self._order[place])
 
     def validation_batches(self) -> list[Batch]:
         """Return the held-out patches with fixed noise, spread evenly over the noise range."""

@@ -65,10 +65,9 @@ class StackSampler(PatchSampler):
         """Return the batch of a step; see `PatchSampler.batch`."""
         if patch_size not in (None, self._patch_size):
             return super().batch(step, patch_size)
-        count, total = self._batch_size, len(self._planes)
+        count = self._batch_size
         rng = np.random.default_rng([self._seed, step])
-        slots = [self._slot(step * count + number, total) for number in range(count)]
-        planes = self._planes[slots]
+        planes = self._planes[[self._passes.place(step * count + n) for n in range(count)]]
         drawn = draw_sigmas(self._sigma, count, rng)
         sigmas = drawn * self._greys.sigma_unit
         maps = self._greys.grey_maps(sigmas)

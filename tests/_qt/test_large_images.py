@@ -231,3 +231,28 @@ def test_a_picture_is_drawn_anew_where_its_own_plane_has_changed(
     assert panel.filling._changed(shown)
     assert not panel.filling._changed(shown)
     panel.filling.end(None)
+
+
+def test_no_picture_is_drawn_anew_while_somebody_scrolls(viewer, panel, qtbot, monkeypatch):
+    stack = np.zeros((40, 30, 40), "u1")
+    layout = plane_layout(stack.shape, "ZYX", network_channels=1)
+    writes = {}
+    layer = {"data": stack, "name": "x", "contrast_limits": (0, 255)}
+    panel.filling.begin(Begun(layer, layout, (), 0.0, writes))
+    shown = viewer.layers["x"]
+    qtbot.waitUntil(lambda: shown.visible)
+    panel.filling._timer.stop()
+    drawn = []
+    monkeypatch.setattr(type(shown), "refresh", lambda *_, **how: drawn.append(how))
+    for plane in range(20):
+        writes[plane] = 1
+        viewer.dims.set_point(0, plane)
+        panel.filling._look()
+    assert not drawn
+    panel.filling._look()
+    assert len(drawn) == 1
+    for number in range(20):  # and not at each tile that comes
+        writes[19] = number + 2
+        panel.filling._look()
+    assert len(drawn) == 5
+    panel.filling.end(None)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from napari_ae_denoise.tile_jobs import View
 
 _LOOK = 200  # milliseconds between looks at what is seen
-_SHOW = 5  # looks between two pictures of what has come
-_SHOW_SMALL = 25  # looks between two thumbnails, which are read apart
+_SHOW = 5  # looks between two pictures of what has come, at least: none while the view moves
+_SHOW_SMALL = 5  # pictures between two thumbnails, which are read apart
 
 
 class FillingLayer(QObject):
@@ -53,7 +53,7 @@ class FillingLayer(QObject):
         self._begun: Begun | None = None
         self._seen: View | None = None
         self._before: Any = None
-        self._looks = 0
+        self._looks = self._pictures = 0
         self._drawn: dict[int | None, int] = {}  # how many tiles of a plane there were then
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
@@ -112,10 +112,11 @@ class FillingLayer(QObject):
         layer = self._alive()
         if layer is None or self._begun is None:
             return
-        self._seen = looked_at(self._viewer, layer, self._begun.layout)
+        before, self._seen = self._seen, looked_at(self._viewer, layer, self._begun.layout)
         self._looks += 1
-        if self._looks % _SHOW == 0 and self._changed(layer):
-            layer.refresh(extent=False, thumbnail=self._looks % _SHOW_SMALL == 0)
+        if self._looks >= _SHOW and self._seen == before and self._changed(layer):
+            self._looks, self._pictures = 0, self._pictures + 1
+            layer.refresh(extent=False, thumbnail=self._pictures % _SHOW_SMALL == 0)
 
     def _changed(self, layer: Any) -> bool:
         """Return whether something of what is shown is new; other planes are read when shown."""

@@ -27,6 +27,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_ae_denoise import report
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.job_state import JobMachine, JobState
+from napari_ae_denoise.quiet_imports import old_objects_apart
 
 __all__ = ["Job", "JobState", "in_words"]
 
@@ -157,28 +158,34 @@ def _forget_the_dead() -> None:
 def _drive(make_steps: MakeSteps, stop: threading.Event, messages: _Messages) -> None:
     """Drive a generator to its end; say few records, always the last, and every error."""
     try:
-        steps = make_steps(stop)
-        held, told, first = None, 0.0, True
-        while True:
-            try:
-                held = next(steps)
-            except StopIteration as end:
-                if held is not None:
-                    messages.record.emit(held)
-                messages.result.emit(end.value)
-                return
-            if first:  # what others share, such as zarr's threads, is begun by now
-                first = False
-                _step_back()
-            if time.monotonic() - told >= _SECONDS_BETWEEN_RECORDS:
-                messages.record.emit(held)
-                held, told = None, time.monotonic()
+        with old_objects_apart():
+            result = _result(make_steps(stop), messages)
     except DenoisingError as error:
         messages.error.emit(error)
     except BaseException as error:  # noqa: BLE001 (logged, and said in the window; Rust's panics too)
         _log.exception("a job failed")
         report.log(error)
         messages.error.emit(in_words(error))
+    else:
+        messages.result.emit(result)
+
+
+def _result(steps: Steps, messages: _Messages) -> Any:
+    """Return what a generator returns; say few of its records, always the last."""
+    held, told, first = None, 0.0, True
+    while True:
+        try:
+            held = next(steps)
+        except StopIteration as end:
+            if held is not None:
+                messages.record.emit(held)
+            return end.value
+        if first:  # what others share, such as zarr's threads, is begun by now
+            first = False
+            _step_back()
+        if time.monotonic() - told >= _SECONDS_BETWEEN_RECORDS:
+            messages.record.emit(held)
+            held, told = None, time.monotonic()
 
 
 def _step_back() -> None:
