@@ -2,7 +2,9 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn import functional
 
+from napari_ae_denoise.first_level import is_faster, pooled_first_level
 from napari_ae_denoise.lean_network import LeanAutoencoder, for_training
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import ConvAutoencoder
@@ -39,6 +41,37 @@ def test_image_code_and_gradients_are_those_of_the_network_itself(spec):
     torch.testing.assert_close(code_lean, code)
     torch.testing.assert_close(slopes_lean, slopes, rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(lean.decode(lean.encode(x)).float(), made)
+
+
+def first_level(x, conv):
+    return functional.relu(functional.max_pool2d(conv(x), 2))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_first_level_is_made_part_by_part_as_at_once(channels, monkeypatch):
+    monkeypatch.setattr("napari_ae_denoise.first_level._ROWS", 7)
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand((3, channels, 6, 8), generator=generator, dtype=torch.float64)
+    x[1] = 0.5  # flat: several pixels are the largest, and the first of them counts
+    conv = torch.nn.Conv2d(channels, 5, 3, padding=1, dtype=torch.float64)
+    ways = []
+    for way in (first_level, pooled_first_level):
+        conv.zero_grad()
+        made = way(x, conv)
+        (made**2).sum().backward()
+        ways.append((made.detach(), conv.weight.grad.clone(), conv.bias.grad.clone()))
+    torch.testing.assert_close(*ways)
+    assert (ways[0][0] == 0).any()  # where ReLU lets no gradient pass
+
+
+def test_the_first_level_leads_to_the_image_where_asked():
+    assert not is_faster(torch.zeros(1, 1, 4, 4, requires_grad=True))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not is_faster(torch.zeros(1, 1, 4, 4))
+    lean = for_training(network_of(SPECS[0]))
+    x = torch.rand((1, 1, 4, 4), dtype=torch.float64, requires_grad=True)
+    lean(x).sum().backward()
+    assert x.grad.abs().sum() > 0
 
 
 def test_the_weights_are_shared():

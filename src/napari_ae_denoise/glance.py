@@ -10,7 +10,11 @@ import numpy as np
 from napari_ae_denoise.axes import is_rgb, plane_layout
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.noise_correlation import channels_asked, steps_of_channels
+from napari_ae_denoise.noise_correlation import (
+    channels_asked,
+    noise_correlation,
+    steps_of_channels,
+)
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import channel_groups, check_real, sample_windows
 from napari_ae_denoise.resolving import AUTO_GROWTH, SMALLEST
@@ -52,7 +56,8 @@ class Glance:
     signs : Signs
         What tells micrographs from photographs, of the first channel.
     steps : (int, int)
-        Along Y and X: how far apart pixels are whose noise is independent; see `steps_for`.
+        Along Y and X: how far apart pixels are whose noise is independent; see
+        `NoiseCorrelation`.
     """
 
     axes: str
@@ -182,7 +187,7 @@ def glance_steps(
             steps = steps_of_channels([*asked.values(), windows] if large else [])
         details, means = details_and_means(windows)
         if number == 0:
-            signs = signs_of(windows, details, means)
+            signs = signs_of(noise_correlation(windows), details, means)
         if steps != (1, 1):
             details, means = details_and_means([w[:, :: steps[0], :: steps[1]] for w in windows])
         sigmas.append(sigma_from(details))

@@ -10,7 +10,7 @@ structure goes on growing, and the more the farther.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -34,28 +34,59 @@ _MOST_CHANNELS = 4  # that are asked: their samples are in memory together
 _VISIBLE = 0.06  # of the image's standard deviation: what is weaker may be anything
 
 
-def noise_correlation(windows: Sequence[npt.NDArray[Any]]) -> tuple[float, float, float]:
-    """Measure how much of the noise neighbouring pixels share.
+class NoiseCorrelation(NamedTuple):
+    """How much of the noise neighbouring pixels share.
 
     Parameters
     ----------
-    windows : sequence of ndarray
-        (channels, Y, X) each, as `read_sample` gives them.
-
-    Returns
-    -------
     y, x : float
         Along these axes: 0 for white noise, up to about 0.5.
     level : float
         The standard deviation of the noise where the image is flattest, in that of the image.
         0 if the image is too small or too flat to tell.
     """
+
+    y: float = 0.0
+    x: float = 0.0
+    level: float = 0.0
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """How far apart along Y and X pixels are whose noise is independent: 1 or 2.
+
+        2 only where it is plain to see, for white noise looks worse that way.
+        """
+        if self.level < _VISIBLE:
+            return 1, 1
+        if min(self.y, self.x) > _BOTH_AXES:
+            return 2, 2
+        if max(self.y, self.x) > _ONE_AXIS and min(self.y, self.x) < _NOT_AT_ALL:
+            return 1 + (self.y > self.x), 1 + (self.x > self.y)
+        return 1, 1
+
+    @property
+    def spread(self) -> float:
+        """How much more noise there is between distant pixels than between neighbours.
+
+        As variances, along both axes: 1 for white noise.
+        """
+        return 1 / ((1 - self.y) * (1 - self.x))
+
+
+def noise_correlation(windows: Sequence[npt.NDArray[Any]]) -> NoiseCorrelation:
+    """Measure how much of the noise neighbouring pixels share.
+
+    Parameters
+    ----------
+    windows : sequence of ndarray
+        (channels, Y, X) each, as `read_sample` gives them.
+    """
     blocks = _blocks(windows)
     variances = blocks.var((1, 2))
     blocks = blocks[variances > 0]
     count = max(_FEWEST, int(_FLATTEST * len(blocks)))
     if len(blocks) < count:
-        return 0.0, 0.0, 0.0
+        return NoiseCorrelation()
     flat = blocks[np.argsort(variances[variances > 0], kind="stable")[:count]]
     shared, levels = [], []
     for axis in (1, 2):
@@ -64,7 +95,7 @@ def noise_correlation(windows: Sequence[npt.NDArray[Any]]) -> tuple[float, float
         shared.append(((far - near) - (farther - far) / 4) / farther if farther else 0.0)
         levels.append(farther)
     spread = float(np.std(np.concatenate([w[np.isfinite(w)].astype(np.float64) for w in windows])))
-    return shared[0], shared[1], float(np.sqrt(min(levels))) / spread
+    return NoiseCorrelation(shared[0], shared[1], float(np.sqrt(min(levels))) / spread)
 
 
 def steps_for(windows: Sequence[npt.NDArray[Any]], correlated: Correlated) -> tuple[int, int]:
@@ -75,19 +106,12 @@ def steps_for(windows: Sequence[npt.NDArray[Any]], correlated: Correlated) -> tu
     windows : sequence of ndarray
         See `noise_correlation`; looked at with ``"auto"`` alone.
     correlated : {"auto", "none", "y", "x", "xy"}
-        Along which axes neighbouring pixels share their noise. ``auto``: where it is plain to see,
-        for white noise looks worse that way.
+        Along which axes neighbouring pixels share their noise. ``auto``: where it is plain to
+        see; see `NoiseCorrelation.steps`.
     """
     if correlated != "auto":
         return 1 + ("y" in correlated), 1 + ("x" in correlated)
-    y, x, level = noise_correlation(windows)
-    if level < _VISIBLE:
-        return 1, 1
-    if min(y, x) > _BOTH_AXES:
-        return 2, 2
-    if max(y, x) > _ONE_AXIS and min(y, x) < _NOT_AT_ALL:
-        return 1 + (y > x), 1 + (x > y)
-    return 1, 1
+    return noise_correlation(windows).steps
 
 
 def channels_asked(channels: Sequence[Channel]) -> list[Channel]:

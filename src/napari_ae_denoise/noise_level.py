@@ -99,34 +99,6 @@ def details_and_means(
     return np.concatenate(details), np.concatenate(means)
 
 
-def spread(windows: Sequence[npt.NDArray[Any]]) -> float:
-    """Return how much more noise there is between every second pixel than between neighbours.
-
-    Parameters
-    ----------
-    windows : sequence of ndarray
-        (channels, Y, X) each, as `read_sample` gives them.
-
-    Returns
-    -------
-    float
-        About 1 for noise that is independent from pixel to pixel. More for noise that spans
-        several pixels, as after interpolation or compression, and for images without noise, whose
-        structure does.
-    """
-    apart = np.zeros(2 * _HIGH_PASS.size - 1)
-    apart[::2] = _HIGH_PASS
-    near, far = [np.zeros(0)], [np.zeros(0)]
-    for window in windows:
-        for colour in window:
-            if min(colour.shape) >= apart.size:
-                for taps, found in ((_HIGH_PASS, near), (apart, far)):
-                    detail = _filtered(colour, taps).ravel()
-                    found.append(detail[np.isfinite(detail) & (detail != 0)])
-    beside, between = sigma_from(np.concatenate(near)), sigma_from(np.concatenate(far))
-    return between / beside if beside else 1.0
-
-
 def _filtered(window: npt.NDArray[Any], taps: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return a window (Y, X) filtered along both axes, where the filter fits into it."""
     height, width = (side - taps.size + 1 for side in window.shape)

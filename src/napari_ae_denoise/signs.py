@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ae_denoise.camera_noise import steadiness
-from napari_ae_denoise.noise_level import sigma_from, spread
+from napari_ae_denoise.noise_level import sigma_from
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
+
+    from napari_ae_denoise.noise_correlation import NoiseCorrelation
 
 _DARK, _MIDDLE, _BRIGHT = 0.01, 0.5, 0.99  # quantiles of the local mean grey values
 
@@ -27,8 +27,8 @@ class Signs:
     steady : float
         How steadily the noise grows with the light, -1 to 1; see `steadiness`.
     spread : float
-        How much noise there is between every second pixel, as a multiple of that between
-        neighbours; see `spread`.
+        How much more noise there is between distant pixels than between neighbours; see
+        `NoiseCorrelation`.
     middle : float
         Where the median of the local means lies between dark (0) and bright (1).
     bright : float
@@ -46,7 +46,7 @@ class Signs:
 
 
 def signs_of(
-    windows: Sequence[npt.NDArray[Any]],
+    shared: NoiseCorrelation,
     details: npt.NDArray[np.float64],
     means: npt.NDArray[np.float64],
 ) -> Signs:
@@ -54,8 +54,8 @@ def signs_of(
 
     Parameters
     ----------
-    windows : sequence of ndarray
-        (1, Y, X) each, as `read_sample` gives them.
+    shared : NoiseCorrelation
+        How much of the noise neighbouring pixels share.
     details, means : ndarray
         What `details_and_means` gives of them.
     """
@@ -65,7 +65,7 @@ def signs_of(
     reach = bright - dark
     return Signs(
         steadiness(details, means),
-        spread(windows),
+        shared.spread,
         (middle - dark) / reach if reach > 0 else 0.5,
         bright,
         sigma_from(details) / reach if reach > 0 else 0.0,
