@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
+from napari_ae_denoise._qt.batch_widget import BatchWidget
 from napari_ae_denoise._qt.compare_widget import CompareWidget
 from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
 from napari_ae_denoise._qt.noise_widget import NoiseWidget
@@ -109,6 +110,23 @@ def photograph_large_images(photo: Photographer, denoise: DenoiseWidget) -> None
     viewer.reset_view()
 
 
+def photograph_batch(photo: Photographer) -> None:
+    """Take a picture of a folder that was denoised, with an image in it that cannot be read."""
+    noisy = photo.viewer.layers["camera + noise 25"].data
+    batch = photo.show(BatchWidget(photo.viewer), "Batch")
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "scans"
+        folder.mkdir()
+        for number in range(4):
+            Image.fromarray(noisy[128 * number :][:128, :256]).save(folder / f"scan_{number}.tif")
+        (folder / "damaged.tif").write_bytes(b"II*")
+        batch.fields.folder.value = folder
+        batch.model.value = "natural-gray"
+        batch.run()
+        finish(batch)
+        photo.take("batch")
+
+
 def main() -> None:
     """Walk through the panels as a user does."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -133,7 +151,6 @@ def main() -> None:
     spin(args.seconds / 2)
     photo.take("train-running")
     finish(train)
-    photo.take("train")
 
     denoise = photo.show(DenoiseWidget(viewer), "Denoise")
     denoise.layer.value = viewer.layers["camera + noise 25"]
@@ -153,6 +170,8 @@ def main() -> None:
     compare.run()
     finish(compare)
     photo.take("compare")
+
+    photograph_batch(photo)
     viewer.close()
 
     path = args.folder / "before-after.png"

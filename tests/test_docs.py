@@ -35,6 +35,13 @@ def test_links_and_pictures_lead_somewhere(page):
         assert target.startswith("https://") or (DOCS / target).exists(), target
 
 
+def test_every_picture_is_shown_somewhere():
+    shown = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "README.md"])
+    pictures = [file.relative_to(DOCS).as_posix() for file in (DOCS / "images").rglob("*.png")]
+    assert len(pictures) > 8
+    assert [picture for picture in pictures if picture not in shown] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_is_imported_in_examples_is_there(page):
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S):

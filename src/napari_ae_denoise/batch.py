@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.denoiser import Denoiser
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.output_names import Outputs
 
-__all__ = ["BatchProgress", "Outcome", "Work", "batch_steps", "denoise_one"]
+__all__ = ["STOPPED", "BatchProgress", "Outcome", "Work", "batch_steps", "denoise_one"]
 
 STOPPED = "Stopped before it was finished."
 
@@ -59,7 +61,7 @@ class BatchProgress:
     path : Path
         The image that is worked on.
     part : float
-        How much of it is made, 0 to 1.
+        How much of it is made, 0 to 1; the sum over all that are worked on, if several are.
     outcome : Outcome or None
         Of an image, once it has ended.
     """
@@ -84,6 +86,7 @@ def batch_steps(
     *,
     denoiser: Denoiser | None = None,
     stop: threading.Event | None = None,
+    at_once: int = 1,
 ) -> Generator[BatchProgress, None, list[Outcome]]:
     """Denoise images, file by file.
 
@@ -99,6 +102,8 @@ def batch_steps(
         Of ``work.model``; opened by that name if not given.
     stop : threading.Event, optional
         Looked at after each tile; images that are finished stay.
+    at_once : int
+        Images that are worked on at the same time, each in a thread of its own.
 
     Yields
     ------
@@ -112,27 +117,93 @@ def batch_steps(
     """
     stop = threading.Event() if stop is None else stop
     model = Denoiser.load(work.model) if denoiser is None else denoiser
+    pairs = list(zip(paths, outputs, strict=True))
+    if min(at_once, len(pairs)) > 1:
+        return (yield from _several_steps(model, pairs, work, stop, at_once))
     outcomes: list[Outcome] = []
-    failed = 0
-    for path, targets in zip(paths, outputs, strict=True):
+    for path, targets in pairs:
         if stop.is_set():
             break
-        begun = BatchProgress(len(outcomes), len(paths), failed, path)
+        failed = sum(bool(one.problem) for one in outcomes)
+        begun = BatchProgress(len(outcomes), len(pairs), failed, path)
         yield begun
-        outcome = yield from _one_steps(model, targets, work, stop, begun)
+        steps = _one_steps(model, path, targets, work, stop)
+        while True:
+            try:
+                part = next(steps)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                break
+            yield replace(begun, part=part)
         outcomes.append(outcome)
         failed += bool(outcome.problem)
-        yield BatchProgress(len(outcomes), len(paths), failed, path, outcome=outcome)
+        yield BatchProgress(len(outcomes), len(pairs), failed, path, outcome=outcome)
     return outcomes
 
 
+def _several_steps(
+    model: Denoiser,
+    pairs: Sequence[tuple[Path, Outputs]],
+    work: Work,
+    stop: threading.Event,
+    at_once: int,
+) -> Generator[BatchProgress, None, list[Outcome]]:
+    """Denoise several images at the same time: threads say how far they are."""
+    said: queue.SimpleQueue[tuple[int, float | Outcome | BaseException | None]]
+    said = queue.SimpleQueue()
+
+    def drive(number: int) -> None:
+        """Say the parts of one image and its outcome; None for one that was not begun."""
+        try:
+            if stop.is_set():
+                said.put((number, None))
+                return
+            steps = _one_steps(model, *pairs[number], work, stop)
+            while True:
+                try:
+                    said.put((number, next(steps)))
+                except StopIteration as end:
+                    said.put((number, end.value))
+                    return
+        except BaseException as error:  # noqa: BLE001 (raised where the outcomes are awaited)
+            said.put((number, error))
+
+    outcomes: dict[int, Outcome] = {}
+    parts: dict[int, float] = {}
+    failed = ended = 0
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="napari-ae-denoise image")
+    try:
+        for number in range(len(pairs)):
+            pool.submit(drive, number)
+        while ended < len(pairs):
+            number, what = said.get()
+            if isinstance(what, BaseException):
+                raise what
+            if isinstance(what, float):
+                parts[number], outcome = what, None
+            else:
+                ended, outcome = ended + 1, what
+                parts.pop(number, None)
+            if outcome is not None:
+                outcomes[number] = outcome
+                failed += bool(outcome.problem)
+            part, path = sum(parts.values()), pairs[number][0]
+            yield BatchProgress(len(outcomes), len(pairs), failed, path, part, outcome)
+    except BaseException:
+        stop.set()  # what others have begun is of no use now
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [outcomes[number] for number in sorted(outcomes)]
+
+
 def _one_steps(
-    denoiser: Denoiser, targets: Outputs, work: Work, stop: threading.Event, begun: BatchProgress
-) -> Generator[BatchProgress, None, Outcome]:
-    """Denoise one image; what a user can do something about is an outcome."""
+    denoiser: Denoiser, path: Path, targets: Outputs, work: Work, stop: threading.Event
+) -> Generator[float, None, Outcome]:
+    """Yield how much of an image is done; what a user can do something about is an outcome."""
     began, problem, notes = time.monotonic(), "", list[str]()
     try:
-        job = file_job(denoiser, begun.path, targets, work)
+        job = file_job(denoiser, path, targets, work)
         steps = job.steps(stop, say=notes.append, writing=lambda _: stoppable(stop))
         while True:
             try:
@@ -140,13 +211,12 @@ def _one_steps(
             except StopIteration as end:
                 problem = "" if end.value else STOPPED
                 break
-            done, total, failed = begun.done, begun.total, begun.failed
-            yield BatchProgress(done, total, failed, begun.path, tile.done / max(tile.total, 1))
+            yield tile.done / max(tile.total, 1)
     except _Stopped:
         problem = STOPPED
     except (DenoisingError, MemoryError, OSError) as error:
         problem = problem_of(error)
-    return Outcome(begun.path, targets, problem, time.monotonic() - began, tuple(notes))
+    return Outcome(path, targets, problem, time.monotonic() - began, tuple(notes))
 
 
 def denoise_one(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> Outcome:
@@ -163,14 +233,26 @@ class _Stopped(Exception):
     """Somebody asked to stop while dask computed."""
 
 
+_writing = threading.Lock()  # dask's callbacks belong to the whole process
+
+
 @contextlib.contextmanager
 def stoppable(stop: threading.Event) -> Iterator[None]:
-    """Let an event end what dask computes inside, between two of its tasks."""
+    """Let an event end what dask computes inside, between two of its tasks.
+
+    Other threads, such as that of a window, may compute with dask meanwhile and are handed the
+    callback too, or hold it longer: it does nothing there.
+    """
     from dask.callbacks import Callback
 
+    mine, inside = threading.get_ident(), True
+
     def look(*_task: Any) -> None:
-        if stop.is_set():
+        if inside and stop.is_set() and threading.get_ident() == mine:
             raise _Stopped
 
-    with Callback(pretask=look):
-        yield
+    with _writing, Callback(pretask=look):
+        try:
+            yield
+        finally:
+            inside = False

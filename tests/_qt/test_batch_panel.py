@@ -25,13 +25,13 @@ def scans(tmp_path):
 def batch(open_panel, untrained_classic, scans):
     panel = open_panel("Batch")
     panel.models._shelf.add(untrained_classic)
-    panel.folder.value = scans
-    panel.output.value = "out/{stem}_clean{suffix}"
+    panel.fields.folder.value = scans
+    panel.fields.output.value = "out/{stem}_clean{suffix}"
     return panel
 
 
 def listed(panel):
-    return [panel.outcomes.item(row).text() for row in range(panel.outcomes.count())]
+    return panel.outcomes.toPlainText().splitlines()
 
 
 def test_a_folder_is_denoised_and_what_fails_is_listed(batch, run, scans, untrained_classic):
@@ -43,8 +43,8 @@ def test_a_folder_is_denoised_and_what_fails_is_listed(batch, run, scans, untrai
     expected = untrained_classic.denoise(read_image(scans / "a.tif").array)
     np.testing.assert_array_equal(made, expected)
     first, *others = listed(batch)
-    assert first.startswith("broken.tif failed: ")
-    assert [text.split()[1] for text in others] == ["denoised", "denoised"]
+    assert first.startswith("broken.tif: failed: ")
+    assert [text.split()[1] for text in others] == ["denoised.", "denoised."]
     page = (scans / "out" / "report.html").read_text(encoding="utf-8")
     assert "2 of 3 images denoised" in page
     assert shown[-1].done == 3
@@ -52,12 +52,12 @@ def test_a_folder_is_denoised_and_what_fails_is_listed(batch, run, scans, untrai
 
 
 def test_nothing_that_is_there_is_replaced_unless_asked(batch, run, press, scans):
-    batch.patterns.value = "[ac].tif"
+    batch.fields.patterns.value = "[ac].tif"
     run(batch)
     assert "2 of 2" in batch.bar.status.text()
     press(batch.bar.start_button)
     assert "is there already" in batch.bar.status.text()
-    batch.overwrite.value = True
+    batch.fields.overwrite.value = True
     run(batch)
     assert "2 of 2" in batch.bar.status.text()
 
@@ -75,7 +75,7 @@ def test_nothing_that_is_there_is_replaced_unless_asked(batch, run, press, scans
 )
 def test_what_cannot_be_done_is_refused_before_it_begins(batch, press, scans, changes, words):
     for name, value in changes.items():
-        getattr(batch, name).value = value
+        getattr(batch.fields, name).value = value
     press(batch.bar.start_button)
     assert words in batch.bar.status.text()
     assert not (scans / "out").exists()
@@ -90,17 +90,58 @@ def test_cancel_keeps_what_is_finished(batch, qtbot, press, scans, monkeypatch):
         return begun(denoiser, path, targets, work)
 
     monkeypatch.setattr(core, "file_job", cancelled_at_the_last)
-    batch.patterns.value = "a.tif c.tif"
+    batch.fields.patterns.value = "a.tif c.tif"
     press(batch.bar.start_button)
     qtbot.waitUntil(lambda: batch.job.state.value == "idle", timeout=120_000)
-    assert "1 of 2 images denoised" in batch.bar.status.text()
+    assert "Cancelled: 1 of 2 images denoised." in batch.bar.status.text()
     assert (scans / "out" / "a_clean.tif").exists()
     assert not (scans / "out" / "c_clean.tif").exists()
-    assert any("c.tif failed: Stopped" in text for text in listed(batch))
+    assert any("c.tif: Stopped" in text for text in listed(batch))
 
 
 def test_one_image_goes_into_the_folder_too(batch, run, scans):
-    batch.patterns.value, batch.output.value = "a.tif", "made"
+    batch.fields.patterns.value, batch.fields.output.value = "a.tif", "made"
     run(batch)
     assert (scans / "made" / "a.tif").exists()
     assert isinstance(batch.models.chosen(), Denoiser)
+
+
+@pytest.mark.parametrize("output", ["made", "made/{stem}_clean{suffix}"])
+def test_code_and_removed_noise_are_written_beside_each_result(
+    batch, run, scans, untrained_classic, output
+):
+    fields = batch.fields
+    fields.patterns.value, fields.output.value = "[ac].tif", output
+    fields.latent.value = fields.noise.value = True
+    fields.dtype.value = "float32"
+    run(batch)
+    before = read_image(scans / "c.tif").array
+    expected = untrained_classic.denoise(before, dtype=np.float32)
+    removed = read_image(scans / "made" / "c_noise.tif").array
+    np.testing.assert_allclose(removed, before - expected, atol=1e-3)
+    code = read_image(scans / "made" / "c_latent.tif").array
+    np.testing.assert_allclose(code, untrained_classic.encode(before), rtol=1e-5, atol=1e-5)
+    assert {path.name for path in (scans / "made").glob("a*")} >= {"a_latent.tif", "a_noise.tif"}
+
+
+def test_settings_reach_the_work(batch):
+    fields = batch.fields
+    fields.noise_model.value, fields.correlated.value = "gaussian", "none"
+    fields.level.value, fields.tile.value, fields.strength.value = 2, 64, 40
+    fields.axes.value, fields.at_once.value = "YX", 3
+    choices = fields.read()
+    settings = choices.work.settings
+    assert (settings.noise_model, settings.correlated) == ("gaussian", "none")
+    assert (settings.tile, settings.strength, choices.work.level) == (64, 0.4, 2)
+    assert (choices.work.axes, choices.at_once) == ("YX", 3)
+    assert {path.parent.name for path in (one.denoised for one in choices.outputs)} == {"out"}
+
+
+def test_several_at_once_give_the_same(batch, run, scans, untrained_classic):
+    batch.fields.at_once.value = 3
+    run(batch)
+    assert "2 of 3 images denoised, 1 failed" in batch.bar.status.text()
+    for name in "ac":
+        made = read_image(scans / "out" / f"{name}_clean.tif").array
+        before = read_image(scans / f"{name}.tif").array
+        np.testing.assert_array_equal(made, untrained_classic.denoise(before))

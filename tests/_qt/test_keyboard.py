@@ -10,7 +10,7 @@ from superqt import QCollapsible
 
 from napari_ae_denoise._qt.worker import JobState
 
-PANELS = ["Add Gaussian noise", "Train autoencoder", "Denoise", "Compare"]
+PANELS = ["Add Gaussian noise", "Train autoencoder", "Denoise", "Compare", "Batch"]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from napari_ae_denoise.networks import ConvAutoencoder
 from .conftest import wait_idle
 
 PANELS = ["Add Gaussian noise", "Train autoencoder", "Denoise", "Compare"]
+EVERY = [*PANELS, "Batch"]  # which takes files, and no layers
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_the_selected_image_is_chosen_at_the_start(viewer, open_panel, small_ima
     assert open_panel(name)._layer_fields[0].value is wanted
 
 
-@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_field_and_button_has_a_tooltip(viewer, open_panel, small_image, name):
     from magicgui.widgets.bases import ValueWidget
 
@@ -167,7 +168,7 @@ def test_training_gives_a_model_to_the_denoise_panel_and_to_a_file(
 
 @pytest.mark.parametrize(
     ("kind", "data_kind"),
-    [("clean and noisy images", "pairs"), ("two noisy images of the same", "two noisy")],
+    [("clean and noisy images", "pairs"), ("pairs of noisy images", "two noisy")],
 )
 def test_training_on_pairs_of_layers(
     viewer, open_panel, run, small_image, short_training, kind, data_kind
@@ -191,7 +192,7 @@ def test_only_the_fields_of_the_chosen_kind_are_shown(viewer, open_panel, small_
 
     assert not shown(panel.second)
     assert shown(panel.fields.noise_rows[0])
-    panel.fields.kind.value = "two noisy images of the same"
+    panel.fields.kind.value = "pairs of noisy images"
     assert shown(panel.second)
     assert not shown(panel.fields.noise_rows[0])
     assert panel.first.label == "Noisy image"
@@ -523,3 +524,38 @@ def test_nothing_to_compare_is_said(viewer, open_panel, press, notes, small_imag
     panel = open_panel("Compare")
     press(panel.bar.start_button)
     assert any("No layer is chosen" in note for note in notes())
+
+
+# ---- how they look
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_fields_begin_at_one_edge_and_no_label_is_cut(viewer, open_panel, small_image, qtbot, name):
+    from magicgui.widgets import Container
+    from qtpy.QtCore import QPoint
+
+    viewer.add_image(small_image)
+    panel = open_panel(name)
+    viewer.show()
+    qtbot.waitUntil(lambda: panel.isVisible() and panel.bar.start_button.height() > 0)
+    qtbot.wait(100)
+    inside = panel._scrolled.widget()
+    forms = [w._magic_widget for w in inside.children() if hasattr(w, "_magic_widget")]
+    edges, labels = set(), []
+    for widget in [one for form in forms if isinstance(form, Container) for one in form]:
+        label = widget.native.parentWidget().layout().itemAt(0).widget()
+        if widget.native.isVisible() and label is not widget.native and hasattr(label, "text"):
+            edges.add(widget.native.mapTo(panel, QPoint(0, 0)).x())
+            labels.append(label)
+    assert len(labels) >= 3
+    assert len(edges) == 1
+    assert all(label.width() >= label.sizeHint().width() for label in labels)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_long_word_in_the_status_does_not_widen_a_panel(viewer, open_panel, name):
+    panel = open_panel(name)
+    before = panel.minimumSizeHint().width()
+    panel.bar.status.setText("Against " + 20 * "a_long_name_")
+    assert panel.minimumSizeHint().width() == before
+    assert panel.bar.status.toolTip() == panel.bar.status.text()

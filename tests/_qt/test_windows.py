@@ -70,7 +70,7 @@ def test_the_window_lives_while_a_network_trains(viewer, endless, qtbot, press):
 def test_a_panel_can_be_closed_and_opened_again(viewer, open_panel, small_image):
     viewer.add_image(small_image)
     for _ in range(2):
-        for name in ("Add Gaussian noise", "Train autoencoder", "Denoise", "Compare"):
+        for name in ("Add Gaussian noise", "Train autoencoder", "Denoise", "Compare", "Batch"):
             panel = open_panel(name)
             viewer.window.remove_dock_widget(panel)
             del panel

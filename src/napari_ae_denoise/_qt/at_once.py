@@ -180,7 +180,8 @@ def card_in_words(card: Card) -> str:
     """Return a sentence on a model."""
     first = card.description.split(". ")[0].strip().rstrip(".")
     if len(first) > _LONGEST:
-        return f"{first[:_LONGEST].rsplit(' ', 1)[0].rstrip(',')} …"
+        cut = first[:_LONGEST]
+        return f"{cut[: cut.rfind(',' if ',' in cut else ' ')]} …"
     return f"{first}." if first else technically(card)
 
 

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-import glob
-import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from magicgui.types import FileDialogMode
-from magicgui.widgets import FileEdit, LineEdit
-from qtpy.QtWidgets import QListWidget
+from qtpy.QtWidgets import QPlainTextEdit
 
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
-from napari_ae_denoise._qt.forms import device_field, field, fold, form
+from napari_ae_denoise._qt.alignment import two_columns
+from napari_ae_denoise._qt.batch_form import BatchChoices, BatchFields
+from napari_ae_denoise._qt.device_view import DeviceHint
+from napari_ae_denoise._qt.forms import fold, form
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.shelf import shelf_of
-from napari_ae_denoise.batch import BatchProgress, Work, batch_steps
-from napari_ae_denoise.batch_report import check_report, write_report
-from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_files import find_images
-from napari_ae_denoise.output_names import resolve_outputs
-from napari_ae_denoise.tile_runner import PredictSettings
+from napari_ae_denoise.batch import STOPPED, BatchProgress, batch_steps
+from napari_ae_denoise.batch_report import write_report
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Generator
+    from pathlib import Path
 
     import napari
 
     from napari_ae_denoise._qt.worker import MakeSteps
     from napari_ae_denoise.batch import Outcome
-    from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.output_names import Outputs
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchChoices:
-    """What the form says."""
-
-    paths: tuple[Path, ...]
-    outputs: tuple[Outputs, ...]
-    denoiser: Denoiser
-    work: Work
-    report: Path | None
+_LEAST_HEIGHT = 120  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,84 +54,34 @@ class BatchWidget(Panel):
             start="&Run",
             stop="Cancel",
             tooltips=(
-                "Denoise all the images, one after the other.",
+                "Denoise all the images.",
                 "Cancel after the running tile; images that are finished stay.",
             ),
         )
-        self.folder = FileEdit(
-            name="folder",
-            label="Folder",
-            mode=FileDialogMode.EXISTING_DIRECTORY,
-            nullable=True,
-            tooltip="Its images are denoised.",
-        )
-        self.patterns = LineEdit(
-            name="patterns",
-            label="Files",
-            tooltip='Empty: all images of the folder. Or patterns within it, such as "*.tif" or '
-            '"**/cells*.tif"; those with spaces in quotes. Without a folder: paths and patterns.',
-        )
-        self.output = LineEdit(
-            name="output",
-            label="Output",
-            tooltip="A folder for the results, which is made; or a pattern such as "
-            '"out/{stem}_clean{suffix}", within the folder unless it begins at the root.',
-        )
         self.models = ModelChoice(shelf_of(viewer), self)
         self.model = self.models.field
-        self.report = field(
-            "report", True, "Report", "Write report.html beside the results: figures and pictures."
-        )
-        self.overwrite = field(
-            "overwrite", False, "Overwrite", "Replace results that are there. Inputs never are."
-        )
-        self.axes = LineEdit(
-            name="axes", label="Axes", tooltip="Of all images. Empty: as each file says."
-        )
-        self.strength = field(
-            "strength", 100.0, "Strength (%)", "100 %: all of the denoising.", min=0.0, max=100.0
-        )
-        self.device = device_field()
-        self.outcomes = QListWidget()
-        self.outcomes.setWordWrap(True)
+        self.fields = fields = BatchFields(self.models)
+        self.device_hint = DeviceHint(fields.device)
+        self.outcomes = QPlainTextEdit()  # which breaks long names, and can be copied from
+        self.outcomes.setReadOnly(True)
+        self.outcomes.setTabChangesFocus(True)
+        self.outcomes.setMinimumHeight(_LEAST_HEIGHT)
         self.outcomes.setToolTip("What became of each image; those that failed say why.")
+        self.outcomes.hide()
         self.lay_out(
-            form(self.folder, self.patterns, self.output, self.model, self.report, self.overwrite),
-            fold("More settings", form(self.axes, self.strength, self.device)),
+            form(*fields.main),
+            two_columns(*fields.written),
+            self.device_hint,
+            fold("More settings", form(*fields.more)),
             self.outcomes,
-            remembered=(self.report,),
+            remembered=fields.remembered,
         )
-
-    def read(self) -> BatchChoices:
-        """Return what the form says; refuse what would lose a file."""
-        folder = str(self.folder.value or "").strip()
-        base = Path(folder).expanduser() if folder not in ("", ".") else None
-        paths = find_images(_wanted(base, self.patterns.value))
-        told = self.output.value.strip()
-        if not told:
-            raise DenoisingError(
-                "There is no place for the results.",
-                "Give a folder in Output, or a pattern such as out/{stem}_clean{suffix}.",
-            )
-        output = Path(told).expanduser()
-        output = output if base is None else base / output
-        if "{" not in told and len(paths) == 1:  # always a folder here
-            output = output / "{name}"
-        overwrite = self.overwrite.value
-        denoiser = self.models.chosen()
-        outputs = resolve_outputs(paths, output, None, None, overwrite=overwrite)
-        report = outputs[0].denoised.parent / "report.html" if self.report.value else None
-        if report is not None:
-            check_report(report, overwrite=overwrite)
-        settings = PredictSettings(device=self.device.value, strength=self.strength.value / 100)
-        axes = self.axes.value.strip() or None
-        work = Work(self.model.value, axes, settings, 0, overwrite)
-        return BatchChoices(tuple(paths), tuple(outputs), denoiser, work, report)
 
     def prepare(self) -> MakeSteps:
         """Return the job of denoising all."""
-        choices = self.read()
+        choices = self.fields.read()
         self.outcomes.clear()
+        self.outcomes.show()
         return lambda stop: _steps(choices, stop)
 
     def show_progress(self, progress: BatchProgress) -> None:
@@ -158,11 +92,12 @@ class BatchWidget(Panel):
 
     def show_result(self, result: BatchDone) -> None:
         """List what became of each image, those that failed first."""
-        for outcome in sorted(result.outcomes, key=lambda one: not one.problem):
-            end = f"failed: {outcome.problem}" if outcome.problem else "denoised"
-            self.outcomes.addItem(" ".join([f"{outcome.path.name} {end}", *outcome.notes]))
-        failed = sum(bool(outcome.problem) for outcome in result.outcomes)
-        said = f"{result.made} of {result.total} images denoised"
+        ordered = sorted(result.outcomes, key=lambda one: not one.problem)
+        self.outcomes.setPlainText("\n".join(_line(outcome) for outcome in ordered))
+        failed = sum(bool(one.problem) and one.problem != STOPPED for one in result.outcomes)
+        stopped = any(one.problem == STOPPED for one in result.outcomes)
+        said = "Cancelled: " if stopped or len(result.outcomes) < result.total else ""
+        said += f"{result.made} of {result.total} images denoised"
         said += f", {failed} failed." if failed else "."
         where = f" The report is {result.report}." if result.report is not None else ""
         self.bar.status.setText(said + where)
@@ -170,20 +105,12 @@ class BatchWidget(Panel):
             self.show_warning(f"{said} The list in the panel says why.")
 
 
-def _wanted(base: Path | None, told: str) -> list[Path]:
-    """Return the paths and patterns that the fields name."""
-    try:
-        words = shlex.split(told) if "\\" not in told else told.split()
-    except ValueError as error:
-        raise DenoisingError(
-            f"The files {told} cannot be read: {error}.", "Close each quote that is opened."
-        ) from error
-    if base is None and not words:
-        raise DenoisingError("No images are chosen.", "Choose a folder, or name files.")
-    if base is None:
-        return [Path(word).expanduser() for word in words]
-    within = Path(glob.escape(str(base)))  # its own name is no pattern
-    return [within / word for word in words] or [base]
+def _line(outcome: Outcome) -> str:
+    """Return what became of an image."""
+    name, problem = outcome.path.name, outcome.problem
+    end = "denoised." if not problem else problem if problem == STOPPED else f"failed: {problem}"
+    notes = [note.removeprefix(f"{name}: ").removeprefix("note: ") for note in outcome.notes]
+    return " ".join([f"{name}: {end}", *notes])
 
 
 def _steps(
@@ -191,7 +118,12 @@ def _steps(
 ) -> Generator[BatchProgress, None, BatchDone]:
     """Denoise, and write the report of what was begun."""
     outcomes = yield from batch_steps(
-        choices.paths, choices.outputs, choices.work, denoiser=choices.denoiser, stop=stop
+        choices.paths,
+        choices.outputs,
+        choices.work,
+        denoiser=choices.denoiser,
+        stop=stop,
+        at_once=choices.at_once,
     )
     report = choices.report if outcomes else None
     if report is not None:

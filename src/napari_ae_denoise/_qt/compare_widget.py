@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from napari_ae_denoise._qt.forms import field, form, layer_field, on_change
 from napari_ae_denoise._qt.layers import full_resolution, take, unwrapped
 from napari_ae_denoise._qt.panel import Panel, follow_axes
 from napari_ae_denoise._qt.seen import looked_at
+from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.classical import classical_methods
 from napari_ae_denoise.comparison import Comparison, Doing, Planes, Table, comparison_steps
@@ -70,6 +72,7 @@ class CompareWidget(Panel):
             "else the largest minus the smallest value of the reference.",
             min=0.0,
             max=1e12,
+            automatic="automatic",
         )
         self.classical = field(
             "classical",
@@ -150,8 +153,8 @@ class CompareWidget(Panel):
         )
 
     def _shown_plane(self, layer: Any, reference: Source) -> int:
-        layout = plane_layout(reference.image.shape, reference.axes)
-        view = looked_at(unwrapped(self.viewer), layer, layout)
+        lies = plane_layout(reference.image.shape, reference.axes)
+        view = looked_at(unwrapped(self.viewer), layer, lies)
         return 0 if view is None else view.plane
 
     def prepare(self) -> MakeSteps:
@@ -169,10 +172,10 @@ class CompareWidget(Panel):
             self.show_notice(f"Saved {result.path}.")
             return
         self.table.show_table(result)
-        problems = [f"{r.name}: {r.problem}" for r in result.rows if r.problem]
+        problems = [f"{short(r.name)}: {r.problem}" for r in result.rows if r.problem]
         said = ["Stopped; finished lines stay."] if result.stopped else []
         if result.rows:
-            said.append(result.caption())
+            said.append(replace(result, reference=short(result.reference)).caption())
         self.bar.status.setText(" ".join([*said, *problems]))
         for problem in problems:
             self.show_warning(problem)

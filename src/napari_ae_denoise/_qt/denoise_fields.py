@@ -22,6 +22,11 @@ _CORRELATED = [
     ("along X and Y", "xy"),
 ]
 
+ON_RESULTS = (
+    "It acts at once on the result that is selected, or was made last, and on those to come; the "
+    "removed noise stays that of 100 %. Results on disk keep the strength that they began with."
+)
+
 
 def output_fields() -> tuple[Any, Any, Any]:
     """Return what to make: the denoised image, the latent code, the removed noise."""
@@ -43,15 +48,13 @@ def output_fields() -> tuple[Any, Any, Any]:
     )
 
 
-def strength_field() -> Any:
-    """Return how much of the denoising to apply, in percent."""
+def strength_field(further: str = "") -> Any:
+    """Return how much of the denoising to apply, in percent; ``further`` is for the tooltip."""
     return field(
         "strength",
         100.0,
         "Strength (%)",
-        "100 %: all of the denoising. 0 %: the image itself. It acts at once on the result that is "
-        "selected, or was made last, and on the ones to come; the removed noise stays that of "
-        "100 %. Results that are written to disk have the strength that they were begun with.",
+        f"100 %: all of the denoising. 0 %: the image itself. {further}".strip(),
         min=0.0,
         max=100.0,
         widget_type="FloatSlider",

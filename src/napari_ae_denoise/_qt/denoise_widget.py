@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from magicgui.widgets import LineEdit
 
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
+from napari_ae_denoise._qt.alignment import two_columns
 from napari_ae_denoise._qt.at_once import AtOnce
 from napari_ae_denoise._qt.denoise_fields import (
+    ON_RESULTS,
     correlated_field,
     level_field,
     noise_model_field,
@@ -38,6 +40,7 @@ from napari_ae_denoise._qt.result_strength import ResultStrength
 from napari_ae_denoise._qt.result_tools import ResultTools
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
 from napari_ae_denoise._qt.shelf import shelf_of
+from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.tile_runner import PredictSettings
@@ -73,7 +76,7 @@ class DenoiseWidget(Panel):
         self.files.failed.connect(self.show_problem)
         self.denoised, self.latent, self.noise = outputs = output_fields()
         self.latents = LatentView(self.latent)
-        self.strength = strength_field()
+        self.strength = strength_field(ON_RESULTS)
         self.noise_model, self.correlated = noise_model_field(), correlated_field()
         noise = self.noise_model, self.correlated
         self.last = LastResult(viewer)
@@ -95,7 +98,8 @@ class DenoiseWidget(Panel):
             self.form,
             self.at_once,
             self.files,
-            form(self.denoised, self.latent, self.noise, self.strength, self.live.switch),
+            two_columns(*outputs, self.live.switch),
+            form(self.strength),
             self.latents,
             self.tools,
             self.device_hint,
@@ -184,10 +188,12 @@ class DenoiseWidget(Panel):
             result = Made(result.layers, result.summary, result.warning)
         self.latents.offer(result.scatter)
         added = add_results(self.viewer, result)
-        for layer in added[:1]:
+        for layer in added[:1]:  # what the buttons below are about
+            self.viewer.layers.selection.active = layer
             self.last.made(layer)
             self.after.apply(layer)
-        said = [f"Added {', '.join(layer.name for layer in added)}."] if added else []
+        names = ", ".join(f'"{short(layer.name)}"' for layer in added)
+        said = [f"Added {names}."] if added else []
         self.bar.status.setText(" ".join([*said, result.summary, result.warning]).strip())
         if result.warning:
             self.show_warning(result.warning)

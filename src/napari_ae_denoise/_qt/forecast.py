@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training import Progress
     from napari_ae_denoise.training_estimate import TrainingEstimate
 
+_WAITING = "Working out time and memory …"
 _QUIET = 500  # milliseconds without a change of the form, before anything is worked out
 
 
@@ -59,10 +60,12 @@ class Forecast(QObject):
         """Work it out anew, once the form has been quiet for a while."""
         self._job.cancel()
         self._timer.start()
+        if not self.label.text():
+            self.label.setText(_WAITING)
 
     def hold(self) -> None:
         """Leave the processor to the training that begins."""
-        if self._timer.isActive():  # what is shown is of an earlier form
+        if self._timer.isActive() or self.label.text() == _WAITING:  # of an earlier form, or none
             self.label.clear()
         self._timer.stop()
         self._job.cancel()

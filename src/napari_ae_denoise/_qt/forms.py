@@ -21,8 +21,10 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_ae_denoise._qt.alignment import AlignedLabels
 from napari_ae_denoise._qt.layers import HELPER
 from napari_ae_denoise._qt.preferences import prefer
+from napari_ae_denoise._qt.status_line import StatusLine
 from napari_ae_denoise._qt.worker import JobState
 
 if TYPE_CHECKING:
@@ -37,15 +39,21 @@ _GREY, _PERCENT = "grey values", "% of the data range"
 def field(name: str, value: Any, label: str, tooltip: str, **options: Any) -> Any:
     """Return a widget for a value: a number, a text, a flag, or one of ``choices``.
 
+    What a number shows in place of its least value is ``automatic``.
+
     magicgui's form of a whole dataclass drops the defaults, so fields are made one by one.
     """
     annotation = options.pop("annotation", type(value))
-    return create_widget(
+    automatic = options.pop("automatic", "")
+    made = create_widget(
         value=value,
         annotation=Annotated[annotation, {"tooltip": tooltip, **options}],
         name=name,
         label=label,
     )
+    if automatic:
+        made.native.setSpecialValueText(automatic)
+    return made
 
 
 def layer_field(
@@ -104,6 +112,7 @@ def note() -> QLabel:
     label = QLabel()
     label.setWordWrap(True)
     label.setContentsMargins(6, 0, 6, 4)
+    label.setMinimumWidth(1)  # a long word widens no panel
     return label
 
 
@@ -123,9 +132,11 @@ def fold(title: str, *contents: Any) -> QCollapsible:
     section = QCollapsible(f"▸ {title}", collapsedIcon=QIcon(pixel), expandedIcon=QIcon(pixel))
     section.toggleButton().setIconSize(QSize(0, 0))
     section.setDuration(0)
+    section.layout().setContentsMargins(0, 0, 0, 0)
     section.toggled.connect(partial(_turn_arrow, weakref.ref(section), title))
     for content in contents:
         section.addWidget(getattr(content, "native", content))
+    AlignedLabels(section, [content for content in contents if isinstance(content, Container)])
     return section
 
 
@@ -160,9 +171,7 @@ class JobBar(QWidget):
         self.progress.setRange(0, 1000)
         self.progress.setTextVisible(False)
         self.progress.setMaximumHeight(10)
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.status = StatusLine()
         self._buttons = buttons = QHBoxLayout()
         buttons.setContentsMargins(0, 0, 0, 0)
         buttons.addWidget(self.start_button, 2)

@@ -83,6 +83,8 @@ class LossPlot(pyqtgraph.PlotWidget):
         self._loss.setData(self._steps[::thin], self._losses[::thin])
         self._held_out.setData(self._rated, self._held_out_losses)
         self._psnr.setData(self._rated, self._psnrs)
+        # until there is a value, the numbers beside the axis would mean nothing
+        self.getPlotItem().getAxis("right").setStyle(showValues=bool(self._psnrs))
 
     def _follow_size(self) -> None:
         self._right.setGeometry(self.getPlotItem().vb.sceneBoundingRect())

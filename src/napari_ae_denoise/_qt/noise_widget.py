@@ -10,6 +10,7 @@ from magicgui.widgets import LineEdit
 from napari_ae_denoise._qt.forms import field, form, layer_field, on_change, read_unit, unit_field
 from napari_ae_denoise._qt.layers import Source, add_image, take
 from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise.camera_noise import CameraNoise
 from napari_ae_denoise.noise import noise_steps
 from napari_ae_denoise.noise_cells import GaussianNoise
@@ -145,7 +146,7 @@ class NoiseWidget(Panel):
             self.bar.status.setText("Stopped; no layer was made.")
             return
         layer = add_image(self.viewer, **result)
-        self.bar.status.setText(f'Added the layer "{layer.name}".')
+        self.bar.status.setText(f'Added the layer "{short(layer.name)}".')
 
 
 def layer_steps(

@@ -6,12 +6,14 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from magicgui.widgets import Container
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from napari_ae_denoise import report
+from napari_ae_denoise._qt.alignment import AlignedLabels
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
 from napari_ae_denoise._qt.preferences import keep, restore, use_threads
@@ -98,6 +100,7 @@ class Panel(QWidget):
         column.setContentsMargins(0, 0, 6, 0)
         for part in parts:
             column.addWidget(getattr(part, "native", part))
+        AlignedLabels(inside, [part for part in parts if isinstance(part, Container)])
         column.addStretch(1)
         layout = QVBoxLayout(self)
         self._scrolled = ScrollDown(inside)

@@ -42,9 +42,7 @@ KINDS = {
     CLEAN: Kind(("clean",), ("Clean image", "")),
     "clean and noisy images": Kind(("clean", "noisy"), ("Clean image", "Noisy image")),
     "noisy images only": Kind(("noisy",), ("Noisy image", "")),
-    "two noisy images of the same": Kind(
-        ("noisy", "noisy_again"), ("Noisy image", "Another noisy one")
-    ),
+    "pairs of noisy images": Kind(("noisy", "noisy_again"), ("Noisy image", "Second noisy image")),
 }
 
 
@@ -57,8 +55,8 @@ class TrainFields:
             CLEAN,
             "What you have",
             "Clean images: noise is added to them. Clean and noisy images of the same things. "
-            "Noisy images only: pairs are made of each by itself. Or two noisy images of the same "
-            "things, whose noise is independent.",
+            "Noisy images only: pairs are made of each by itself. Or pairs of noisy images of the "
+            "same things, whose noise is independent.",
             choices=list(KINDS),
         )
         self.axes = LineEdit(name="axes", label="Axes")
@@ -107,6 +105,7 @@ class TrainFields:
             min=0.0,
             max=1.0,
             step=1e-4,
+            automatic="automatic",
         )
         self.loss = field(
             "loss",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise._qt.forms import duration
+from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.going_on import longer
 from napari_ae_denoise.quiet_imports import load_for_training
@@ -96,7 +97,7 @@ def in_words(name: str, card: Card) -> str:
     """Return what became of a training: how good the model is, and what people should know."""
     metrics, facts = card.metrics, card.training
     against = "noisy" if "noisy" in card.data_kind else "clean"
-    parts = [f'Trained "{name}".']
+    parts = [f'Trained "{short(name)}".']
     if {"noisy_psnr", "validation_psnr"} <= set(metrics):
         parts.append(
             f"{metrics['noisy_psnr']:.2f} dB before, {metrics['validation_psnr']:.2f} dB after "

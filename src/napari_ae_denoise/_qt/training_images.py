@@ -56,7 +56,7 @@ class _Side:
             if name == ONE or not label:
                 widget.label = label
             else:
-                widget.label = label.replace("image", "images").replace("noisy one", "noisy ones")
+                widget.label = label.replace("image", "images")
             widget.visible = bool(label) and name == source
 
     def path(self) -> Path:

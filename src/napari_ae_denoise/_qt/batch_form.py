@@ -1,0 +1,196 @@
+"""The fields of the *Batch* panel, and what they say."""
+
+from __future__ import annotations
+
+import glob
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magicgui.types import FileDialogMode
+from magicgui.widgets import ComboBox, FileEdit, LineEdit
+
+from napari_ae_denoise._qt.denoise_fields import (
+    correlated_field,
+    noise_model_field,
+    strength_field,
+    tile_field,
+)
+from napari_ae_denoise._qt.forms import device_field, field
+from napari_ae_denoise.batch import Work
+from napari_ae_denoise.batch_report import check_report
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.image_files import find_images
+from napari_ae_denoise.output_names import resolve_outputs
+from napari_ae_denoise.tile_runner import PredictSettings
+
+if TYPE_CHECKING:
+    from napari_ae_denoise._qt.model_choice import ModelChoice
+    from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.output_names import Outputs
+
+_TYPES = [("that of the image", None), *((name, name) for name in ("uint8", "uint16", "float32"))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchChoices:
+    """What the form says."""
+
+    paths: tuple[Path, ...]
+    outputs: tuple[Outputs, ...]
+    denoiser: Denoiser
+    work: Work
+    report: Path | None
+    at_once: int
+
+
+class BatchFields:
+    """The fields, one attribute each; `read` reads them.
+
+    Parameters
+    ----------
+    models : ModelChoice
+        The choice of the model.
+    """
+
+    def __init__(self, models: ModelChoice) -> None:
+        self._models = models
+        self.folder = FileEdit(
+            name="folder",
+            label="Folder",
+            mode=FileDialogMode.EXISTING_DIRECTORY,
+            nullable=True,
+            tooltip="Its images are denoised.",
+        )
+        self.folder.choose_btn.text = "Choose …"
+        self.patterns = _text(
+            "patterns",
+            "Files",
+            'Empty: all images of the folder. Or patterns within it, such as "*.tif" or '
+            '"**/cells*.tif"; those with spaces in quotes. Without a folder: paths and patterns.',
+            "all images of the folder",
+        )
+        self.output = _text(
+            "output",
+            "Output",
+            "A folder for the results, which is made; or a pattern such as "
+            '"out/{stem}_clean{suffix}", within the folder unless it begins at the root.',
+            "out/{stem}_clean{suffix}",
+        )
+        self.output.value = "denoised"
+        self.latent = field(
+            "latent", False, "Latent code", "Write the code of each image too: NAME_latent.tif."
+        )
+        self.noise = field(
+            "noise",
+            False,
+            "Removed noise",
+            "Write image minus result too, in grey values: NAME_noise.tif.",
+        )
+        self.report = field(
+            "report", True, "Report", "Write report.html beside the results: figures and pictures."
+        )
+        self.overwrite = field(
+            "overwrite", False, "Overwrite", "Replace results that are there. Inputs never are."
+        )
+        self.axes = _text("axes", "Axes", "Of all images. Empty: as each file says.", "by the file")
+        self.strength = strength_field()
+        self.noise_model, self.correlated = noise_model_field(), correlated_field()
+        self.level = field(
+            "level",
+            0,
+            "Level",
+            "Of OME-Zarr images: 0 is full resolution, 1 the next coarser one, and so on.",
+            min=0,
+            max=20,
+        )
+        self.dtype = ComboBox(
+            name="dtype", label="Type", tooltip="Type of the results' pixels.", choices=_TYPES
+        )
+        self.at_once = field(
+            "at_once",
+            1,
+            "Images at once",
+            "Several small images at once use more of the processor, and more memory.",
+            min=1,
+            max=64,
+        )
+        self.device, self.tile = device_field(), tile_field()
+        self.main = (self.folder, self.patterns, self.output, models.field)
+        self.written = (self.latent, self.noise, self.report, self.overwrite)
+        how = (self.axes, self.strength, self.noise_model, self.correlated, self.level, self.dtype)
+        self.more = (*how, self.at_once, self.device, self.tile)
+
+    @property
+    def remembered(self) -> tuple[Any, ...]:
+        """The fields that begin as they were at the last start."""
+        noise = (self.noise_model, self.correlated)
+        return (self.latent, self.noise, self.report, *noise, self.at_once)
+
+    def read(self) -> BatchChoices:
+        """Return what the form says; refuse what would lose a file."""
+        folder = str(self.folder.value or "").strip()
+        base = Path(folder).expanduser() if folder not in ("", ".") else None
+        paths = find_images(_wanted(base, self.patterns.value))
+        told = self.output.value.strip()
+        if not told:
+            raise DenoisingError(
+                "There is no place for the results.",
+                "Give a folder in Output, or a pattern such as out/{stem}_clean{suffix}.",
+            )
+        output = Path(told).expanduser()
+        output = output if base is None else base / output
+        beside = output.parent if "{" in told else output
+        if "{" not in told and len(paths) == 1:  # always a folder here
+            output = output / "{name}"
+        overwrite = self.overwrite.value
+        denoiser = self._models.chosen()
+        outputs = resolve_outputs(
+            paths,
+            output,
+            beside / "{stem}_latent.tif" if self.latent.value else None,
+            beside / "{stem}_noise.tif" if self.noise.value else None,
+            overwrite=overwrite,
+        )
+        report = outputs[0].denoised.parent / "report.html" if self.report.value else None
+        if report is not None:
+            check_report(report, overwrite=overwrite)
+        axes = self.axes.value.strip() or None
+        work = Work(self._models.field.value, axes, self._settings(), self.level.value, overwrite)
+        return BatchChoices(
+            tuple(paths), tuple(outputs), denoiser, work, report, self.at_once.value
+        )
+
+    def _settings(self) -> PredictSettings:
+        return PredictSettings(
+            tile=self.tile.value or "auto",
+            device=self.device.value,
+            strength=self.strength.value / 100,
+            dtype=self.dtype.value,
+            noise_model=self.noise_model.value,
+            correlated=self.correlated.value,
+        )
+
+
+def _text(name: str, label: str, tooltip: str, empty: str) -> LineEdit:
+    """Return a line of text that says what it means while it is empty."""
+    made = LineEdit(name=name, label=label, tooltip=tooltip)
+    made.native.setPlaceholderText(empty)
+    return made
+
+
+def _wanted(base: Path | None, told: str) -> list[Path]:
+    """Return the paths and patterns that the fields name."""
+    try:
+        words = shlex.split(told) if "\\" not in told else told.split()
+    except ValueError as error:
+        raise DenoisingError(
+            f"The files {told} cannot be read: {error}.", "Close each quote that is opened."
+        ) from error
+    if base is None and not words:
+        raise DenoisingError("No images are chosen.", "Choose a folder, or name files.")
+    if base is None:
+        return [Path(word).expanduser() for word in words]
+    within = Path(glob.escape(str(base)))  # its own name is no pattern
+    return [within / word for word in words] or [base]
