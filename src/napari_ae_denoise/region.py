@@ -37,6 +37,20 @@ class Region:
     y: slice
     x: slice
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        return self.y.stop - self.y.start, self.x.stop - self.x.start
+
+    def middle(self, side: int) -> Region:
+        """Return what of it lies in a square of so many pixels around its middle."""
+        y, x = (
+            slice(first, min(first + side, along.stop))
+            for along in (self.y, self.x)
+            for first in [max(along.start, (along.start + along.stop - side) // 2)]
+        )
+        return Region(self.stack, y, x)
+
 
 class HasRunner(Protocol):
     """A network, and how to run it."""

@@ -1,6 +1,7 @@
 """Live mode: what is looked at is denoised, and nothing else."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -48,12 +49,12 @@ def test_the_view_is_denoised_and_followed_in_another_thread(
     np.testing.assert_allclose(layer.translate, (6, 10, 20))
     assert layer.metadata["normalization"][0]["scale"] > 0
     viewer.dims.set_point(0, 8)
-    qtbot.waitUntil(lambda: layer.translate[0] == 8, timeout=60_000)
+    wanted = 8, (1, 300, 400)
+    qtbot.waitUntil(lambda: (layer.translate[0], layer.data.shape) == wanted, timeout=60_000)
     assert np.abs(layer.data[0].astype(int) - whole[2]).max() <= 16
     # as napari does when it draws, which it does not in a window that is not shown
     viewer.layers["cells"].corner_pixels = np.array([[2, 100, 130], [2, 180, 250]])
-    qtbot.waitUntil(lambda: layer.data.shape[1] < 200, timeout=60_000)
-    assert layer.data.shape == (1, 81, 121)
+    qtbot.waitUntil(lambda: layer.data.shape == (1, 81, 121), timeout=60_000)
     y, x = ((layer.translate[1:] - (10, 20)) / 0.5).round().astype(int)
     height, width = layer.data.shape[1:]
     part = whole[2, y : y + height, x : x + width]
@@ -61,6 +62,39 @@ def test_the_view_is_denoised_and_followed_in_another_thread(
     assert threading.main_thread() not in threads
     panel.live.switch.value = False
     assert "cells live" not in viewer.layers
+
+
+def test_what_takes_long_is_shown_from_its_middle_on(
+    viewer, panel, qtbot, stack, untrained_classic, monkeypatch
+):
+    usual, asked = live_module.denoise_region, []
+
+    def slow(*args):
+        asked.append(args[-1].shape)
+        time.sleep(1 if args[-1].shape == (300, 400) else 0)
+        return usual(*args)
+
+    monkeypatch.setattr(live_module, "denoise_region", slow)
+    viewer.add_image(stack, name="cells")
+    panel.live.switch.value = True
+    layer = shown(viewer, qtbot)
+    asked.clear()
+    pictures = []
+    layer.events.data.connect(lambda: pictures.append((layer.data, tuple(layer.translate))))
+    viewer.dims.set_point(0, 2)
+    qtbot.waitUntil(lambda: len(asked) == 2 and len(pictures) == 2, timeout=60_000)
+    small, large = asked
+    assert large == (300, 400)
+    assert 128 <= max(small) < 300
+    height, width = small
+    first, last = (data[0].astype(int) for data, _ in pictures)
+    y, x = (300 - height) // 2, (400 - width) // 2
+    assert np.abs(first - last[y : y + height, x : x + width]).max() <= 16
+    whole = untrained_classic.denoise(stack, axes="ZYX").astype(int)
+    assert np.abs(last - whole[2]).max() <= 16
+    assert tuple(layer.translate) == (2, 0, 0)
+    qtbot.wait(300)
+    assert len(asked) == 2  # nothing more to do
 
 
 def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 import time
 import weakref
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from napari_ae_denoise.region import Region
 
 _LOOK = 100  # milliseconds between looks at what is seen
+_SOON = 0.3  # seconds: what takes longer is shown from its middle on
+_FEWEST = 128  # pixels along Y and X of a middle
 _SECONDS_AT_EXIT = 3.0
 _running: dict[threading.Thread, threading.Event] = {}  # and what stops each
 
@@ -54,6 +57,8 @@ class Live:
         What the layer's pixels and its place were; see `standing`.
     ready : tuple, optional
         What runs the network and the grey maps; made in the thread, for they read the image.
+    pace : float
+        Seconds that a pixel took, of those that the network saw last.
     stop : threading.Event
         Once set, what is running is given up.
     """
@@ -63,6 +68,7 @@ class Live:
     layout: PlaneLayout
     standing: tuple[Any, ...]
     ready: tuple[_Runner, Sequence[Any]] | None = None
+    pace: float = 0.0
     stop: threading.Event = field_of(default_factory=threading.Event)
 
     @property
@@ -89,9 +95,23 @@ class Live:
                 choices.denoiser.network_for(seen), choices.settings, self.stop
             )
             self.ready = _Runner(runner), seen.maps
-        return denoise_region(
+        began = time.monotonic()
+        made = denoise_region(
             self.ready[0], choices.source.image, self.layout, self.ready[1], region
         )
+        self.pace = (time.monotonic() - began) / math.prod(n + self._around for n in region.shape)
+        return made
+
+    def soon(self, region: Region) -> Region:
+        """Return what of a region can be shown soon: all of it, or its middle."""
+        if not self.pace:
+            return region
+        return region.middle(max(int(math.sqrt(_SOON / self.pace)) - self._around, _FEWEST))
+
+    @property
+    def _around(self) -> int:
+        """Pixels that the network sees beyond a region, on both sides together."""
+        return 2 * self.choices.denoiser.halo
 
 
 class _Runner:
@@ -138,6 +158,7 @@ class LiveLayer(QObject):
         self._wanted: Region | None = None
         self._busy = False
         self._shown: Region | None = None
+        self._seen: Region | None = None  # of which something at least was asked for
         self._answered.connect(self._show)
         self._stops: list[threading.Event] = []  # of what is shown now
         when_gone(self, partial(_give_up, self._stops))
@@ -159,7 +180,7 @@ class LiveLayer(QObject):
             return
         layer = unwrapped(layer)
         self._live = Live(weakref.ref(layer), choices, layout, standing(layer))
-        self._shown = None
+        self._shown = self._seen = None
         self._stops.append(self._live.stop)
         self._timer.start()
         self._look()
@@ -192,8 +213,9 @@ class LiveLayer(QObject):
         region = seen_region(self._viewer, original, self._live.source, self._live.layout)
         if region is None or region == self._shown:
             return
-        self._wanted, self._busy = region, True
-        answer = partial(_compute, self._live, region, weakref.ref(self))
+        wanted = region if region == self._seen else self._live.soon(region)
+        self._seen, self._wanted, self._busy = region, wanted, True
+        answer = partial(_compute, self._live, wanted, weakref.ref(self))
         thread = threading.Thread(target=answer, name="napari-ae-denoise live", daemon=True)
         _running[thread] = self._live.stop
         thread.start()
