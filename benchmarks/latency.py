@@ -79,6 +79,8 @@ def previews(viewer, denoise, side: int, count: int) -> tuple[list[float], list[
     planes = np.random.default_rng(0).integers(0, 255, (count + 1, side, side)).astype("u1")
     layer = viewer.add_image(planes, name="views")
     viewer.reset_view()
+    getattr(viewer, "scene", viewer).camera.zoom /= 2  # the panels leave a narrow canvas
+    gaps(0.5)
     denoise.layer.value = layer
     denoise.live.switch.value = True
     first, whole = [], []
@@ -87,6 +89,8 @@ def previews(viewer, denoise, side: int, count: int) -> tuple[list[float], list[
         began = time.perf_counter()
         seen = []
         while not seen or seen[-1] != (side, side):
+            if time.perf_counter() - began > 60:
+                raise SystemExit(f"the view is not denoised: {seen[-1:]}")
             QApplication.processEvents()
             made = [x for x in viewer.layers if x.name == "views live" and x.translate[0] == plane]
             if made and not seen:
