@@ -58,7 +58,7 @@ class Gallery:
             options = {"sigma": SIGMA, **options}
         dense = options.get("preset", KINDS[kind].preset) == "dense"
         steps = self.steps * (2 if dense else 1)  # its steps are as much shorter
-        settings = TrainSettings.of_kind(kind, steps=steps, **USUAL, **options)
+        settings = TrainSettings.of_kind(kind, steps=steps, **{**USUAL, **options})
         denoiser = train(TrainingData(clean=self.train_images, axes="NYX"), settings)
         print(f"{kind} {options}: {denoiser.card.training['seconds']} s", flush=True)
         return denoiser
@@ -235,7 +235,10 @@ def variational(gallery: Gallery) -> None:
     drawn = denoiser.sample(3 * SHOWN, seed=1)
     gallery.rows(
         "variational",
-        {f"drawn, seed 1, {n + 1}": drawn[n * SHOWN : (n + 1) * SHOWN] for n in range(3)},
+        {
+            f"drawn, {first + 1} to {first + SHOWN}": drawn[first : first + SHOWN]
+            for first in range(0, len(drawn), SHOWN)
+        },
         limits=(0, 1),
     )
     mean = denoiser.encode(gallery.test_images, axes="NYX")
@@ -256,7 +259,7 @@ def contractive(gallery: Gallery) -> None:
     figure = canvas(6.4, 2.8)
     axes = figure.add_axes((0.1, 0.18, 0.88, 0.78))
     sigmas = np.linspace(0, 100, 11)
-    for weight in (0.0, 1e-1):
+    for weight in (0.0, 1.0, 10.0):  # a code of few values has a small Jacobian
         options = {"preset": "dense", "weight": weight, "sigma": 0.0, "code_channels": 16}
         denoiser = gallery.trained("contractive", **options)
         clean = gallery.test_images[:200].astype(np.float32)

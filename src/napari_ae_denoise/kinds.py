@@ -114,7 +114,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "sparse": Kind(
             "Pays where code units are active more often than a target, so that few are at once.",
             network=_read_only(skips=False, code_activation="sigmoid"),
-            penalties=_read_only(**{"sparsity": 1e-1, "activity-l1": 1e-2}),
+            penalties=_read_only(**{"sparsity": 1e-1, "activity-l1": 3e-2}),
         ),
         "variational": Kind(
             "Its code is a Gaussian with mean and variance, held near the unit Gaussian, so that "
