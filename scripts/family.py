@@ -160,7 +160,7 @@ def dense(gallery: Gallery) -> None:
 
 def linear(gallery: Gallery) -> None:
     """Draw what a linear code spans, beside the principal components."""
-    denoiser = gallery.trained("linear", code_channels=SHOWN)
+    denoiser = gallery.trained("linear", code_channels=SHOWN, batch_size=64)
     decoder = decoder_images(denoiser)
     flat = gallery.train_images.reshape(len(gallery.train_images), -1).astype(np.float64)
     components = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2][:SHOWN]

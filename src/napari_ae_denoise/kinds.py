@@ -89,7 +89,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "as the first principal components.",
             preset="dense",
             network=_read_only(linear=True, widths=(), code_channels=16),
-            settings=_read_only(sigma=0.0, optimizer="muon"),
+            # what is random in the weights at the start does not shrink by itself
+            settings=_read_only(sigma=0.0, optimizer="muon", weight_decay=1.0),
         ),
         "under-complete": Kind(
             "Its code has fewer values than the image and can only hold what matters most.",
