@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -24,7 +23,6 @@ from napari_ae_denoise.fashion_mnist import find_fashion_mnist
 from napari_ae_denoise.schedule import learning_rate
 from napari_ae_denoise.training_run import TrainingRun
 
-_LAP = 50  # steps
 _EPOCH = 469  # steps of 128 images
 _MARKS = (1, 3, 10, 30, 60)
 
@@ -75,9 +73,9 @@ for line in sys.stdin:
         continue
     first = np.random.randint(len(x) - count + 1)
     part = slice(first, first + count)
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), time.process_time()
     model.fit(y[part], x[part], batch_size=128, verbose=0)
-    print(time.perf_counter() - begin, flush=True)
+    print(time.perf_counter() - begin, time.process_time() - cpu, flush=True)
 """
 
 
@@ -97,11 +95,11 @@ class Keras:
         )
         self.versions = self._process.stdout.readline().split()[1:]
 
-    def ask(self, images: int) -> float:
-        """Train on some images, return the seconds; with 0 return the error of the test images."""
+    def ask(self, images: int) -> list[float]:
+        """Train on some images, return the seconds and CPU seconds; with 0 the test error."""
         self._process.stdin.write(f"{images}\n")
         self._process.stdin.flush()
-        return float(self._process.stdout.readline())
+        return [float(word) for word in self._process.stdout.readline().split()]
 
     def close(self) -> None:
         """End the process."""
@@ -126,12 +124,12 @@ class Ours:
         """Whether all its epochs are over."""
         return self.run.fraction >= 1
 
-    def steps(self, count: int) -> float:
-        """Take some steps and return the seconds."""
-        begin = time.perf_counter()
+    def steps(self, count: int) -> list[float]:
+        """Take some steps and return the seconds and the CPU seconds."""
+        begin, cpu = time.perf_counter(), time.process_time()
         for _ in range(count):
             self.run.step(self.run.state.step, learning_rate(self.run.fraction, self.settings))
-        return time.perf_counter() - begin
+        return [time.perf_counter() - begin, time.process_time() - cpu]
 
     def error(self) -> float:
         """Return the mean squared error of the test images."""
@@ -145,23 +143,33 @@ def decibels(error: float) -> float:
     return -10 * np.log10(error)
 
 
-def compare_speed(python: str, threads: int, laps: int) -> None:
-    """Print the seconds an epoch of Keras and of this package, taken in turn."""
+def compare_speed(python: str, threads: int, laps: int, steps: int) -> None:
+    """Print the seconds an epoch of Keras and of this package, taken in turn.
+
+    On a machine with other work to do, the CPU seconds of one thread say more.
+    """
     keras, ours = Keras(python, threads), Ours(as_tutorial=True, epochs=1000)
-    times: dict[str, list[float]] = {"keras": [], "ours": []}
+    taken = []  # (laps, Keras and ours, seconds and CPU seconds)
     for lap in range(laps + 1):
-        seconds = keras.ask(128 * _LAP), ours.steps(_LAP)
+        pair = keras.ask(128 * steps), ours.steps(steps)
         if lap:  # the first one prepares
-            times["keras"].append(seconds[0])
-            times["ours"].append(seconds[1])
+            taken.append(pair)
     keras.close()
-    slow, fast = (statistics.median(t) * _EPOCH / _LAP for t in times.values())
-    ratios = sorted(a / b for a, b in zip(times["keras"], times["ours"], strict=True))
+    slow, fast = np.median(taken, axis=0) * _EPOCH / steps
+    ratios = np.array([np.divide(*pair) for pair in taken])
+    low, high = ratios.min(axis=0), ratios.max(axis=0)
     print(
-        f"Keras {' with TensorFlow '.join(keras.versions)}, {threads} thread(s), medians of {laps}"
+        f"Keras {' with TensorFlow '.join(keras.versions)}, {threads} thread(s), medians of {laps} "
+        f"laps of {steps} steps"
     )
-    print(f"| | s/epoch |\n|---|---|\n| Keras | {slow:.1f} |\n| as-tutorial here | {fast:.1f} |")
-    print(f"ratio {slow / fast:.2f} (single laps {ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
+    print("| | s/epoch | CPU s/epoch |\n|---|---|---|")
+    for name, (seconds, cpu) in (("Keras", slow), ("as-tutorial here", fast)):
+        print(f"| {name} | {seconds:.1f} | {cpu:.1f} |")
+    for what, one in (("", 0), ("CPU ", 1)):
+        ratio = slow[one] / fast[one]
+        print(
+            f"{what}ratio {ratio:.2f} (single laps {low[one]:.2f} to {high[one]:.2f})", flush=True
+        )
 
 
 def compare_quality(epochs: int, names: list[str], limit: float) -> None:
@@ -198,6 +206,7 @@ def main() -> None:
     parser.add_argument("--keras", help="Python that has keras and tensorflow")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--laps", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=50, help="of a lap")
     parser.add_argument("--epochs", type=int, default=60, help="of the quality table; 0 for none")
     parser.add_argument(
         "--trainings", nargs="+", choices=TRAININGS, default=list(TRAININGS), help="default: all"
@@ -213,7 +222,7 @@ def main() -> None:
         sys.exit("Fashion-MNIST is not on this computer.")
     with using_threads(args.threads):
         if args.keras:
-            compare_speed(args.keras, args.threads, args.laps)
+            compare_speed(args.keras, args.threads, args.laps, args.steps)
         if args.epochs:
             compare_quality(args.epochs, args.trainings, args.cpu_seconds)
 

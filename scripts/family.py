@@ -58,7 +58,7 @@ class Gallery:
             options = {"sigma": SIGMA, **options}
         dense = options.get("preset", KINDS[kind].preset) == "dense"
         steps = self.steps * (2 if dense else 1)  # its steps are as much shorter
-        settings = TrainSettings.of_kind(kind, steps=steps, **USUAL, **options)
+        settings = TrainSettings.of_kind(kind, steps=steps, **{**USUAL, **options})
         denoiser = train(TrainingData(clean=self.train_images, axes="NYX"), settings)
         print(f"{kind} {options}: {denoiser.card.training['seconds']} s", flush=True)
         return denoiser
@@ -160,7 +160,7 @@ def dense(gallery: Gallery) -> None:
 
 def linear(gallery: Gallery) -> None:
     """Draw what a linear code spans, beside the principal components."""
-    denoiser = gallery.trained("linear", code_channels=SHOWN)
+    denoiser = gallery.trained("linear", code_channels=SHOWN, batch_size=64)
     decoder = decoder_images(denoiser)
     flat = gallery.train_images.reshape(len(gallery.train_images), -1).astype(np.float64)
     components = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2][:SHOWN]
@@ -235,7 +235,10 @@ def variational(gallery: Gallery) -> None:
     drawn = denoiser.sample(3 * SHOWN, seed=1)
     gallery.rows(
         "variational",
-        {f"drawn, seed 1, {n + 1}": drawn[n * SHOWN : (n + 1) * SHOWN] for n in range(3)},
+        {
+            f"drawn, {first + 1} to {first + SHOWN}": drawn[first : first + SHOWN]
+            for first in range(0, len(drawn), SHOWN)
+        },
         limits=(0, 1),
     )
     mean = denoiser.encode(gallery.test_images, axes="NYX")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from napari_ae_denoise.kinds import KINDS
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -59,6 +61,23 @@ def test_the_reference_names_what_is_there():
     for name in names:
         module, _, thing = name.rpartition(".")
         assert getattr(import_module(module), thing).__doc__
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_an_entry_with_a_picture_in_the_gallery(kind):
+    text = (DOCS / "family.md").read_text(encoding="utf-8")
+    (entry,) = (part for part in text.split("\n## ")[1:] if f'of_kind("{kind}"' in part)
+    assert "--kind" in entry
+    assert "**Kind**" in entry
+    assert re.search(r"!\[[^]]+\]\(images/family/\S+\.png\)", entry)
+
+
+def test_every_picture_of_the_gallery_is_shown_and_made_by_the_script():
+    text = (DOCS / "family.md").read_text(encoding="utf-8")
+    script = (ROOT / "scripts" / "family.py").read_text(encoding="utf-8")
+    shown = set(re.findall(r"images/family/(\S+)\.png", text))
+    assert shown == {picture.stem for picture in (DOCS / "images" / "family").glob("*.png")}
+    assert all(f'"{name}"' in script for name in shown)
 
 
 def test_every_test_that_the_docs_name_is_there():

@@ -183,6 +183,23 @@ def test_linear_under_complete_code_spans_the_principal_components():
     np.testing.assert_allclose(made, best, atol=0.02)
 
 
+def test_training_the_linear_kind_finds_the_principal_components():
+    def farthest(**options):
+        """Return the cosine of the largest angle between decoder's and components' subspace."""
+        how = {"sigma": 0.0, "steps": 400, "batch_size": 64, "learning_rate": 1e-2}
+        network = trained("linear", code_channels=8, **how, **options).network
+        with torch.no_grad():
+            zero = network.decode(torch.zeros(1, 8, 1, 1))
+            units = network.decode(torch.eye(8)[:, :, None, None]) - zero
+        base = np.linalg.qr(units.numpy().reshape(8, -1).T)[0]
+        flat = things().reshape(len(things()), -1).astype(float)
+        components = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)[2][:8]
+        return np.linalg.svd(base.T @ components.T)[1].min()
+
+    assert farthest() > 0.95
+    assert farthest(weight_decay=0.0) < 0.8  # the random weights of the start are still there
+
+
 @pytest.mark.parametrize(("kind", "word"), [("under-complete", "<"), ("over-complete", ">")])
 def test_code_sizes_are_what_their_names_say(kind, word, camera):
     settings = TrainSettings.of_kind(kind, steps=1, batch_size=1, patch_size=16, **QUICK)

@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 
+from napari_ae_denoise import tutorial
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
-from napari_ae_denoise.schedule import learning_rate
+from napari_ae_denoise.schedule import highest_rate, learning_rate
 from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.training_data import TrainingData
 
@@ -74,6 +75,21 @@ def test_learning_rate_warms_up_and_falls_to_a_hundredth():
     assert 0.0098 < max(rates) <= 0.01
     assert all(a > b for a, b in zip(rates[top:], rates[top + 1 :], strict=False))
     assert rates[-1] == pytest.approx(1e-4)
+
+
+def test_the_usual_rate_follows_from_network_optimizer_penalties_and_start():
+    usual = highest_rate(TrainSettings())
+    classic = TrainSettings(preset="classic")
+    assert highest_rate(classic) == pytest.approx(3 * usual)
+    assert highest_rate(TrainSettings(preset=PRESETS["classic"])) == highest_rate(classic)
+    for network, rate in (("classic", highest_rate(classic)), ("better", usual)):
+        how = tutorial.training_settings(network=network)
+        assert highest_rate(how, fine_tuning=True) == rate  # its start is not a trained one
+    assert highest_rate(TrainSettings(preset="classic", optimizer="adam")) == usual
+    assert highest_rate(TrainSettings.of_kind("sparse")) == usual
+    assert highest_rate(classic, fine_tuning=True) < usual
+    given = TrainSettings(preset="classic", learning_rate=0.01)
+    assert highest_rate(given) == highest_rate(given, fine_tuning=True) == 0.01
 
 
 def test_constant_learning_rate_only_warms_up():

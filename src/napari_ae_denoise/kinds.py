@@ -89,7 +89,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "as the first principal components.",
             preset="dense",
             network=_read_only(linear=True, widths=(), code_channels=16),
-            settings=_read_only(sigma=0.0, optimizer="muon"),
+            # what is random in the weights at the start does not shrink by itself
+            settings=_read_only(sigma=0.0, optimizer="muon", weight_decay=1.0),
         ),
         "under-complete": Kind(
             "Its code has fewer values than the image and can only hold what matters most.",
@@ -114,7 +115,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "sparse": Kind(
             "Pays where code units are active more often than a target, so that few are at once.",
             network=_read_only(skips=False, code_activation="sigmoid"),
-            penalties=_read_only(**{"sparsity": 1e-1, "activity-l1": 1e-2}),
+            penalties=_read_only(**{"sparsity": 1e-1, "activity-l1": 3e-2}),
         ),
         "variational": Kind(
             "Its code is a Gaussian with mean and variance, held near the unit Gaussian, so that "

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _LAST_RATE = 0.01  # of the learning rate
 _FALL = 0.25  # of the training, at the end of a trapezoid
+_RATE, _FINE_TUNING_RATE = 2e-3, 5e-4
+_PLAIN_RATE = 6e-3
 
 
 def learning_rate(fraction: float, settings: TrainSettings, *, fine_tuning: bool = False) -> float:
@@ -22,5 +24,22 @@ def learning_rate(fraction: float, settings: TrainSettings, *, fine_tuning: bool
         left = min(1.0, (1 - min(fraction, 1.0)) / _FALL)
     else:
         left = 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
-    highest = settings.highest_rate(fine_tuning=fine_tuning)
+    highest = highest_rate(settings, fine_tuning=fine_tuning)
     return highest * warm_up * (_LAST_RATE + (1 - _LAST_RATE) * left)
+
+
+def highest_rate(settings: TrainSettings, *, fine_tuning: bool = False) -> float:
+    """Return the learning rate after the warm-up.
+
+    The one that is given; else 2e-3, but 5e-4 from a start (fine-tuning), for what is learned
+    already is not to be shaken, and 6e-3 for plain networks that follow Muon: their image passes a
+    sigmoid, which makes gradients small. With penalties it is 2e-3 there too, at which their usual
+    weights were measured.
+    """
+    if settings.learning_rate:
+        return settings.learning_rate
+    if fine_tuning:
+        return _FINE_TUNING_RATE
+    bare = not settings.objective.penalties
+    plain = settings.style == "plain" and settings.optimizer == "muon"
+    return _PLAIN_RATE if plain and bare else _RATE

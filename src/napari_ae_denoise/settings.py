@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training_data import TrainingData
 
 _DEFAULT_STEPS = 1000
-_RATE, _FINE_TUNING_RATE = 2e-3, 5e-4
 _LENGTHS = ("steps", "epochs", "minutes")
 CHOICES = {
     "noise": NOISE_KINDS,
@@ -63,8 +62,7 @@ class TrainSettings:
         Side of the patches in pixels. Several: one after the other in equal parts of the
         training, with fewer patches a step as they grow.
     learning_rate : float, optional
-        Its highest value; by default 2e-3, and 5e-4 from a start (fine-tuning), for what is learned
-        already is not to be shaken.
+        Its highest value; by default what `schedule.highest_rate` says.
     schedule : {"cosine", "trapezoid", "constant"}
         ``cosine``: warm-up, then down to 1 % along a half cosine. ``trapezoid``: constant after
         the warm-up, and down to 1 % in the last quarter; the state before that can be gone on
@@ -268,9 +266,10 @@ class TrainSettings:
             return max(1, round(self.epochs * steps_per_epoch))
         return self.steps or _DEFAULT_STEPS
 
-    def highest_rate(self, *, fine_tuning: bool) -> float:
-        """Return the learning rate after the warm-up."""
-        return self.learning_rate or (_FINE_TUNING_RATE if fine_tuning else _RATE)
+    @property
+    def style(self) -> str:
+        """The style of the network asked for; see `NetworkSpec`."""
+        return self._changed_preset().style
 
     def patch_size_at(self, fraction: float) -> int:
         """Return the patch size at a fraction (0 to 1) of the training."""

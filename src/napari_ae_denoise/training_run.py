@@ -31,6 +31,7 @@ from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.optimizers import OPTIMIZERS
 from napari_ae_denoise.pretraining import stage_at, stage_loss, stages
+from napari_ae_denoise.schedule import highest_rate
 from napari_ae_denoise.small_images import choose_sampler, is_small_stack
 from napari_ae_denoise.storage import is_there
 from napari_ae_denoise.training_progress import Progress, Watch
@@ -97,7 +98,7 @@ class TrainingRun:
         )
         self.optimizer = OPTIMIZERS[settings.optimizer](
             self.network.parameters(),
-            settings.highest_rate(fine_tuning=start is not None),
+            highest_rate(settings, fine_tuning=start is not None),
             weight_decay=settings.weight_decay,
         )
         self.state = TrainingState(self.network, self.optimizer, average=settings.average)

@@ -25,6 +25,7 @@ from napari_ae_denoise.fashion_mnist import TUTORIAL_SIGMA, add_tutorial_noise, 
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder, build_empty
 from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.schedule import highest_rate
 from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_data import TrainingData
@@ -51,7 +52,6 @@ EPOCHS = 100
 BATCH_SIZE = 128
 _SIDE = 28  # pixels
 _HELD_OUT = 0.01  # of the training images
-_MUON_RATE = 6e-3  # of `classic`, whose outputs a sigmoid makes: three times that of other networks
 _NEVER = 1e9  # a length of the gradient that is not reached, so that none is cut
 _TEST_SEED = 1
 
@@ -177,9 +177,9 @@ def training_settings(
             average=0.0,
             validation=0.0,
         )
-    chosen = optimizer or "muon"
-    rate = _MUON_RATE if chosen == "muon" and network == "classic" else None
-    return TrainSettings(**shared, optimizer=chosen, learning_rate=rate, validation=_HELD_OUT)
+    made = TrainSettings(**shared, optimizer=optimizer or "muon", validation=_HELD_OUT)
+    # said, for `tutorial_steps` starts from weights of its own, and does not fine-tune them
+    return replace(made, learning_rate=highest_rate(made))
 
 
 def tutorial_steps(

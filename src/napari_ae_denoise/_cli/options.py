@@ -180,7 +180,10 @@ BatchSize = Annotated[int, Option("--batch-size", help="Patches a step.")]
 PatchSize = Annotated[int, Option("--patch-size", help="Side of the patches, in pixels.")]
 LearningRate = Annotated[
     float | None,
-    Option("--learning-rate", help="Its highest value. Default: 2e-3, with --from 5e-4."),
+    Option(
+        "--learning-rate",
+        help="Its highest value. Default: 2e-3; classic 6e-3 with muon; with --from 5e-4.",
+    ),
 ]
 Loss = Annotated[
     str, Option("--loss", help='"mse" (mean squared error) or "l1" (mean absolute error).')
