@@ -6,7 +6,6 @@ make screenshots
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import tempfile
 import time
@@ -115,8 +114,8 @@ def photograph_batch(photo: Photographer) -> None:
     """Take a picture of a folder that was denoised, with an image in it that cannot be read."""
     noisy = photo.viewer.layers["camera + noise 25"].data
     batch = photo.show(BatchWidget(photo.viewer), "Batch")
-    with tempfile.TemporaryDirectory() as parent, contextlib.chdir(parent):
-        folder = Path("scans")  # no place of this machine is in the picture
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "scans"
         folder.mkdir()
         for number in range(4):
             Image.fromarray(noisy[128 * number :][:128, :256]).save(folder / f"scan_{number}.tif")
@@ -134,7 +133,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=60.0, help="of training")
     args = parser.parse_args()
-    photo = Photographer(args.folder.absolute())
+    photo = Photographer(args.folder)
     viewer = photo.viewer
 
     from skimage.data import camera
