@@ -81,14 +81,19 @@ class Glance:
         if self.camera is not None:
             dark, bright = np.sqrt(self.camera.variance(np.array(self.light)))
             return (
-                f"Noise grows with the light: sigma about {dark:.2g} where it is dark, "
-                f"{bright:.2g} where it is bright (grey values).{alike}"
+                f"Noise grows with the light: sigma about {_figure(dark)} where it is dark, "
+                f"{_figure(bright)} where it is bright (grey values).{alike}"
             )
         low, high = self.sigma
         if high == 0:
             return "No noise found."
-        several = "" if f"{low:.2g}" == f"{high:.2g}" else f"{low:.2g} to "
-        return f"Noise: sigma about {several}{high:.2g} grey values.{alike}"
+        several = "" if _figure(low) == _figure(high) else f"{_figure(low)} to "
+        return f"Noise: sigma about {several}{_figure(high)} grey values.{alike}"
+
+
+def _figure(value: float) -> str:
+    """Return a number with two figures, such as 0.012, 24 or 1800."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def in_words(shape: tuple[int, ...], axes: str, dtype: Any) -> str:

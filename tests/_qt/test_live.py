@@ -2,11 +2,12 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from napari_ae_denoise import region
+from napari_ae_denoise import Denoiser, region
 from napari_ae_denoise._qt import live as live_module
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.shared_model import SharedModel
@@ -95,6 +96,33 @@ def test_what_takes_long_is_shown_from_its_middle_on(
     assert tuple(layer.translate) == (2, 0, 0)
     qtbot.wait(300)
     assert len(asked) == 2  # nothing more to do
+
+
+def test_the_model_and_the_strength_are_followed(
+    viewer, panel, qtbot, stack, untrained_classic, monkeypatch
+):
+    viewer.add_image(stack[0], name="cells")
+    panel.live.switch.value = True
+    layer = shown(viewer, qtbot)
+    first = layer.data.copy()
+    other = Denoiser(untrained_classic.network, replace(untrained_classic.card, name="other"))
+    asked, usual = [], live_module.denoise_region
+
+    def noted(*args):
+        asked.append(panel.model.value)
+        return usual(*args)
+
+    monkeypatch.setattr(live_module, "denoise_region", noted)
+    panel.model.value = panel.shelf.add(other)
+    qtbot.waitUntil(lambda: "other" in asked, timeout=60_000)
+    panel.strength.value = 0
+    qtbot.waitUntil(
+        lambda: (
+            "cells live" in viewer.layers and (viewer.layers["cells live"].data == stack[0]).all()
+        ),
+        timeout=60_000,
+    )
+    assert (first != stack[0]).any()
 
 
 def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):

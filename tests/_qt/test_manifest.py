@@ -47,3 +47,23 @@ def test_every_command_is_reached_from_somewhere(manifest):
     items = [item for menu in contributions.menus.values() for item in menu]
     reached |= {item.command for item in items if hasattr(item, "command")}
     assert {c.id for c in contributions.commands} == reached
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("denoise", "denoise"),
+        ("denoise active layer", "denoise_active"),
+        ("train", "train"),
+        ("autoencoder", "train"),
+        ("add noise", "noise"),
+        ("compare", "compare"),
+        ("batch", "batch"),
+        ("folder of images", "batch"),
+    ],
+)
+def test_plain_words_find_each_command_in_the_palette(manifest, words, command):
+    # which shows commands by these titles, and finds those that have all words
+    titles = {c.id: c.title.lower() for c in manifest.contributions.commands}
+    found = [one for one, title in titles.items() if all(w in title for w in words.split())]
+    assert f"napari-ae-denoise.{command}" in found
