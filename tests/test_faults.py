@@ -199,20 +199,22 @@ def unfused(monkeypatch):
     prepared_network._kept.clear()
 
 
-def test_cancel_within_a_tile_of_a_fused_network_gives_it_up(untrained, image, monkeypatch):
+@pytest.mark.parametrize("layer", range(1, 10))
+def test_cancel_within_a_tile_of_a_fused_network_gives_it_up(untrained, image, monkeypatch, layer):
+    """Before each of its convolutions, of which two are in a block."""
     stop, layers = threading.Event(), [0]
     usual = fused_network._FusedConv.forward
 
-    def forward(self, x):
+    def forward(self, x, **more):
         layers[0] += 1
-        if layers[0] == 3:
+        if layers[0] == layer:
             stop.set()
-        return usual(self, x)
+        return usual(self, x, **more)
 
     assert fused_network._fusing_works(torch.float32)
     monkeypatch.setattr(fused_network._FusedConv, "forward", forward)
     kept = drain(untrained("residual").predict_steps(image, settings=SETTINGS, stop=stop))
-    assert (layers[0], kept.finished) == (3, 0)
+    assert (layers[0], kept.finished) == (layer, 0)
     np.testing.assert_array_equal(kept.denoised, image)
 
 

@@ -398,6 +398,22 @@ def test_twenty_thousand_tensors_open_and_more_do_not(path, refused):
             assert len(read_model(path)[0]) == 20_000
 
 
+def test_headers_of_a_hundred_thousand_records_open_and_of_more_do_not(path, refused):
+    header, weights = split(path)
+    del header["__metadata__"]["sha256"]
+    for most in (100_000, 100_001):
+        header["__metadata__"]["card"] = '{"a":[0]}'
+        text = json.dumps(header)
+        more = most - text.count("{") - text.count("[")
+        header["__metadata__"]["card"] = '{"a":[0' + ",[]" * more + "]}"
+        join(path, header, weights)
+        if most > 100_000:
+            with refused("cannot be read"):
+                read_model(path)
+        else:
+            assert len(read_model(path)[1]["a"]) == more + 1
+
+
 def test_tensors_of_eight_axes_open_and_more_do_not(tmp_path, refused):
     eight = torch.ones(1, 2, 1, 1, 3, 1, 1, 1)
     write_model(tmp_path / "m", {"a": eight}, {})

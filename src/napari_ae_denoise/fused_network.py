@@ -66,14 +66,15 @@ class _FusedConv(nn.Module):
         self.dtype = dtype
         self._then = "relu" if relu else "none"
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, inputs, H, W) to what the convolution and the ReLU make of it."""
-        return torch.ops.mkldnn._convolution_pointwise(  # type: ignore[no-any-return]
-            x.to(self.dtype), self._weight, self._bias, *self._geometry, self._then, [], ""
-        )
+    def forward(self, x: Tensor, total: Tensor | None = None) -> Tensor:
+        """Map (N, inputs, H, W) to what the convolution and the ReLU make of it.
 
-    def add_to(self, total: Tensor, x: Tensor) -> Tensor:
-        """Add what the convolution makes of ``x`` to ``total``, in place, and return it."""
+        With ``total``, what the convolution makes is added to it, in place; it is returned.
+        """
+        if total is None:
+            return torch.ops.mkldnn._convolution_pointwise(  # type: ignore[no-any-return]
+                x.to(self.dtype), self._weight, self._bias, *self._geometry, self._then, [], ""
+            )
         return torch.ops.mkldnn._convolution_pointwise_.binary(  # type: ignore[no-any-return]
             total, x, self._weight, self._bias, *self._geometry, "add", None, None, [], None
         )
@@ -90,7 +91,8 @@ class _FusedBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, width, H, W) to the same shape."""
         x = x.to(self._second.dtype)
-        return self._second.add_to(x, self._first(x))
+        # a call, for the hooks of layers: a stop is looked at in between
+        return self._second(self._first(x), total=x)  # type: ignore[no-any-return]
 
 
 def _fuse(module: Module, dtype: torch.dtype) -> Module:

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import qtpy
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QPushButton
 from superqt import QCollapsible
@@ -43,6 +44,10 @@ def stops(panel):
     return found
 
 
+@pytest.mark.skipif(
+    qtpy.API_NAME == "PySide6",
+    reason="its wrappers of the focus chain outlive napari's viewer, and crash; Qt's order is one",
+)
 @pytest.mark.parametrize("name", PANELS)
 def test_tab_goes_from_top_to_bottom(shown, name):
     panel = shown(name)
