@@ -1,6 +1,10 @@
 """Many images in one command: patterns, several at once, those that fail, and the report."""
 
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -162,3 +166,57 @@ def test_a_scheduler_that_is_none_is_refused(run, scans, monkeypatch):
     assert done.exit_code == 1
     assert "dask scheduler" in done.stderr
     assert run(*words, "tcp://127.0.0.1:1", "--jobs", 2).exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_cancels_the_work_and_leaves_the_cluster(scans, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(40):
+        image = np.random.default_rng(number).integers(0, 4000, (400, 400), np.uint16)
+        tifffile.imwrite(many / f"{number:02}.tif", image)
+    out = tmp_path / "out"
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            dashboard_address=None,
+            memory_limit=None,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        words = ["denoise", many, "-m", tmp_path / "m.safetensors", "-o", out, "--tile", 16]
+        words += ["--scheduler", cluster.scheduler_address]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "napari_ae_denoise.cli", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            until(lambda: names(out) or process.poll() is not None, 120)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert "cancelled" in err
+        # what the cluster had begun may end; the rest is not begun, and the cluster lives
+        until(lambda: not any(client.processing().values()), 60)
+        finished = names(out)
+        assert 0 < len(finished) < 40
+        time.sleep(1)
+        assert names(out) == finished
+        assert client.submit(sum, [1, 2]).result(timeout=60) == 3
+    for name in finished:  # whole files, and nothing in part
+        assert read_image(out / name).array.shape == (400, 400)
+
+
+def until(happened, seconds):
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, f"nothing within {seconds} seconds"
+        time.sleep(0.02)
