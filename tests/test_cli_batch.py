@@ -12,7 +12,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_ae_denoise.cli import app
-from napari_ae_denoise.image_files import find_images, read_image
+from napari_ae_denoise.image_files import find_images, read_image, write_image
 
 
 @pytest.fixture
@@ -49,6 +49,35 @@ def test_outputs_are_named_by_a_pattern(run, scans, tmp_path):
     assert done.exit_code == 0, done.output
     made = ["a_code.npy", "b_code.npy", "scans/a_clean.tif", "scans/b_clean.ome.tif"]
     assert names(tmp_path / "out") == made
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype", "model"),
+    [
+        ("photo.png", (64, 70, 3), "uint8", "natural-rgb"),
+        ("photo.jpg", (64, 70), "uint8", "natural-gray"),
+        ("stack.tif", (2, 64, 70), "uint16", "microscopy"),
+    ],
+)
+def test_without_a_model_the_one_that_fits_is_taken(name, shape, dtype, model, run, tmp_path):
+    rng = np.random.default_rng(0)
+    write_image(tmp_path / name, rng.normal(120, 20, shape).astype(dtype))
+    output = f"clean{name[-4:]}"
+    done = run("denoise", name, "-o", output)
+    assert done.exit_code == 0, done.output
+    assert f"{model} is taken" in done.stderr
+    assert run("denoise", name, "-m", model, "-o", f"b{output}").exit_code == 0
+    made, named = (np.asarray(read_image(n).array) for n in (output, f"b{output}"))
+    np.testing.assert_array_equal(made, named)
+
+
+def test_without_a_model_and_an_image_it_is_said(run, scans):
+    done = run("denoise", scans / "broken.tif", "-o", "clean.tif")
+    assert done.exit_code == 1
+    assert "broken.tif" in done.stderr
+    done = run("denoise", scans / "broken.tif", scans / "a.tif", "-o", "clean")
+    assert "microscopy is taken" in done.stderr
+    assert "1 of 2 images failed" in done.stderr
 
 
 @pytest.mark.parametrize("pattern", ["{stem", "{nothing}.tif", "{stem!x}.tif", "{0}.tif"])
