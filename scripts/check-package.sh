@@ -37,7 +37,7 @@ from napari_ae_denoise.samples import photograph
 imwrite('photo.png', photograph().noisy[:128, :128])
 "
 "$WORK/bare/bin/napari-ae-denoise" --version
-"$WORK/bare/bin/napari-ae-denoise" denoise photo.png -m natural-rgb -o clean.png
+"$WORK/bare/bin/napari-ae-denoise" denoise photo.png -o clean.png
 test -s clean.png
 cp "$WORK"/made/* "$DIST"
 echo "wheel and sdist are good, and in $DIST"

@@ -1,6 +1,10 @@
 """Many images in one command: patterns, several at once, those that fail, and the report."""
 
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_ae_denoise.cli import app
-from napari_ae_denoise.image_files import find_images, read_image
+from napari_ae_denoise.image_files import find_images, read_image, write_image
 
 
 @pytest.fixture
@@ -45,6 +49,35 @@ def test_outputs_are_named_by_a_pattern(run, scans, tmp_path):
     assert done.exit_code == 0, done.output
     made = ["a_code.npy", "b_code.npy", "scans/a_clean.tif", "scans/b_clean.ome.tif"]
     assert names(tmp_path / "out") == made
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype", "model"),
+    [
+        ("photo.png", (64, 70, 3), "uint8", "natural-rgb"),
+        ("photo.jpg", (64, 70), "uint8", "natural-gray"),
+        ("stack.tif", (2, 64, 70), "uint16", "microscopy"),
+    ],
+)
+def test_without_a_model_the_one_that_fits_is_taken(name, shape, dtype, model, run, tmp_path):
+    rng = np.random.default_rng(0)
+    write_image(tmp_path / name, rng.normal(120, 20, shape).astype(dtype))
+    output = f"clean{name[-4:]}"
+    done = run("denoise", name, "-o", output)
+    assert done.exit_code == 0, done.output
+    assert f"{model} is taken" in done.stderr
+    assert run("denoise", name, "-m", model, "-o", f"b{output}").exit_code == 0
+    made, named = (np.asarray(read_image(n).array) for n in (output, f"b{output}"))
+    np.testing.assert_array_equal(made, named)
+
+
+def test_without_a_model_and_an_image_it_is_said(run, scans):
+    done = run("denoise", scans / "broken.tif", "-o", "clean.tif")
+    assert done.exit_code == 1
+    assert "broken.tif" in done.stderr
+    done = run("denoise", scans / "broken.tif", scans / "a.tif", "-o", "clean")
+    assert "microscopy is taken" in done.stderr
+    assert "1 of 2 images failed" in done.stderr
 
 
 @pytest.mark.parametrize("pattern", ["{stem", "{nothing}.tif", "{stem!x}.tif", "{0}.tif"])
@@ -162,3 +195,57 @@ def test_a_scheduler_that_is_none_is_refused(run, scans, monkeypatch):
     assert done.exit_code == 1
     assert "dask scheduler" in done.stderr
     assert run(*words, "tcp://127.0.0.1:1", "--jobs", 2).exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_cancels_the_work_and_leaves_the_cluster(scans, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(40):
+        image = np.random.default_rng(number).integers(0, 4000, (400, 400), np.uint16)
+        tifffile.imwrite(many / f"{number:02}.tif", image)
+    out = tmp_path / "out"
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            dashboard_address=None,
+            memory_limit=None,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        words = ["denoise", many, "-m", tmp_path / "m.safetensors", "-o", out, "--tile", 16]
+        words += ["--scheduler", cluster.scheduler_address]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "napari_ae_denoise.cli", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            until(lambda: names(out) or process.poll() is not None, 120)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert "cancelled" in err
+        # what the cluster had begun may end; the rest is not begun, and the cluster lives
+        until(lambda: not any(client.processing().values()), 60)
+        finished = names(out)
+        assert 0 < len(finished) < 40
+        time.sleep(1)
+        assert names(out) == finished
+        assert client.submit(sum, [1, 2]).result(timeout=60) == 3
+    for name in finished:  # whole files, and nothing in part
+        assert read_image(out / name).array.shape == (400, 400)
+
+
+def until(happened, seconds):
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, f"nothing within {seconds} seconds"
+        time.sleep(0.02)

@@ -139,7 +139,7 @@ app.command(cls=ManyPaths)(train)
 def denoise(
     images: options.Images,
     output: options.Output,
-    model: options.ModelName,
+    model: options.ModelOrFitting = None,
     axes: options.Axes = None,
     tile: options.Tile = None,
     device: options.Device = "auto",
@@ -163,6 +163,7 @@ def denoise(
     crash the same command goes on where it was.
     """
     from napari_ae_denoise._cli.batch import run_batch
+    from napari_ae_denoise._cli.choosing import fitting_model
     from napari_ae_denoise._cli.jobs import number_type
     from napari_ae_denoise.batch_report import check_report, write_report
     from napari_ae_denoise.denoiser import Denoiser
@@ -181,6 +182,7 @@ def denoise(
         correlated=cast("Correlated", correlated),
     )
     batch = Batch(find_images(images))
+    model = model or fitting_model(batch.paths, axes, level)
     denoiser = Denoiser.load(model)
     outputs = resolve_outputs(batch.paths, output, latent, removed, overwrite=overwrite)
     if report is not None:

@@ -180,6 +180,7 @@ def _on_cluster(
                     shown.update()
         except KeyboardInterrupt:
             client.cancel(list(waiting))
+            say("Interrupted: what is finished stays, and what was not begun is cancelled.")
             raise typer.Exit(INTERRUPTED) from None
 
 

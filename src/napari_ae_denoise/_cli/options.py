@@ -51,6 +51,15 @@ Axes = Annotated[
 ModelName = Annotated[
     str, Option("--model", "-m", help="Name of a bundled model, or a model file.")
 ]
+ModelOrFitting = Annotated[
+    str | None,
+    Option(
+        "--model",
+        "-m",
+        help="Name of a bundled model, or a model file. Default: the bundled one that fits the "
+        "first image.",
+    ),
+]
 Tile = Annotated[
     int | None, Option("--tile", help="Side of the tiles, in pixels. Default: by free memory.")
 ]

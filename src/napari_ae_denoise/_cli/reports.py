@@ -11,7 +11,6 @@ from napari_ae_denoise.card import versions_now
 from napari_ae_denoise.devices import available_devices
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.metrics import data_range_of, psnr, ssim
-from napari_ae_denoise.networks import ConvAutoencoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,8 +80,10 @@ def model_report(denoiser: Denoiser) -> list[str]:
 
 
 def _network(denoiser: Denoiser) -> list[tuple[str, str]]:
+    from napari_ae_denoise.interop.zoo import ZooDenoiser
+
     network, spec = denoiser.network, denoiser.card.network
-    if not isinstance(network, ConvAutoencoder):
+    if isinstance(denoiser, ZooDenoiser):
         return [
             ("network", "of another family, in a bioimage.io package; run by ONNX Runtime"),
             ("channels", str(spec.channels)),

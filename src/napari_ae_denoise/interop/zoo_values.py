@@ -78,7 +78,8 @@ def processing_of(
     measured: Normalization | None = None
     before: list[Step] = []
     for one in incoming.preprocessing:
-        name, how = str(one.id), getattr(one, "kwargs", None)
+        name = str(one.id)
+        how: Any = getattr(one, "kwargs", None)
         if name in ("scale_range", "zero_mean_unit_variance"):
             _check_joint(name, how, incoming)
             if measured is not None or before:  # programs do not agree on what is measured then
