@@ -148,7 +148,8 @@ def main() -> None:
     train.first.value = clean
     train.fields.length.value = args.seconds / 60
     train.run()
-    spin(args.seconds / 2)
+    while train.bar.progress.value() < 500 and train.job.state.value != "idle":  # of 1000
+        spin(0.1)
     photo.take("train-running")
     finish(train)
 
