@@ -72,7 +72,7 @@ class _FirstLevel(torch.autograd.Function):
         return made.view(len(x), height, wide, width).permute(0, 3, 1, 2)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[None, Tensor, Tensor]:
         squares, made, larger = ctx.saved_tensors
         rows, width = made.shape
