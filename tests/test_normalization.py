@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from napari_ae_denoise.axes import plane_layout
-from napari_ae_denoise.normalization import GreyMap, Normalization, sample_values, to_dtype
+from napari_ae_denoise.grey_map import GreyMap, to_dtype
+from napari_ae_denoise.normalization import Normalization, sample_values
 
 INTEGERS = ["u1", "i1", "<u2", ">u2", "<i2", ">i2", "u4", "i4", ">u4", "u8", "i8", ">i8"]
 FLOATS = ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_ae_denoise.normalization import GreyMap
+from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.tile_runner import PredictSettings, TileRunner
 from napari_ae_denoise.tiling import tiles

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from napari_ae_denoise import prediction, tile_runner
 from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
-from napari_ae_denoise.normalization import GreyMap, Normalization, of_plane
+from napari_ae_denoise.normalization import Normalization, of_plane
 from napari_ae_denoise.prediction import predict
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_runner import PredictSettings, TileRunner

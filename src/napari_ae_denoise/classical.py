@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.noise_level import estimate_sigma
-from napari_ae_denoise.normalization import check_real, to_dtype
+from napari_ae_denoise.normalization import check_real
 from napari_ae_denoise.steps import drain
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from napari_ae_denoise import disk, fingerprints
 from napari_ae_denoise.devices import spare_a_core
 from napari_ae_denoise.disk_layout import bytes_needed
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import of_plane, to_dtype
+from napari_ae_denoise.grey_map import to_dtype
+from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.pipeline import overlapped
 from napari_ae_denoise.prediction import TileProgress, note_of

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.devices import using_threads
-from napari_ae_denoise.normalization import of_plane, to_dtype
+from napari_ae_denoise.grey_map import to_dtype
+from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.shared_model import SharedModel
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
 from napari_ae_denoise.tiling import Span, Tile
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.grey_map import ValueMap
     from napari_ae_denoise.networks import ConvAutoencoder
-    from napari_ae_denoise.normalization import ValueMap
     from napari_ae_denoise.resolving import Resolved
 
 _LARGEST_BLOCK = 1024  # pixels along Y and X: several blocks are in memory at once

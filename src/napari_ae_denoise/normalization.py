@@ -14,9 +14,7 @@ import numpy.typing as npt
 
 from napari_ae_denoise.axes import PlaneLayout, is_rgb
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.grey_map import GreyMap as GreyMap
-from napari_ae_denoise.grey_map import ValueMap as ValueMap
-from napari_ae_denoise.grey_map import to_dtype as to_dtype
+from napari_ae_denoise.grey_map import GreyMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

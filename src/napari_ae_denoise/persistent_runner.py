@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
+    from napari_ae_denoise.grey_map import ValueMap
     from napari_ae_denoise.networks import ConvAutoencoder
-    from napari_ae_denoise.normalization import ValueMap
 
 Result = tuple[list[Window], npt.NDArray[np.float32] | None, int]
 _SMALLEST = 4  # steps of the grid along a side: a tile that is not cut any further

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import chunk_sizes
 from napari_ae_denoise.devices import free_memory, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import of_plane, to_dtype
+from napari_ae_denoise.grey_map import to_dtype
+from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.prepared_network import Stopped
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.grey_map import ValueMap
     from napari_ae_denoise.networks import ConvAutoencoder
-    from napari_ae_denoise.normalization import ValueMap
     from napari_ae_denoise.tiling import Tile
 
 _READ_BYTES = 64 * 1024**2  # of a lazy image at once: a stop is looked at in between

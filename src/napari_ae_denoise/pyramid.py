@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.normalization import to_dtype
+from napari_ae_denoise.grey_map import to_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_ae_denoise.axes import PlaneLayout
-    from napari_ae_denoise.normalization import ValueMap
+    from napari_ae_denoise.grey_map import ValueMap
     from napari_ae_denoise.persistent_runner import PersistentRunner
 
 

@@ -18,13 +18,7 @@ from napari_ae_denoise.noise_correlation import (
     steps_of_channels,
 )
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
-from napari_ae_denoise.normalization import (
-    ValueMap,
-    channel_groups,
-    check_real,
-    read_sample,
-    sample_values,
-)
+from napari_ae_denoise.normalization import channel_groups, check_real, read_sample, sample_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_ae_denoise.card import Card
+    from napari_ae_denoise.grey_map import ValueMap
     from napari_ae_denoise.network_spec import NetworkSpec
 
 NoiseModel = Literal["auto", "gaussian", "camera"]

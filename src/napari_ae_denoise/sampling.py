@@ -28,7 +28,8 @@ from napari_ae_denoise.sources import Source
 from napari_ae_denoise.training_data import TrainingData, as_list
 
 if TYPE_CHECKING:
-    from napari_ae_denoise.normalization import GreyMap, Normalization
+    from napari_ae_denoise.grey_map import GreyMap
+    from napari_ae_denoise.normalization import Normalization
     from napari_ae_denoise.training_noise import NoiseKind
 
 _SMALLEST_EPOCH = 50  # batches

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import (
-    GreyMap,
     Normalization,
     channel_groups,
     of_plane,

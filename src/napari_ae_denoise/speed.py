@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_ae_denoise.devices import choose_device, choose_precision, spare_a_core
 from napari_ae_denoise.fingerprints import of_network
-from napari_ae_denoise.normalization import GreyMap
+from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.shared_model import SharedModel
 from napari_ae_denoise.tiling import Span, Tile, spans
 

@@ -18,7 +18,7 @@ from napari_ae_denoise.devices import (
     memory_errors,
 )
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.normalization import to_dtype
+from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.prepared_network import prepared, stopping
 from napari_ae_denoise.strength import mixed
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
+    from napari_ae_denoise.grey_map import ValueMap
     from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.noise_correlation import Correlated
-    from napari_ae_denoise.normalization import ValueMap
     from napari_ae_denoise.resolving import NoiseModel
     from napari_ae_denoise.tiling import Tile
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.normalization import GreyMap, Normalization
+from napari_ae_denoise.grey_map import GreyMap
+from napari_ae_denoise.normalization import Normalization
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
