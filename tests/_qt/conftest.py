@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import gc
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
-from napari_ae_denoise import bundled
+from napari_ae_denoise import bundled, quiet_imports
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 
 PLUGIN = "napari-ae-denoise"
 _PATIENCE = 120_000  # milliseconds; the machine may be busy
+
+
+@pytest.fixture(autouse=True, scope="session")
+def libraries_apart():
+    """Collect garbage among the objects of tests only, and not of the libraries they use.
+
+    napari collects all garbage whenever a layer goes, and so at the end of each test: among some
+    400,000 objects of torch and napari that took two fifths of the tests' time. Jobs, which leave
+    old objects apart while they run, would put these back.
+    """
+    import napari._qt.qt_main_window
+    import napari._vispy.canvas
+    import napari.viewer  # noqa: F401
+
+    from napari_ae_denoise._qt import denoise_widget, train_widget  # noqa: F401
+
+    with pytest.MonkeyPatch.context() as patch:
+        switches = SimpleNamespace(
+            isenabled=gc.isenabled,
+            enable=gc.enable,
+            disable=gc.disable,
+            freeze=lambda: None,
+            unfreeze=lambda: None,
+        )
+        patch.setattr(quiet_imports, "gc", switches)
+        gc.collect()
+        gc.freeze()
+        yield
+        gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
