@@ -1,7 +1,7 @@
 """Run the tests of the core and of the panels on two cores at the same time.
 
-One core runs panels only; the other the core's tests, which take fewer seconds, and then the rest of
-the panels. No test of one looks at files or at the display of the other, and where time is
+One core runs panels only; the other the core's tests, which take less time, and the rest of the
+panels. No test of one looks at files or at the display of the other, and where time is
 measured, it is either the process's own or has room for a busy machine. What the second says is
 shown at the end. With a single core they run one after the other.
 
