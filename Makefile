@@ -38,11 +38,10 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python scripts/test_both.py $(MAKE)
 
-CORE ?= tests --ignore=tests/_qt
-
 # The core must work without napari and Qt: here both cannot be imported.
 test-core: $(READY)
-	$(ONE_THREAD) WITHOUT_WINDOW=1 $(BIN)/python -m pytest $(CORE) -p no:napari -p no:pytest-qt
+	$(ONE_THREAD) WITHOUT_WINDOW=1 $(BIN)/python -m pytest tests --ignore=tests/_qt \
+		-p no:napari -p no:pytest-qt
 
 test-panels: $(READY)
 	sh scripts/system-libraries.sh virtual-display
