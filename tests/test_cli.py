@@ -147,7 +147,6 @@ def test_help_loads_no_torch():
         ["noise", "a.tif", "-o", "b.tif"],
         ["noise", "a.tif", "-o", "b.tif", "--sigma", "much"],
         ["noise", "a.tif", "-o", "b.tif", "--sigma", "1", "--seed", "-1"],
-        ["denoise", "a.tif", "-o", "b.tif"],
         ["denoise", "a.tif", "-o", "b.tif", "-m", "m.safetensors", "--dtype", "complex64"],
         ["denoise", "a.tif", "-o", "b.tif", "-m", "m.safetensors", "--dtype", "nonsense"],
         ["train", "-o", "m"],

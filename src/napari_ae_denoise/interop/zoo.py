@@ -9,7 +9,7 @@ from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.packages import read_member
 from napari_ae_denoise.interop.zoo_description import zoo_facts
-from napari_ae_denoise.interop.zoo_network import NO_CODE, ZooNetwork
+from napari_ae_denoise.interop.zoo_network import ZooNetwork, no_code
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,7 +46,7 @@ class ZooDenoiser(Denoiser):
 
     def encode(self, *_image: Any, **_how: Any) -> NoReturn:
         """Refuse: it has no code."""
-        raise DenoisingError(*NO_CODE)
+        raise no_code()
 
     decode = encode
 
@@ -55,13 +55,13 @@ class ZooDenoiser(Denoiser):
     ) -> Generator[TileProgress, None, Prediction]:
         """Denoise tile by tile; see `Denoiser.predict_steps`."""
         if code:
-            raise DenoisingError(*NO_CODE)
+            raise no_code()
         return (yield from super().predict_steps(image, **how))
 
     def predict_lazily(self, image: Any, *, code: bool = False, **how: Any) -> LazyPrediction:
         """Denoise a dask array; see `Denoiser.predict_lazily`."""
         if code:
-            raise DenoisingError(*NO_CODE)
+            raise no_code()
         return super().predict_lazily(image, **how)
 
 

@@ -35,13 +35,17 @@ _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(flo
 _FEATURES = 64  # of a network whose layers are not known: what a pass may take per pixel
 _SIGHTS = (256, 640)  # pixels of the images that a halo is measured on
 _SEEN = 1e-6  # of the largest change: below it a pixel does not depend on another
-NO_CODE = (
-    "This model is of another family than this package's: it has no latent code that is known.",
-    "Ask for the denoised image alone, or choose another model.",
-)
 
 _sessions: OrderedDict[str, Any] = OrderedDict()
 _lock = threading.Lock()
+
+
+def no_code() -> DenoisingError:
+    """Return the error of who asks such a network for its code."""
+    return DenoisingError(
+        "This model is of another family than this package's: it has no latent code that is known.",
+        "Ask for the denoised image alone, or choose another model.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class ZooNetwork(nn.Module):
 
     def encode(self, _x: Tensor, _context: int = 0) -> NoReturn:
         """Refuse: it has no code."""
-        raise DenoisingError(*NO_CODE)
+        raise no_code()
 
     decode = encode
 
