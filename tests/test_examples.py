@@ -81,5 +81,6 @@ def test_the_cells_of_the_notebook_run_and_say_what_they_said(cells, tmp_path, m
         # the last digits are those of the processor
         words = [re.sub(r"\d+(\.\d+)?", "#", text).split() for text in (then, now)]
         assert words[0] == words[1]
+    names["plt"].close("all")  # other tests look at what is open
     assert os.path.getsize("compare.png") > 10_000
     assert names["psnr"](names["clean"], names["denoised"], data_range=255) > 28
