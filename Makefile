@@ -43,9 +43,11 @@ test-core: $(READY)
 	$(ONE_THREAD) WITHOUT_WINDOW=1 $(BIN)/python -m pytest tests --ignore=tests/_qt \
 		-p no:napari -p no:pytest-qt
 
+PANELS ?= tests/_qt
+
 test-panels: $(READY)
 	sh scripts/system-libraries.sh virtual-display
-	$(ONE_THREAD) LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python -m pytest tests/_qt
+	$(ONE_THREAD) LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python -m pytest $(PANELS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
