@@ -55,6 +55,14 @@ def _one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(autouse=True)
+def _no_cluster_left():
+    """Fail the test that leaves a dask cluster's client as the default, not all after it."""
+    yield
+    if dask := sys.modules.get("dask"):
+        assert dask.config.get("scheduler", None) is None
+
+
 @pytest.fixture(scope="session")
 def _reader():
     """One process that reads the Keras files of all tests, again started when it died."""

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 
+import dask
 import numpy as np
 import pytest
 import tifffile
 from typer.testing import CliRunner
 
+from napari_ae_denoise._cli import batch
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import find_images, read_image, write_image
 
@@ -190,10 +192,13 @@ def test_a_cluster_gives_the_same_and_reports_what_failed(run, scans, tmp_path):
 
 def test_a_scheduler_that_is_none_is_refused(run, scans, monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr(batch, "_PATIENCE", 1)
     words = ("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", "o.tif", "--scheduler")
-    done = run(*words, "nonsense://here")
-    assert done.exit_code == 1
-    assert "dask scheduler" in done.stderr
+    for address in ("nonsense://here", "tcp://127.0.0.1:1"):
+        done = run(*words, address)
+        assert done.exit_code == 1
+        assert "dask scheduler" in done.stderr
+        assert dask.config.get("scheduler", None) is None  # later work goes on without one
     assert run(*words, "tcp://127.0.0.1:1", "--jobs", 2).exit_code == 2
 
 
@@ -213,7 +218,7 @@ def test_ctrl_c_cancels_the_work_and_leaves_the_cluster(scans, tmp_path):
             dashboard_address=None,
             memory_limit=None,
         ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         words = ["denoise", many, "-m", tmp_path / "m.safetensors", "-o", out, "--tile", 16]
         words += ["--scheduler", cluster.scheduler_address]

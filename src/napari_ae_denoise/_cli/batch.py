@@ -154,7 +154,8 @@ def _on_cluster(
             'Install it: pip install "napari-ae-denoise[cluster]".',
         ) from error
     try:
-        client = Client(address, timeout=_PATIENCE)
+        # not the process's default: dask would go on asking one that has never started
+        client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise DenoisingError(
             f"No dask scheduler answers at {address} ({error}).",
@@ -175,7 +176,7 @@ def _on_cluster(
             waiting[future] = path, targets
         try:
             with bar(len(pairs), "image") as shown:
-                for future in as_ended(list(waiting)):
+                for future in as_ended(list(waiting), loop=client.loop):
                     yield _from_cluster(future, *waiting[future])
                     shown.update()
         except KeyboardInterrupt:
