@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import sys
+from types import SimpleNamespace
 
 if os.environ.get("WITHOUT_WINDOW"):  # the core must do without all of these
     for module in ("napari", "magicgui", "qtpy", "superqt", "pyqtgraph", "PyQt6", "PySide6"):
@@ -16,6 +18,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from napari_ae_denoise import quiet_imports
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
@@ -53,6 +56,28 @@ def _denoiser(spec, seed, normalization):
 def _one_thread(monkeypatch):
     """Compute on one thread, whatever the machine: the same sums, no fight over cores."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _frozen_objects_stay():
+    """Keep jobs from putting back what is left out of collections of garbage; see below."""
+    switches = SimpleNamespace(
+        isenabled=gc.isenabled,
+        enable=gc.enable,
+        disable=gc.disable,
+        freeze=lambda: None,
+        unfreeze=lambda: None,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quiet_imports, "gc", switches)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _earlier_modules_apart():
+    """Leave what earlier modules have left for good out of collections: a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

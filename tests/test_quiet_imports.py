@@ -5,7 +5,15 @@ import weakref
 
 import pytest
 
+from napari_ae_denoise import quiet_imports
 from napari_ae_denoise.quiet_imports import load_for_training, old_objects_apart, uncollected
+
+
+@pytest.fixture(autouse=True)
+def _collector_itself(monkeypatch):
+    """Undo what conftest.py does to the collector for all other tests."""
+    monkeypatch.setattr(quiet_imports, "gc", gc)
+    gc.unfreeze()
 
 
 class Node:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import gc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
-from napari_ae_denoise import bundled, quiet_imports
+from napari_ae_denoise import bundled
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
@@ -20,33 +21,34 @@ PLUGIN = "napari-ae-denoise"
 _PATIENCE = 120_000  # milliseconds; the machine may be busy
 
 
-@pytest.fixture(autouse=True, scope="session")
-def libraries_apart():
-    """Collect garbage among the objects of tests only, and not of the libraries they use.
+@pytest.fixture(autouse=True)
+def earlier_tests_apart():
+    """Leave what earlier tests have left for good (caches, modules) out of collections of garbage.
 
-    napari collects all garbage whenever a layer goes, and so at the end of each test: among some
-    400,000 objects of torch and napari that took two fifths of the tests' time. Jobs, which leave
-    old objects apart while they run, would put these back.
+    napari collects all garbage whenever a layer goes, and so at the end of each test: among a
+    million objects of torch, napari and the tests before, that took half of the tests' time.
     """
-    import napari._qt.qt_main_window
-    import napari._vispy.canvas
-    import napari.viewer  # noqa: F401
+    gc.collect()
+    gc.freeze()
 
-    from napari_ae_denoise._qt import denoise_widget, train_widget  # noqa: F401
 
-    with pytest.MonkeyPatch.context() as patch:
-        switches = SimpleNamespace(
-            isenabled=gc.isenabled,
-            enable=gc.enable,
-            disable=gc.disable,
-            freeze=lambda: None,
-            unfreeze=lambda: None,
-        )
-        patch.setattr(quiet_imports, "gc", switches)
-        gc.collect()
-        gc.freeze()
+@pytest.fixture(autouse=True, scope="session")
+def manifests_parsed_once():
+    """Keep what the manifests of all plugins say: each viewer and panel has them parsed anew."""
+    from npe2.manifest import _bases
+
+    parse = getattr(_bases, "_load_yaml_no_duplicates", None)
+    if parse is None:  # an older npe2
         yield
-        gc.unfreeze()
+        return
+    parsed = functools.cache(parse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            _bases,
+            "_load_yaml_no_duplicates",
+            lambda stream: copy.deepcopy(parsed(stream.read())),
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)
