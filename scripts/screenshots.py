@@ -167,7 +167,7 @@ def main() -> None:
     compare.reference.value = clean
     noisy = viewer.layers["camera + noise 25"]
     compare.images.value = [noisy, viewer.layers[2]]
-    compare.classical.value, compare.noisy.value = True, noisy
+    compare.fields.classical.value, compare.fields.noisy.value = True, noisy
     compare.run()
     finish(compare)
     photo.take("compare")

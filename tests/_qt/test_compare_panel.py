@@ -151,27 +151,27 @@ def stacks(viewer, small_image):
 def test_classical_methods_at_a_press(qtbot, viewer, open_panel, run, stacks):
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy", "better")
-    assert not panel.noisy.native.isVisibleTo(panel)
-    panel.classical.value = True
-    assert panel.noisy.native.isVisibleTo(panel)
-    panel.noisy.value = viewer.layers["noisy"]
+    assert not panel.fields.noisy.native.isVisibleTo(panel)
+    panel.fields.classical.value = True
+    assert panel.fields.noisy.native.isVisibleTo(panel)
+    panel.fields.noisy.value = viewer.layers["noisy"]
     run(panel)
     rows = {name: float(near) for name, near, _ in panel.rows()}
-    assert set(rows) == {"noisy", "better", *panel.methods.value}
-    assert all(rows[method] > rows["noisy"] + 2 for method in panel.methods.value)
+    assert set(rows) == {"noisy", "better", *panel.fields.methods.value}
+    assert all(rows[method] > rows["noisy"] + 2 for method in panel.fields.methods.value)
 
 
 def test_a_line_for_each_plane_or_for_the_shown_one(viewer, open_panel, run, stacks):
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy")
     noisy = viewer.layers["noisy"].data
-    panel.planes.value = "one by one"
+    panel.fields.planes.value = "one by one"
     run(panel)
     assert [row[0] for row in panel.rows()] == ["noisy Z0", "noisy Z1", "noisy Z2"]
     for number, (_, near, _alike) in enumerate(panel.rows()):
         assert near == f"{psnr(stacks[number], noisy[number], data_range=255):.2f}"
     viewer.dims.set_point(0, 2)
-    panel.planes.value = "the shown one"
+    panel.fields.planes.value = "the shown one"
     run(panel)
     ((_, near, alike),) = panel.rows()
     assert near == f"{psnr(stacks[2], noisy[2], data_range=255):.2f}"
@@ -201,7 +201,7 @@ def test_the_picture_is_saved(qtbot, viewer, open_panel, run, stacks, tmp_path, 
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy", "better")
     run(panel)
-    panel.picture.value = kind
+    panel.fields.picture.value = kind
     panel.save_picture(str(tmp_path / "picture.png"))
     wait_idle(qtbot, panel)
     assert (tmp_path / "picture.png").stat().st_size > 5000
@@ -217,7 +217,7 @@ def test_pairs_of_what_is_no_stack_are_refused(
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy")
     run(panel)
-    panel.picture.value = "pairs of a stack"
+    panel.fields.picture.value = "pairs of a stack"
     panel.save_picture(str(tmp_path / "picture.png"))
     wait_idle(qtbot, panel)
     assert any("two gray stacks" in note for note in notes())
@@ -240,7 +240,7 @@ def test_stop_ends_the_classical_methods_after_a_plane(
         viewer.add_image(np.stack([small_image] * 50), name=name)
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy")
-    panel.classical.value, panel.noisy.value = True, viewer.layers["noisy"]
+    panel.fields.classical.value, panel.fields.noisy.value = True, viewer.layers["noisy"]
     press(panel.bar.start_button)
     qtbot.waitUntil(lambda: len(done) > 3, timeout=30_000)
     assert "Gaussian" in panel.bar.status.text()

@@ -74,7 +74,8 @@ def test_every_field_and_button_has_a_tooltip(viewer, open_panel, small_image, n
 
     viewer.add_image(small_image)
     panel = open_panel(name)
-    owners = [panel, getattr(panel, "fields", panel)]
+    own = getattr(panel, "fields", panel)
+    owners = [panel, own, getattr(own, "how", own)]
     fields = {k: v for o in owners for k, v in vars(o).items() if isinstance(v, ValueWidget)}
     assert fields
     assert [k for k, v in fields.items() if not v.tooltip] == []
