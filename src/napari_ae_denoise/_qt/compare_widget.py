@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_ae_denoise._qt.axes_field import follow_axes
 from napari_ae_denoise._qt.compare_form import PLANES, CompareFields
 from napari_ae_denoise._qt.compare_picture import Saved, ask_for_file, picture_steps
 from napari_ae_denoise._qt.compare_table import CompareTable
 from napari_ae_denoise._qt.forms import form
 from napari_ae_denoise._qt.layers import full_resolution, take, unwrapped
-from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise.axes import plane_layout

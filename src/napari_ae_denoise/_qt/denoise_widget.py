@@ -9,6 +9,7 @@ from magicgui.widgets import LineEdit
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.alignment import two_columns
 from napari_ae_denoise._qt.at_once import AtOnce
+from napari_ae_denoise._qt.axes_field import follow_axes
 from napari_ae_denoise._qt.denoise_fields import (
     ON_RESULTS,
     PredictFields,
@@ -31,7 +32,7 @@ from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise._qt.live import LiveLayer
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.model_files import ModelFiles
-from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.result_strength import ResultStrength
 from napari_ae_denoise._qt.result_tools import ResultTools
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps

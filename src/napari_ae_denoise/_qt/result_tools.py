@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_ae_denoise._qt.layers import unwrapped
-from napari_ae_denoise._qt.preferences import PLUGIN
+from napari_ae_denoise._qt.compare_widget import CompareWidget
+from napari_ae_denoise._qt.opening import show_panel
 from napari_ae_denoise._qt.result_saving import SaveResultButton
 from napari_ae_denoise._qt.split_view import KEY as SPLIT_KEY
 from napari_ae_denoise._qt.split_view import SplitView
@@ -41,7 +40,7 @@ class ResultTools(QWidget):
 
     def __init__(self, viewer: ViewerModel, last: LastResult) -> None:
         super().__init__()
-        self._viewer, self._last = weakref.ref(unwrapped(viewer)), last
+        self._viewer, self._last = viewer, last
         self.split = SplitView(viewer, last, self)
         self.split_button = QPushButton("&Before | after")
         self.split_button.setCheckable(True)
@@ -85,10 +84,7 @@ class ResultTools(QWidget):
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        viewer: Any = self._viewer()  # of a window: a panel is in it
-        dock, panel = viewer.window.add_plugin_dock_widget(PLUGIN, "Compare", tabify=True)
-        dock.show()
-        dock.raise_()  # in front of the other tabs
+        panel = show_panel(self._viewer, CompareWidget, "Compare")
         panel.offer(layer, record["image"])
 
     def copy(self) -> None:
