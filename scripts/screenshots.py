@@ -15,6 +15,7 @@ os.environ["NAPARI_CONFIG"] = ""  # the user's own settings are neither read nor
 
 import napari
 import numpy as np
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
@@ -46,7 +47,8 @@ def finish(panel) -> None:
 
 def shrink(path: Path) -> None:
     """Save a picture with 256 colours, a third of its size."""
-    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
+    made = Image.open(path).convert("RGB").quantize(256, kmeans=1)  # or an orange line is grey
+    made.save(path, optimize=True)
     print(path)
 
 
@@ -65,7 +67,13 @@ class Photographer:
         if self._dock is not None:
             self.viewer.window.remove_dock_widget(self._dock)
         self._dock = self.viewer.window.add_dock_widget(panel, name=name)
+        self.clear_messages()
         return panel
+
+    def clear_messages(self) -> None:
+        """Close what napari said of the panel before."""
+        for message in self.viewer.window._qt_window.findChildren(NapariQtNotification):
+            message.close()
 
     def take(self, name: str) -> None:
         """Save a picture of the window, once its layout is settled."""
@@ -99,6 +107,7 @@ def photograph_large_images(photo: Photographer, denoise: DenoiseWidget) -> None
         denoise.tile.value = 0
         for one in [x for x in viewer.layers if x.name.startswith("mosaic denoised")]:
             viewer.layers.remove(one)
+    photo.clear_messages()
     viewer.scene.camera.zoom *= 4  # all of what is seen is denoised
     denoise.live.switch.value = True
     spin(15)
@@ -167,7 +176,7 @@ def main() -> None:
     compare.reference.value = clean
     noisy = viewer.layers["camera + noise 25"]
     compare.images.value = [noisy, viewer.layers[2]]
-    compare.classical.value, compare.noisy.value = True, noisy
+    compare.fields.classical.value, compare.fields.noisy.value = True, noisy
     compare.run()
     finish(compare)
     photo.take("compare")

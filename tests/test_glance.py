@@ -83,3 +83,20 @@ def test_a_stop_is_looked_at_before_each_window():
 def test_a_complex_image_is_refused():
     with pytest.raises(DenoisingError, match="complex"):
         drain(glance_steps(np.zeros((8, 8), complex)))
+
+
+@pytest.mark.parametrize(("shape", "axes", "asked"), [((96, 96), "YX", 1), ((6, 96, 96), "CYX", 4)])
+def test_the_noise_that_neighbours_share_is_measured_once_a_channel(
+    monkeypatch, shape, axes, asked
+):
+    from napari_ae_denoise import glance, noise_correlation
+
+    measured = []
+
+    def counted(windows):
+        measured.append(windows)
+        return noise_correlation.noise_correlation(windows)
+
+    monkeypatch.setattr(glance, "noise_correlation", counted)
+    drain(glance_steps(np.random.default_rng(0).normal(size=shape), axes))
+    assert len(measured) == asked

@@ -11,6 +11,7 @@ from napari_ae_denoise.axes import is_rgb, plane_layout
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise_correlation import (
+    NoiseCorrelation,
     channels_asked,
     noise_correlation,
     steps_of_channels,
@@ -172,6 +173,7 @@ def glance_steps(
     groups, steps = channel_groups(layout), (1, 1)
     large = min(layout.plane_shape) >= SMALLEST
     asked: dict[int | None, list[npt.NDArray[Any]]] = {}
+    shared: dict[int | None, NoiseCorrelation] = {}
     # first those that say whether neighbouring pixels share their noise, as in `resolve`
     before = channels_asked(groups) if large else []
     read = 0
@@ -186,13 +188,12 @@ def glance_steps(
                 yield (read + (done + 1) / len(wanted)) / len(groups)
             read += 1
         if number < 0:
-            asked[channel] = windows
+            asked[channel], shared[channel] = windows, noise_correlation(windows)
             continue
-        if number == 0:
-            steps = steps_of_channels([*asked.values(), windows] if large else [])
         details, means = details_and_means(windows)
         if number == 0:
-            signs = signs_of(noise_correlation(windows), details, means)
+            steps = steps_of_channels([*shared.values()])
+            signs = signs_of(shared.get(channel) or noise_correlation(windows), details, means)
         if steps != (1, 1):
             details, means = details_and_means([w[:, :: steps[0], :: steps[1]] for w in windows])
         sigmas.append(sigma_from(details))

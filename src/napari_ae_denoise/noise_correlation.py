@@ -120,15 +120,15 @@ def channels_asked(channels: Sequence[Channel]) -> list[Channel]:
     return [channels[number * len(channels) // count] for number in range(count)]
 
 
-def steps_of_channels(samples: Sequence[Sequence[npt.NDArray[Any]]]) -> tuple[int, int]:
-    """Return what `steps_for` finds in most channels of an image.
+def steps_of_channels(found: Sequence[NoiseCorrelation]) -> tuple[int, int]:
+    """Return what most channels of an image say of how far apart independent pixels are.
 
     The noise of a channel is that of its own detector, and the flattest parts of all channels
     together would be those of the darkest one alone.
 
     Parameters
     ----------
-    samples : sequence of windows
+    found : sequence of NoiseCorrelation
         Of each channel that `channels_asked` names.
 
     Returns
@@ -136,7 +136,7 @@ def steps_of_channels(samples: Sequence[Sequence[npt.NDArray[Any]]]) -> tuple[in
     (int, int)
         Along Y and X; where as many channels say one thing as another, that of the smaller steps.
     """
-    votes = Counter(steps_for(windows, "auto") for windows in samples)
+    votes = Counter(one.steps for one in found)
     return min(votes, key=lambda steps: (-votes[steps], steps), default=(1, 1))
 
 

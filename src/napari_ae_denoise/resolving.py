@@ -14,6 +14,7 @@ from napari_ae_denoise.noise_correlation import (
     CORRELATED,
     Correlated,
     channels_asked,
+    noise_correlation,
     steps_for,
     steps_of_channels,
 )
@@ -131,7 +132,7 @@ def resolve(
     groups = channel_groups(layout)
     if correlated == "auto":
         asked = {c: read_sample(image, layout, c) for c in channels_asked(groups)}
-        steps = steps_of_channels([*asked.values()])
+        steps = steps_of_channels([noise_correlation(windows) for windows in asked.values()])
     else:
         asked, steps = {}, steps_for((), correlated)
     remarks += _about_steps(steps)

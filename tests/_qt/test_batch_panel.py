@@ -126,8 +126,8 @@ def test_code_and_removed_noise_are_written_beside_each_result(
 
 def test_settings_reach_the_work(batch):
     fields = batch.fields
-    fields.noise_model.value, fields.correlated.value = "gaussian", "none"
-    fields.level.value, fields.tile.value, fields.strength.value = 2, 64, 40
+    fields.how.noise_model.value, fields.how.correlated.value = "gaussian", "none"
+    fields.level.value, fields.how.tile.value, fields.how.strength.value = 2, 64, 40
     fields.axes.value, fields.at_once.value = "YX", 3
     choices = fields.read()
     settings = choices.work.settings

@@ -3,11 +3,13 @@
 import time
 
 import dask.array as da
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise import psnr, ssim
+from napari_ae_denoise._qt import compare_picture
 from napari_ae_denoise.axes import PlaneLayout
 
 from .conftest import wait_idle
@@ -151,27 +153,27 @@ def stacks(viewer, small_image):
 def test_classical_methods_at_a_press(qtbot, viewer, open_panel, run, stacks):
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy", "better")
-    assert not panel.noisy.native.isVisibleTo(panel)
-    panel.classical.value = True
-    assert panel.noisy.native.isVisibleTo(panel)
-    panel.noisy.value = viewer.layers["noisy"]
+    assert not panel.fields.noisy.native.isVisibleTo(panel)
+    panel.fields.classical.value = True
+    assert panel.fields.noisy.native.isVisibleTo(panel)
+    panel.fields.noisy.value = viewer.layers["noisy"]
     run(panel)
     rows = {name: float(near) for name, near, _ in panel.rows()}
-    assert set(rows) == {"noisy", "better", *panel.methods.value}
-    assert all(rows[method] > rows["noisy"] + 2 for method in panel.methods.value)
+    assert set(rows) == {"noisy", "better", *panel.fields.methods.value}
+    assert all(rows[method] > rows["noisy"] + 2 for method in panel.fields.methods.value)
 
 
 def test_a_line_for_each_plane_or_for_the_shown_one(viewer, open_panel, run, stacks):
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy")
     noisy = viewer.layers["noisy"].data
-    panel.planes.value = "one by one"
+    panel.fields.planes.value = "one by one"
     run(panel)
     assert [row[0] for row in panel.rows()] == ["noisy Z0", "noisy Z1", "noisy Z2"]
     for number, (_, near, _alike) in enumerate(panel.rows()):
         assert near == f"{psnr(stacks[number], noisy[number], data_range=255):.2f}"
     viewer.dims.set_point(0, 2)
-    panel.planes.value = "the shown one"
+    panel.fields.planes.value = "the shown one"
     run(panel)
     ((_, near, alike),) = panel.rows()
     assert near == f"{psnr(stacks[2], noisy[2], data_range=255):.2f}"
@@ -196,17 +198,46 @@ def test_the_table_is_copied_as_text_and_as_markdown(viewer, open_panel, run, st
     assert fonts == [False, True]
 
 
-@pytest.mark.parametrize("kind", ["side by side", "pairs of a stack"])
-def test_the_picture_is_saved(qtbot, viewer, open_panel, run, stacks, tmp_path, kind):
+def test_the_picture_is_saved(qtbot, viewer, open_panel, run, stacks, tmp_path):
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy", "better")
     run(panel)
-    panel.picture.value = kind
     panel.save_picture(str(tmp_path / "picture.png"))
     wait_idle(qtbot, panel)
     assert (tmp_path / "picture.png").stat().st_size > 5000
     assert "picture.png" in panel.bar.status.text()
     assert len(panel.rows()) == 2
+
+
+def test_pairs_of_a_stack_are_the_grid_of_the_tutorial(
+    qtbot, viewer, open_panel, run, tmp_path, monkeypatch
+):
+    drawn = []
+    save = compare_picture.save_figure
+    monkeypatch.setattr(
+        compare_picture, "save_figure", lambda made, path: drawn.append(made) or save(made, path)
+    )
+    clean = np.random.default_rng(0).integers(0, 255, (25, 16, 16), np.uint8)
+    for name, data in {"clean": clean, "noisy": clean // 2, "denoised": clean // 3}.items():
+        viewer.add_image(data, name=name)
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy", "denoised")
+    run(panel)
+    panel.fields.picture.value = "pairs of a stack"
+    panel.save_picture(str(tmp_path / "pairs.png"))
+    wait_idle(qtbot, panel)
+    axes = [one for one in drawn[0].axes if one.images]
+    assert len(axes) == 40
+    rows = sorted({one.get_position().y0.round(6) for one in axes}, reverse=True)
+    columns = sorted({one.get_position().x0.round(6) for one in axes})
+    assert (len(rows), len(columns)) == (4, 10)
+    for one in axes:  # noisy images, and the denoised ones under them
+        place = one.get_position()
+        row, column = rows.index(place.y0.round(6)), columns.index(place.x0.round(6))
+        side = viewer.layers["denoised" if row % 2 else "noisy"].data
+        np.testing.assert_array_equal(one.images[0].get_array(), side[10 * (row // 2) + column])
+    height, width, _ = iio.imread(tmp_path / "pairs.png").shape
+    assert width / height == pytest.approx(10 / 4, rel=0.1)
 
 
 def test_pairs_of_what_is_no_stack_are_refused(
@@ -217,7 +248,7 @@ def test_pairs_of_what_is_no_stack_are_refused(
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy")
     run(panel)
-    panel.picture.value = "pairs of a stack"
+    panel.fields.picture.value = "pairs of a stack"
     panel.save_picture(str(tmp_path / "picture.png"))
     wait_idle(qtbot, panel)
     assert any("two gray stacks" in note for note in notes())
@@ -240,7 +271,7 @@ def test_stop_ends_the_classical_methods_after_a_plane(
         viewer.add_image(np.stack([small_image] * 50), name=name)
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy")
-    panel.classical.value, panel.noisy.value = True, viewer.layers["noisy"]
+    panel.fields.classical.value, panel.fields.noisy.value = True, viewer.layers["noisy"]
     press(panel.bar.start_button)
     qtbot.waitUntil(lambda: len(done) > 3, timeout=30_000)
     assert "Gaussian" in panel.bar.status.text()

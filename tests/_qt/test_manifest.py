@@ -4,6 +4,9 @@ from pathlib import Path
 
 import npe2
 import pytest
+from qtpy.QtCore import Qt
+
+from .conftest import PLUGIN
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,21 +52,50 @@ def test_every_command_is_reached_from_somewhere(manifest):
     assert {c.id for c in contributions.commands} == reached
 
 
-@pytest.mark.parametrize(
-    ("words", "command"),
-    [
-        ("denoise", "denoise"),
-        ("denoise active layer", "denoise_active"),
-        ("train", "train"),
-        ("autoencoder", "train"),
-        ("add noise", "noise"),
-        ("compare", "compare"),
-        ("batch", "batch"),
-        ("folder of images", "batch"),
-    ],
-)
-def test_plain_words_find_each_command_in_the_palette(manifest, words, command):
-    # which shows commands by these titles, and finds those that have all words
-    titles = {c.id: c.title.lower() for c in manifest.contributions.commands}
-    found = [one for one, title in titles.items() if all(w in title for w in words.split())]
-    assert f"napari-ae-denoise.{command}" in found
+WORDS = {  # what people type, and the command or the sample that it should find
+    "denoise": "denoise",
+    "denoise active layer": "denoise_active",
+    "train": "train",
+    "autoencoder": "train",
+    "add noise": "noise",
+    "gaussian": "noise",
+    "compare": "compare",
+    "batch": "batch",
+    "folder of images": "open_batch",
+    "mitochondria": "mitochondria",
+    "noisy photograph": "photograph",
+    "noisy fluorescence": "fluorescence",
+    "noisy z-stack": "stack",
+    "fashion-mnist": "fashion-mnist",
+}
+
+
+def test_plain_words_find_each_command_in_naparis_palette(viewer, manifest, qtbot):
+    from napari._qt.widgets.qt_command_palette import QCommandPalette
+
+    palette = viewer.window._qt_window.findChild(QCommandPalette)
+    viewer.window._toggle_command_palette()
+    not_found = {}
+    for words, command in WORDS.items():
+        palette._line.setText(words)
+        found = [one.id for one in palette._list.iter_command()]
+        if f"{PLUGIN}.{command}" not in found[:10]:
+            not_found[words] = found[:10]
+    assert not not_found
+    samples = {one.command: one.key for one in manifest.contributions.sample_data}
+    commands = {one.id for one in manifest.contributions.commands} - set(samples)
+    wanted = commands | {f"{PLUGIN}.{key}" for key in samples.values()}
+    assert {f"{PLUGIN}.{command}" for command in WORDS.values()} == wanted
+
+
+def test_what_the_palette_finds_is_opened_by_a_press(viewer, qtbot):
+    from napari._qt.widgets.qt_command_palette import QCommandPalette
+
+    palette = viewer.window._qt_window.findChild(QCommandPalette)
+    viewer.window._toggle_command_palette()
+    palette._line.setText("folder of images")
+    qtbot.keyClick(palette._line, Qt.Key.Key_Return)
+    assert "Batch (AE Denoise)" in viewer.window.dock_widgets
+    palette._line.setText("compare")
+    qtbot.keyClick(palette._line, Qt.Key.Key_Return)
+    assert "Compare (AE Denoise)" in viewer.window.dock_widgets

@@ -4,9 +4,10 @@ import dask.array as da
 import numpy as np
 import pytest
 import torch
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_ae_denoise import Denoiser, add_gaussian_noise
+from napari_ae_denoise._qt.tabs import dock_of
 from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.networks import ConvAutoencoder
 
@@ -74,7 +75,8 @@ def test_every_field_and_button_has_a_tooltip(viewer, open_panel, small_image, n
 
     viewer.add_image(small_image)
     panel = open_panel(name)
-    owners = [panel, getattr(panel, "fields", panel)]
+    own = getattr(panel, "fields", panel)
+    owners = [panel, own, getattr(own, "how", own)]
     fields = {k: v for o in owners for k, v in vars(o).items() if isinstance(v, ValueWidget)}
     assert fields
     assert [k for k, v in fields.items() if not v.tooltip] == []
@@ -559,3 +561,41 @@ def test_a_long_word_in_the_status_does_not_widen_a_panel(viewer, open_panel, na
     panel.bar.status.setText("Against " + 20 * "a_long_name_")
     assert panel.minimumSizeHint().width() == before
     assert panel.bar.status.toolTip() == panel.bar.status.text()
+
+
+def test_fields_stay_at_one_edge_when_labels_change(viewer, open_panel, small_image, qtbot):
+    from qtpy.QtCore import QPoint
+
+    viewer.add_image(small_image)
+    panel = open_panel("Train autoencoder")
+    viewer.show()
+    qtbot.waitUntil(lambda: panel.isVisible() and panel.bar.start_button.height() > 0)
+    for kind in panel.fields.kind.choices:
+        panel.fields.kind.value = kind
+        qtbot.wait(50)
+        fields = (panel.fields.kind, panel.first, panel.fields.axes, panel.fields.preset)
+        edges = {widget.native.mapTo(panel, QPoint(0, 0)).x() for widget in fields}
+        assert len(edges) == 1, kind
+
+
+def test_panels_of_one_window_are_tabs_the_newest_in_front(viewer, open_panel, qtbot):
+    viewer.show()
+    window = viewer.window._qt_window
+    other = viewer.window.add_dock_widget(QWidget(), name="of another plugin", area="right")
+    first, second = (dock_of(open_panel(name)) for name in ("Denoise", "Add Gaussian noise"))
+    qtbot.waitUntil(lambda: window.tabifiedDockWidgets(first) == [second], timeout=10_000)
+    assert other not in window.tabifiedDockWidgets(second)
+    qtbot.waitUntil(lambda: not second.visibleRegion().isEmpty(), timeout=10_000)
+    assert first.visibleRegion().isEmpty()
+
+
+def test_the_end_of_a_long_name_is_seen_in_a_choice(viewer, open_panel, small_image, qtbot):
+    # both names begin alike, and differ where a box that is too narrow would cut them off
+    layers = [viewer.add_image(small_image, name=f"{20 * 'long '}{end}") for end in "AB"]
+    panel = open_panel("Denoise")
+    panel.resize(300, 600)
+    pictures = []
+    for layer in layers:
+        panel.layer.value = layer
+        pictures.append(panel.layer.native.grab().toImage())
+    assert pictures[0] != pictures[1]

@@ -10,7 +10,12 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CHANGES = (QEvent.Type.Show, QEvent.Type.StyleChange, QEvent.Type.FontChange)
+_CHANGES = (
+    QEvent.Type.Show,
+    QEvent.Type.StyleChange,
+    QEvent.Type.FontChange,
+    QEvent.Type.LayoutRequest,  # a label has another text: magicgui then sets its own width
+)
 
 
 class AlignedLabels(QObject):

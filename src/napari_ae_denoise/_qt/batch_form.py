@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING, Any
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit, LineEdit
 
-from napari_ae_denoise._qt.denoise_fields import (
-    correlated_field,
-    noise_model_field,
-    strength_field,
-    tile_field,
-)
-from napari_ae_denoise._qt.forms import device_field, field
+from napari_ae_denoise._qt.denoise_fields import PredictFields
+from napari_ae_denoise._qt.forms import field
 from napari_ae_denoise.batch import Work
 from napari_ae_denoise.batch_report import check_report
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import find_images
 from napari_ae_denoise.output_names import resolve_outputs
-from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
     from napari_ae_denoise._qt.model_choice import ModelChoice
@@ -95,8 +89,8 @@ class BatchFields:
             "overwrite", False, "Overwrite", "Replace results that are there. Inputs never are."
         )
         self.axes = _text("axes", "Axes", "Of all images. Empty: as each file says.", "by the file")
-        self.strength = strength_field()
-        self.noise_model, self.correlated = noise_model_field(), correlated_field()
+        self.how = how = PredictFields()
+        self.device = how.device
         self.level = field(
             "level",
             0,
@@ -116,17 +110,15 @@ class BatchFields:
             min=1,
             max=64,
         )
-        self.device, self.tile = device_field(), tile_field()
         self.main = (self.folder, self.patterns, self.output, models.field)
         self.written = (self.latent, self.noise, self.report, self.overwrite)
-        how = (self.axes, self.strength, self.noise_model, self.correlated, self.level, self.dtype)
-        self.more = (*how, self.at_once, self.device, self.tile)
+        said = (self.axes, how.strength, *how.noise, self.level, self.dtype)
+        self.more = (*said, self.at_once, how.device, how.tile)
 
     @property
     def remembered(self) -> tuple[Any, ...]:
         """The fields that begin as they were at the last start."""
-        noise = (self.noise_model, self.correlated)
-        return (self.latent, self.noise, self.report, *noise, self.at_once)
+        return (self.latent, self.noise, self.report, *self.how.noise, self.at_once)
 
     def read(self) -> BatchChoices:
         """Return what the form says; refuse what would lose a file."""
@@ -157,19 +149,10 @@ class BatchFields:
         if report is not None:
             check_report(report, overwrite=overwrite)
         axes = self.axes.value.strip() or None
-        work = Work(self._models.field.value, axes, self._settings(), self.level.value, overwrite)
+        settings = self.how.settings(dtype=self.dtype.value)
+        work = Work(self._models.field.value, axes, settings, self.level.value, overwrite)
         return BatchChoices(
             tuple(paths), tuple(outputs), denoiser, work, report, self.at_once.value
-        )
-
-    def _settings(self) -> PredictSettings:
-        return PredictSettings(
-            tile=self.tile.value or "auto",
-            device=self.device.value,
-            strength=self.strength.value / 100,
-            dtype=self.dtype.value,
-            noise_model=self.noise_model.value,
-            correlated=self.correlated.value,
         )
 
 

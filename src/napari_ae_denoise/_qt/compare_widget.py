@@ -6,33 +6,26 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import LineEdit, Select
-
-from napari_ae_denoise._qt.compare_picture import (
-    PAIRS,
-    SIDE_BY_SIDE,
-    Saved,
-    ask_for_file,
-    picture_steps,
-)
+from napari_ae_denoise._qt.axes_field import follow_axes
+from napari_ae_denoise._qt.compare_form import PLANES, CompareFields
+from napari_ae_denoise._qt.compare_picture import Saved, ask_for_file, picture_steps
 from napari_ae_denoise._qt.compare_table import CompareTable
-from napari_ae_denoise._qt.forms import field, form, layer_field, on_change
+from napari_ae_denoise._qt.forms import form
 from napari_ae_denoise._qt.layers import full_resolution, take, unwrapped
-from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise.axes import plane_layout
-from napari_ae_denoise.classical import classical_methods
-from napari_ae_denoise.comparison import Comparison, Doing, Planes, Table, comparison_steps
+from napari_ae_denoise.comparison import Comparison, Doing, Table, comparison_steps
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.provenance import KEY
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Image
 
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise._qt.worker import MakeSteps
-
-_PLANES: dict[str, Planes] = {"all together": "all", "one by one": "each", "the shown one": "one"}
 
 
 class CompareWidget(Panel):
@@ -45,96 +38,54 @@ class CompareWidget(Panel):
             stop="Stop",
             tooltips=("Fill the table.", "Stop; finished lines stay."),
         )
-        self.reference = layer_field(
-            viewer, "reference", "Reference", "The clean image that the others should be like."
-        )
-        self.axes = LineEdit(name="axes", label="Axes")
-        self.images = layer_field(
-            viewer,
-            "images",
-            "Layers",
-            "One or more layers of the reference's shape: press Ctrl or Shift to choose several.",
-            several=True,
-        )
-        self.planes = field(
-            "planes",
-            "all together",
-            "Planes",
-            "Of stacks: one line for all planes together, one for each plane, or only the plane "
-            "that is shown now.",
-            choices=list(_PLANES),
-        )
-        self.data_range = field(
-            "data_range",
-            0.0,
-            "Data range",
-            "Grey values from black to white, for both measures. 0 takes 255 for 8-bit images, "
-            "else the largest minus the smallest value of the reference.",
-            min=0.0,
-            max=1e12,
-            automatic="automatic",
-        )
-        self.classical = field(
-            "classical",
-            False,
-            "Classical methods",
-            "Denoise an image by the methods of scikit-image too (and BM3D, where the package bm3d "
-            "is installed), and put them into the table.",
-        )
-        self.noisy = layer_field(
-            viewer, "noisy", "Noisy image", "What the classical methods are run on."
-        )
-        methods = classical_methods()
-        self.methods = Select(
-            name="methods",
-            label="Methods",
-            choices=methods,
-            value=list(methods),
-            tooltip="Ctrl or Shift chooses several. Each estimates the noise of each plane.",
-        )
-        self.picture = field(
-            "picture",
-            SIDE_BY_SIDE,
-            "Picture",
-            "What is saved: the plane shown when it was compared, of the reference, the layers and "
-            "the methods side by side; or the first planes of two stacks in pairs.",
-            choices=[SIDE_BY_SIDE, PAIRS],
-        )
+        self.fields = fields = CompareFields(viewer)
+        self.reference, self.axes, self.images = fields.reference, fields.axes, fields.images
+        self.form = form(*fields.all)
         self.table = CompareTable()
         self.table.said.connect(self.bar.status.setText)
         self.table.save.clicked.connect(self.ask_for_picture)
         self.copy = self.table.copy
         self._compared: Comparison | None = None
-        self.form = form(
-            self.reference,
-            self.axes,
-            self.images,
-            self.planes,
-            self.data_range,
-            self.classical,
-            self.noisy,
-            self.methods,
-            self.picture,
+        self.lay_out(
+            self.form, self.table, layer_fields=fields.layers, remembered=fields.remembered
         )
-        fields = (self.reference, self.images, self.noisy)
-        said = (self.planes, self.data_range, self.classical, self.picture)
-        self.lay_out(self.form, self.table, layer_fields=fields, remembered=said)
         follow_axes(self.reference, self.axes)
-        for several in (self.images, self.methods):
-            several.native.setMaximumHeight(100)
-        on_change([self.classical], self._show_classical)
-        self._show_classical()
 
-    def _show_classical(self) -> None:
-        self.noisy.visible = self.methods.visible = self.classical.value
+    def offer(self, result: Image, image: str) -> None:
+        """Choose a result and its image to be compared, with a clean image where there is one.
+
+        Parameters
+        ----------
+        result : Image
+            Its layer.
+        image : str
+            Name of the layer that it was made of.
+        """
+        shape = full_resolution(result).shape
+        layers: list[Any] = list(self.images.choices)
+        fitting = [one for one in layers if full_resolution(one).shape == shape]
+        noisy = [one for one in fitting if one.name == image]
+        clean = [one for one in fitting if one not in noisy and KEY not in one.metadata]
+        self.images.value = [one for one in fitting if one in noisy or one.name == result.name]
+        if noisy:
+            self.fields.noisy.value = noisy[0]
+        if clean:
+            self.reference.value = clean[0]
+            self.bar.status.setText("")
+            return
+        self.bar.status.setText(
+            "Choose a clean image of the same size as Reference, such as a long exposure or an "
+            "average of many frames; open one first, if it is not there."
+        )
 
     def read(self) -> Comparison:
         """Return what the form says."""
+        fields = self.fields
         layer = self.chosen_layer(self.reference)
         reference = take(layer, self.axes.value)
         names = {one.name for one in self.images.value} - {reference.name}
         images = [one for one in self.viewer.layers if one.name in names]
-        methods = tuple(self.methods.value) if self.classical.value else ()
+        methods = tuple(fields.methods.value) if fields.classical.value else ()
         if not images and not methods:
             raise DenoisingError(
                 "No layer is chosen to compare with the reference.",
@@ -145,10 +96,10 @@ class CompareWidget(Panel):
             reference.axes,
             tuple((one.name, full_resolution(one)) for one in images),
             name=reference.name,
-            data_range=self.data_range.value,
-            planes=_PLANES[self.planes.value],
+            data_range=fields.data_range.value,
+            planes=PLANES[fields.planes.value],
             plane=self._shown_plane(layer, reference),
-            noisy=full_resolution(self.noisy.value) if methods else None,
+            noisy=full_resolution(fields.noisy.value) if methods else None,
             methods=methods,
         )
 
@@ -195,6 +146,6 @@ class CompareWidget(Panel):
         if table is None or what is None:
             return
         try:
-            self.job.start(partial(picture_steps, self.picture.value, what, table, path))
+            self.job.start(partial(picture_steps, self.fields.picture.value, what, table, path))
         except DenoisingError as error:
             self.show_problem(error)

@@ -6,8 +6,9 @@ from typing import Any
 
 from magicgui.widgets import ComboBox
 
-from napari_ae_denoise._qt.forms import field
+from napari_ae_denoise._qt.forms import device_field, field
 from napari_ae_denoise._qt.preferences import prefer
+from napari_ae_denoise.tile_runner import PredictSettings
 
 _NOISE_MODELS = [
     ("automatic", "auto"),
@@ -26,6 +27,33 @@ ON_RESULTS = (
     "It acts at once on the result that is selected, or was made last, and on those to come; the "
     "removed noise stays that of 100 %. Results on disk keep the strength that they began with."
 )
+
+
+class PredictFields:
+    """How a model is run: the fields that the panels *Denoise* and *Batch* share.
+
+    Parameters
+    ----------
+    on_strength : str
+        What else the tooltip of the strength says.
+    """
+
+    def __init__(self, on_strength: str = "") -> None:
+        self.strength = strength_field(on_strength)
+        self.noise_model, self.correlated = noise_model_field(), correlated_field()
+        self.device, self.tile = device_field(), tile_field()
+        self.noise = (self.noise_model, self.correlated)
+
+    def settings(self, **further: Any) -> PredictSettings:
+        """Return what they say; ``further`` are settings that they do not know."""
+        return PredictSettings(
+            tile=self.tile.value or "auto",
+            device=self.device.value,
+            strength=self.strength.value / 100,
+            noise_model=self.noise_model.value,
+            correlated=self.correlated.value,
+            **further,
+        )
 
 
 def output_fields() -> tuple[Any, Any, Any]:

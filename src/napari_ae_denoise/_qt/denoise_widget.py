@@ -9,21 +9,18 @@ from magicgui.widgets import LineEdit
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.alignment import two_columns
 from napari_ae_denoise._qt.at_once import AtOnce
+from napari_ae_denoise._qt.axes_field import follow_axes
 from napari_ae_denoise._qt.denoise_fields import (
     ON_RESULTS,
-    correlated_field,
+    PredictFields,
     level_field,
-    noise_model_field,
     output_fields,
-    strength_field,
-    tile_field,
 )
 from napari_ae_denoise._qt.device_view import DeviceHint
 from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
 from napari_ae_denoise._qt.finished import LastResult, add_results
 from napari_ae_denoise._qt.forms import (
-    device_field,
     duration,
     fold,
     form,
@@ -35,7 +32,7 @@ from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise._qt.live import LiveLayer
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.model_files import ModelFiles
-from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.result_strength import ResultStrength
 from napari_ae_denoise._qt.result_tools import ResultTools
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
@@ -43,7 +40,6 @@ from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
     import napari
@@ -76,22 +72,20 @@ class DenoiseWidget(Panel):
         self.files.failed.connect(self.show_problem)
         self.denoised, self.latent, self.noise = outputs = output_fields()
         self.latents = LatentView(self.latent)
-        self.strength = strength_field(ON_RESULTS)
-        self.noise_model, self.correlated = noise_model_field(), correlated_field()
-        noise = self.noise_model, self.correlated
+        self.how = how = PredictFields(ON_RESULTS)
+        self.strength, self.correlated = how.strength, how.correlated
+        self.device, self.tile = how.device, how.tile
         self.last = LastResult(viewer)
         self.after = ResultStrength(viewer, self.strength, self.last, self)
         self.tools = ResultTools(viewer, self.last)
         self.tools.said.connect(self.bar.status.setText)
         self.tools.failed.connect(self.show_problem)
-        self.device = device_field()
         self.device_hint = DeviceHint(self.device)
-        self.tile = tile_field()
         self.level = level_field(self.layer)
         self.filling = FillingLayer(viewer, self, self.job)
         self.live = LiveLayer(viewer, self, lambda: (self.read(), self.chosen_layer(self.layer)))
         self.live.failed.connect(self.show_problem)
-        self.at_once = AtOnce(self._source, lambda: self.models.denoiser, self._settings)
+        self.at_once = AtOnce(self._source, lambda: self.models.denoiser, how.settings)
         self.at_once.proposed.connect(self.models.follow_image)
         self.form = form(self.layer, self.axes, self.model)
         self.lay_out(
@@ -105,15 +99,15 @@ class DenoiseWidget(Panel):
             self.device_hint,
             fold(
                 "More settings",
-                form(*noise, self.level, self.device, self.tile, *self.filling.fields),
+                form(*how.noise, self.level, self.device, self.tile, *self.filling.fields),
             ),
             layer_fields=(self.layer,),
-            remembered=(*outputs, self.latents.view, *noise),
+            remembered=(*outputs, self.latents.view, *how.noise),
         )
         follow_axes(self.layer, self.axes)
         on_change([self.layer, self.axes, self.level], self.at_once.look)
         on_change([self.model, self.device, self.tile, self.correlated], self.at_once.time)
-        shown = [self.layer, self.axes, self.level, self.model, self.strength, *noise]
+        shown = [self.layer, self.axes, self.level, self.model, self.strength, *how.noise]
         on_change(shown, self.live.restart)
         self.at_once.look()
 
@@ -130,7 +124,7 @@ class DenoiseWidget(Panel):
         return DenoiseChoices(
             source=source,
             denoiser=self.models.chosen(),
-            settings=self._settings(),
+            settings=self.how.settings(),
             denoised=self.denoised.value,
             code=self.latent.value,
             noise=self.noise.value,
@@ -140,15 +134,6 @@ class DenoiseWidget(Panel):
 
     def _source(self) -> Source:
         return take(self.chosen_layer(self.layer), self.axes.value, self.level.value or 0)
-
-    def _settings(self) -> PredictSettings:
-        return PredictSettings(
-            tile=self.tile.value or "auto",
-            device=self.device.value,
-            strength=self.strength.value / 100,
-            noise_model=self.noise_model.value,
-            correlated=self.correlated.value,
-        )
 
     def prepare(self) -> MakeSteps:
         """Return the job of denoising."""

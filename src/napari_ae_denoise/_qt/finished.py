@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise._qt.layers import add_image, unwrapped
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.provenance import DENOISED, KEY
 from napari_ae_denoise.strength import mixed
 
@@ -114,3 +115,20 @@ class LastResult:
             return unwrapped(active)
         last = None if self._last is None else self._last()
         return last if last is not None and last in self._viewer.layers and fits(last) else None
+
+    def result(self, wanted: str) -> tuple[Image, dict[str, Any]]:
+        """Return the result that is meant, and its record.
+
+        Raises
+        ------
+        DenoisingError
+            If there is none; ``wanted`` says what was to be made of it.
+        """
+        layer = self.get(record_of_layer)
+        record = None if layer is None else record_of_layer(layer)
+        if record is None:
+            raise DenoisingError(
+                f"There is no result to make {wanted} of.",
+                "Press Denoise, or select a layer that was made here.",
+            )
+        return layer, record

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_ae_denoise._qt.alignment import AlignedLabels
+from napari_ae_denoise._qt.elided import Elided
 from napari_ae_denoise._qt.layers import HELPER
 from napari_ae_denoise._qt.preferences import prefer
 from napari_ae_denoise._qt.status_line import StatusLine
@@ -117,11 +118,12 @@ def note() -> QLabel:
 
 
 def _let_shrink(widget: Any) -> None:
-    """Let long layer and model names be cut, rather than the panel."""
+    """Let long layer and model names be shortened, rather than the panel widened."""
     native = widget.native
     if isinstance(native, QComboBox):
         native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         native.setMinimumContentsLength(10)
+        Elided(native)
 
 
 def fold(title: str, *contents: Any) -> QCollapsible:

@@ -47,7 +47,8 @@ class LatentView(QWidget):
         self._scatter: Scatter | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(form(self.view).native)
+        self.form = form(self.view)
+        column.addWidget(self.form.native)
         column.addWidget(self.button)
         self.offer(None)
         self._latent = latent

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from napari_ae_denoise import report
 from napari_ae_denoise._qt.alignment import AlignedLabels
 from napari_ae_denoise._qt.forms import JobBar
-from napari_ae_denoise._qt.layers import full_resolution, layer_axes, unwrapped
+from napari_ae_denoise._qt.layers import unwrapped
 from napari_ae_denoise._qt.preferences import keep, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
 from napari_ae_denoise._qt.scroll_down import ScrollDown
+from napari_ae_denoise._qt.tabs import Tabs
 from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
 from napari_ae_denoise.errors import DenoisingError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import ViewerModel
 
+_LETTERS = 50  # at least as wide: so napari has room for the panel's title
 _START, _STOP = "Ctrl+Return", "Esc"
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
@@ -56,6 +58,7 @@ class Panel(QWidget):
         self.viewer = viewer
         self._layer_fields: list[Any] = []
         self.job = Job(self)
+        self._tabs = Tabs(self, Panel)
         self.bar = JobBar(start, stop, tooltips)
         self.problem = ProblemLine(self.bar.status)
         self.bar.start_button.clicked.connect(self.run)
@@ -100,7 +103,8 @@ class Panel(QWidget):
         column.setContentsMargins(0, 0, 6, 0)
         for part in parts:
             column.addWidget(getattr(part, "native", part))
-        AlignedLabels(inside, [part for part in parts if isinstance(part, Container)])
+        forms = [getattr(part, "form", part) for part in parts]
+        AlignedLabels(inside, [form for form in forms if isinstance(form, Container)])
         column.addStretch(1)
         layout = QVBoxLayout(self)
         self._scrolled = ScrollDown(inside)
@@ -164,29 +168,19 @@ class Panel(QWidget):
         self.job.cancel()
         self._scrolled.let_go()
 
+    def minimumSizeHint(self) -> QSize:
+        """Return what the parts need, and the title."""
+        least = _LETTERS * self.fontMetrics().averageCharWidth()
+        return super().minimumSizeHint().expandedTo(QSize(least, 0))
+
     def event(self, event: QEvent) -> bool:
         """Stop the job when the panel is taken out of the window: nobody would see its end."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.leave()
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self.leave()
+            else:
+                self._tabs.start()
         return bool(super().event(event))
-
-
-def follow_axes(layer_field: Any, axes_field: Any) -> Callable[[], None]:
-    """Fill a field of axes from the layer chosen in another, whenever that changes."""
-
-    def fill(*_: Any) -> None:
-        layer = layer_field.value
-        axes_field.value = "" if layer is None else layer_axes(layer)
-        if layer is not None:
-            shape = " x ".join(map(str, full_resolution(layer).shape))
-            axes_field.tooltip = (
-                f"One letter per axis of the image ({shape}): Y and X are the plane, C are "
-                "colours or channels, and Z, T, N are stacks of planes."
-            )
-
-    layer_field.changed.connect(fill)
-    fill()
-    return fill
 
 
 def _refresh(panel: weakref.ref[Panel], *_: Any) -> None:

@@ -1,13 +1,15 @@
-"""The buttons that act on a result: before and after, a script and a workflow."""
+"""The buttons that act on a result: look at it, save it, compare it, and make it again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_ae_denoise._qt.finished import record_of_layer
+from napari_ae_denoise._qt.compare_widget import CompareWidget
+from napari_ae_denoise._qt.opening import show_panel
+from napari_ae_denoise._qt.result_saving import SaveResultButton
 from napari_ae_denoise._qt.split_view import KEY as SPLIT_KEY
 from napari_ae_denoise._qt.split_view import SplitView
 from napari_ae_denoise.errors import DenoisingError
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ResultTools(QWidget):
-    """A row of buttons for the result that is selected, or was made last.
+    """Buttons for the result that is selected, or was made last.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ class ResultTools(QWidget):
 
     def __init__(self, viewer: ViewerModel, last: LastResult) -> None:
         super().__init__()
-        self._last = last
+        self._viewer, self._last = viewer, last
         self.split = SplitView(viewer, last, self)
         self.split_button = QPushButton("&Before | after")
         self.split_button.setCheckable(True)
@@ -56,21 +58,39 @@ class ResultTools(QWidget):
             "or the last."
         )
         self.copy_button.clicked.connect(self.copy)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.split_button)
-        row.addWidget(self.copy_button)
         self.workflow_button = QPushButton("Save wor&kflow …")
         self.workflow_button.setToolTip(
             "Write a file that makes the same of other images: napari-ae-denoise replay FILE IMAGE."
         )
         self.workflow_button.clicked.connect(self.ask_where_to_save)
-        row.addWidget(self.workflow_button)
+        self.save_button = SaveResultButton(last)
+        self.save_button.said.connect(self.said)
+        self.save_button.failed.connect(self.failed)
+        self.compare_button = QPushButton("Co&mpare …")
+        self.compare_button.setToolTip(
+            "Open the panel Compare with the result and its image: PSNR and SSIM against a clean "
+            "image, beside classical methods."
+        )
+        self.compare_button.clicked.connect(self.compare)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(_row(self.split_button, self.save_button, self.compare_button))
+        column.addLayout(_row(self.copy_button, self.workflow_button))
+
+    def compare(self) -> None:
+        """Open the panel that compares, with the result and its image chosen."""
+        try:
+            layer, record = self._last.result("a comparison")
+        except DenoisingError as error:
+            self.failed.emit(error)
+            return
+        panel = show_panel(self._viewer, CompareWidget, "Compare")
+        panel.offer(layer, record["image"])
 
     def copy(self) -> None:
         """Put the script on the clipboard."""
         try:
-            layer, record = self._result("a script")
+            layer, record = self._last.result("a script")
             script = as_script(record)
         except DenoisingError as error:
             self.failed.emit(error)
@@ -81,7 +101,7 @@ class ResultTools(QWidget):
     def ask_where_to_save(self) -> None:
         """Ask for a file, and save the workflow there."""
         try:
-            layer, record = self._result("a workflow")
+            layer, record = self._last.result("a workflow")
             Workflow.of_record(record)
         except DenoisingError as error:
             self.failed.emit(error)
@@ -96,20 +116,16 @@ class ResultTools(QWidget):
     def save_workflow(self, path: str | Path) -> None:
         """Save the workflow of the result."""
         try:
-            layer, record = self._result("a workflow")
+            layer, record = self._last.result("a workflow")
             written = Workflow.of_record(record).save(path)
         except DenoisingError as error:
             self.failed.emit(error)
             return
         self.said.emit(f'The workflow of "{layer.name}" is in {written}.')
 
-    def _result(self, wanted: str) -> tuple[Any, dict[str, Any]]:
-        """Return the result that is meant, and its record."""
-        layer = self._last.get(record_of_layer)
-        record = None if layer is None else record_of_layer(layer)
-        if record is None:
-            raise DenoisingError(
-                f"There is no result to make {wanted} of.",
-                "Press Denoise, or select a layer that was made here.",
-            )
-        return layer, record
+
+def _row(*buttons: QPushButton) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for button in buttons:
+        row.addWidget(button)
+    return row

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
+from napari_ae_denoise._qt.axes_field import follow_axes
 from napari_ae_denoise._qt.forecast import Forecast
 from napari_ae_denoise._qt.forms import fold, form, on_change
 from napari_ae_denoise._qt.layers import full_resolution
@@ -13,7 +14,7 @@ from napari_ae_denoise._qt.live_crop import LiveCrop
 from napari_ae_denoise._qt.loss_plot import LossPlot
 from napari_ae_denoise._qt.model_files import ModelFiles
 from napari_ae_denoise._qt.network_fields import NetworkFields
-from napari_ae_denoise._qt.panel import Panel, follow_axes
+from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.train_form import CLEAN, KINDS, TrainFields
 from napari_ae_denoise._qt.train_job import TrainChoices, in_words, progress_in_words, train_steps
@@ -73,9 +74,9 @@ class TrainWidget(Panel):
             form(*fields.noise_rows, *fields.lengths.rows),
             self.forecast.label,
             self.fold,
+            self.files,
             self.crop,
             self.plot,
-            self.files,
             layer_fields=images.layer_fields,
             remembered=fields.remembered,
         )

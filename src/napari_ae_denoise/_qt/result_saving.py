@@ -1,0 +1,157 @@
+"""The button that saves a result as an image file, with axes and pixel size, in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QPushButton
+
+from napari_ae_denoise._qt.disk_places import spacing_of, too_large
+from napari_ae_denoise._qt.layers import take
+from napari_ae_denoise._qt.model_files import file_name
+from napari_ae_denoise._qt.when_gone import when_gone
+from napari_ae_denoise._qt.worker import Job, JobState
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.image_files import (
+    FORMATS,
+    ZARR,
+    format_of,
+    read_image,
+    same_file,
+    write_image,
+)
+from napari_ae_denoise.image_record import ImageFile
+from napari_ae_denoise.provenance import CODE
+from napari_ae_denoise.strength import lazily
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Mapping
+
+    from napari_ae_denoise._qt.finished import LastResult
+    from napari_ae_denoise._qt.layers import Source
+
+_IMAGES = f"Images ({' '.join(f'*{ending}' for ending in FORMATS)})"
+_SAME = {".png", ".jpg", ".jpeg"}  # formats that photographs are saved in again
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToSave:
+    """A snapshot of a result, the file that its image came from, and its own folder, if any."""
+
+    source: Source
+    origin: Path | None
+    folder: Path | None
+
+    @property
+    def name(self) -> str:
+        """A path for it: beside its image, in a format that can hold it."""
+        ending, image = ".tif", self.source.image
+        if self.origin is not None and image.dtype == "uint8" and self.source.axes in ("YX", "YXC"):
+            ending = self.origin.suffix if self.origin.suffix.lower() in _SAME else ending
+        name = file_name(self.source.name, ending)
+        return name if self.origin is None else str(self.origin.parent / name)
+
+
+class SaveResultButton(QPushButton):
+    """Asks for a file, and writes the result that is meant.
+
+    Parameters
+    ----------
+    last : LastResult
+        Which result is meant.
+    """
+
+    said = Signal(str)
+    failed = Signal(object)  # DenoisingError
+
+    def __init__(self, last: LastResult) -> None:
+        super().__init__("Save &result …")
+        self._last = last
+        self.setToolTip(
+            "Save the selected result, or the last one, as TIFF, PNG, JPEG, .npy or OME-Zarr "
+            "(.ome.zarr), with its axes and pixel size."
+        )
+        self.clicked.connect(self.ask)
+        self.job = Job(self)
+        self.job.state_changed.connect(self._show_state)
+        when_gone(self, self.job.abandon)
+        self.job.done.connect(self._show_end)
+        self.job.failed.connect(self.failed)
+
+    def ask(self) -> None:
+        """Ask for a file, and save the result there."""
+        try:
+            suggested = self._chosen().name
+        except DenoisingError as error:
+            self.failed.emit(error)
+            return
+        dialog = QFileDialog(self, "Save result", suggested, _IMAGES)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(Path(suggested).suffix)
+        if dialog.exec():
+            self.save(dialog.selectedFiles()[0])
+        dialog.deleteLater()
+
+    def save(self, path: str | Path) -> None:
+        """Save the result."""
+        try:
+            self.job.start(partial(_steps, self._chosen(), Path(path)))
+        except DenoisingError as error:
+            self.failed.emit(error)
+        else:
+            self.said.emit(f"Saving {path} …")
+
+    def _chosen(self) -> ToSave:
+        layer, record = self._last.result("a file")
+        origin, folder = (Path(record[k]) if record.get(k) else None for k in ("path", "folder"))
+        return ToSave(take(layer, _axes_of(layer, record)), origin, folder)
+
+    def _show_end(self, path: Path) -> None:
+        self.said.emit(f"Saved {path}.")
+
+    def _show_state(self, state: JobState) -> None:
+        self.setEnabled(state is JobState.IDLE)
+
+
+def _axes_of(layer: Any, record: Mapping[str, Any]) -> str:
+    """Return the axes of a result's layer: a code has its units first, as channels if it can."""
+    axes = str(record.get("axes", ""))
+    if record["what"] != CODE:
+        return axes
+    units = 0 if layer.rgb else 1  # else they are colours, the last axis
+    letters = axes if layer.ndim - units >= len(axes) else axes.replace("C", "")
+    free = [letter for letter in ("NTZ" if layer.rgb else "CNTZ") if letter not in letters]
+    return letters.replace("C", free[0]) + "C" if layer.rgb else free[0] + letters
+
+
+def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, None, Path]:
+    """Write the image: with what its file told, and the pixel size of its layer."""
+    yield
+    source, lazy = what.source, format_of(path) == ZARR
+    if any(same_file(path, taken) for taken in (what.origin, what.folder) if taken is not None):
+        raise DenoisingError(f"{path} is what the result was made of.", "Choose another name.")
+    large = too_large(source.image, math.inf)
+    if large and not lazy:
+        raise DenoisingError(
+            f'"{source.name}" is too large for a {path.suffix} file, which is made in memory.',
+            "Save it as .ome.zarr, which is written part by part.",
+        )
+    like = ImageFile(path, None)
+    if what.origin is not None and not large:
+        with contextlib.suppress(DenoisingError):  # gone, or what another plugin reads
+            read = read_image(what.origin)
+            like = read if tuple(read.array.shape) == tuple(source.image.shape) else like
+    spacing, unit = spacing_of(source)
+    if spacing:
+        known = like.spacing if like.unit in ("", unit) else {}
+        like = replace(like, spacing=MappingProxyType({**known, **spacing}), unit=unit)
+    write_image(path, lazily(source.image) if lazy else source.image, like, source.axes)
+    return path.absolute()

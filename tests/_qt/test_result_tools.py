@@ -1,0 +1,170 @@
+"""What people do with a result: save it, and compare it, from the Denoise panel."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_ae_denoise._qt.compare_widget import CompareWidget
+from napari_ae_denoise._qt.result_saving import SaveResultButton, _axes_of
+from napari_ae_denoise._qt.worker import JobState
+from napari_ae_denoise.image_files import read_image
+from napari_ae_denoise.provenance import CODE
+
+
+@pytest.fixture
+def save(panel, qtbot):
+    """Return a function that saves the result that is meant."""
+
+    def save_to(path):
+        panel.tools.save_button.save(path)
+        job = panel.tools.save_button.job
+        qtbot.waitUntil(lambda: job.state is JobState.IDLE, timeout=60_000)
+
+    return save_to
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.ome.zarr"])
+def test_a_result_is_saved_with_axes_and_pixel_size(
+    viewer, panel, run, save, small_image, tmp_path, name
+):
+    stack = np.stack([small_image, small_image[::-1]])
+    viewer.add_image(
+        stack, name="s", scale=(2, 0.5, 0.25), units=("um",) * 3, axis_labels=("z", "y", "x")
+    )
+    run(panel)
+    save(tmp_path / name)
+    assert f"Saved {tmp_path / name}." in panel.bar.status.text()
+    made = read_image(tmp_path / name)
+    np.testing.assert_array_equal(made.array, viewer.layers["s denoised"].data)
+    assert made.axes == "ZYX"
+    assert dict(made.spacing) == pytest.approx({"Z": 2, "Y": 0.5, "X": 0.25})
+    assert made.unit == "micrometer"
+
+
+def test_what_napari_does_not_read_of_the_file_is_kept(
+    viewer, panel, run, save, small_image, tmp_path
+):
+    image = small_image.astype(np.uint16)
+    about = {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "um", "axes": "YX"}}
+    tifffile.imwrite(tmp_path / "in.tif", image, **about)
+    (layer,) = viewer.open(tmp_path / "in.tif", plugin="napari")
+    assert set(layer.scale) == {1}
+    run(panel)
+    assert panel.tools.save_button._chosen().name == str(tmp_path / "in denoised.tif")
+    save(tmp_path / "out.tif")
+    made = read_image(tmp_path / "out.tif")
+    assert dict(made.spacing) == pytest.approx({"Y": 0.5, "X": 0.25})
+    assert made.unit == "micrometer"
+
+
+def test_a_photograph_is_offered_in_its_own_format(viewer, panel, run, save, tmp_path):
+    colours = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "in.png", icc_profile=b"a profile")
+    viewer.open(tmp_path / "in.png", plugin="napari")
+    run(panel)
+    wanted = panel.tools.save_button._chosen().name
+    assert wanted == str(tmp_path / "in denoised.png")
+    save(wanted)
+    made = read_image(wanted)
+    np.testing.assert_array_equal(made.array, viewer.layers["in denoised"].data)
+    assert made.colour_profile == b"a profile"
+
+
+def test_a_code_is_saved_with_its_units_as_channels(viewer, panel, run, save, tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (2, 40, 48), np.uint8)
+    viewer.add_image(image, name="i")
+    panel.latent.value = True
+    run(panel)
+    viewer.layers.selection.active = viewer.layers["i latent"]
+    save(tmp_path / "code.zarr")
+    made = read_image(tmp_path / "code.zarr")
+    assert made.axes == "CZYX"
+    np.testing.assert_array_equal(made.array, viewer.layers["i latent"].data)
+
+
+@pytest.mark.parametrize(
+    ("axes", "ndim", "rgb", "code_axes"),
+    [
+        ("YX", 3, False, "CYX"),
+        ("YXC", 3, False, "CYX"),  # the units of a photograph
+        ("CYX", 3, False, "CYX"),  # channels that went in together
+        ("CYX", 4, False, "NCYX"),  # and one by one
+        ("YX", 2, True, "YXC"),  # colours of the components
+        ("CYX", 3, True, "NYXC"),
+    ],
+)
+def test_the_axes_of_a_code_are_told_apart(axes, ndim, rgb, code_axes):
+    layer, record = SimpleNamespace(ndim=ndim, rgb=rgb), {"what": CODE, "axes": axes}
+    assert _axes_of(layer, record) == code_axes
+
+
+def test_a_result_is_never_saved_over_its_image(
+    viewer, panel, run, save, notes, small_image, tmp_path
+):
+    tifffile.imwrite(tmp_path / "in.tif", small_image)
+    viewer.open(tmp_path / "in.tif", plugin="napari")
+    run(panel)
+    save(tmp_path / "in.tif")
+    assert any("what the result was made of" in note for note in notes())
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "in.tif"), small_image)
+
+
+def test_what_a_format_cannot_hold_is_said(viewer, panel, run, save, small_image, tmp_path):
+    viewer.add_image(small_image.astype(np.float32))
+    run(panel)
+    save(tmp_path / "out.png")
+    assert "PNG file cannot hold a float32 image" in panel.bar.status.text()
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_too_large_a_result_is_saved_part_by_part_alone(
+    viewer, panel, run, save, small_image, tmp_path, monkeypatch
+):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    module = SaveResultButton.__module__
+    monkeypatch.setattr(f"{module}.too_large", lambda *_: True)
+    save(tmp_path / "out.tif")
+    assert "Save it as .ome.zarr" in panel.bar.status.text()
+    save(tmp_path / "out.ome.zarr")
+    made = read_image(tmp_path / "out.ome.zarr").array
+    np.testing.assert_array_equal(made, viewer.layers["i denoised"].data)
+
+
+@pytest.mark.parametrize("button", ["save_button", "compare_button"])
+def test_without_a_result_it_says_so(viewer, panel, press, small_image, button):
+    viewer.add_image(small_image)
+    press(getattr(panel.tools, button))
+    assert "There is no result to make a" in panel.bar.status.text()
+
+
+def test_compare_opens_with_the_result_its_image_and_a_clean_one(
+    viewer, panel, run, press, small_image
+):
+    clean = viewer.add_image(small_image, name="clean")
+    viewer.add_image(small_image[:40], name="of another size")
+    noisy = viewer.add_image(small_image // 2 + 40, name="noisy")
+    panel.layer.value = noisy
+    run(panel)
+    press(panel.tools.compare_button)
+    (compare,) = panel.window().findChildren(CompareWidget)
+    assert compare.reference.value is clean
+    assert {layer.name for layer in compare.images.value} == {"noisy", "noisy denoised"}
+    run(compare)
+    assert len(compare.rows()) == 2
+    press(panel.tools.compare_button)
+    assert panel.window().findChildren(CompareWidget) == [compare]
+    assert "Compare (AE Denoise)" in viewer.window.dock_widgets  # which the menu opens and hides
+
+
+def test_compare_says_what_it_needs_where_there_is_no_clean_image(
+    viewer, panel, run, press, small_image
+):
+    viewer.add_image(small_image, name="noisy")
+    run(panel)
+    press(panel.tools.compare_button)
+    (compare,) = panel.window().findChildren(CompareWidget)
+    assert "Choose a clean image of the same size" in compare.bar.status.text()
