@@ -76,8 +76,10 @@ class Photographer:
             message.close()
 
     def take(self, name: str) -> None:
-        """Save a picture of the window, once its layout is settled."""
-        spin(1.5)
+        """Save a picture of the window, once its layout is settled and its messages are closed."""
+        spin(1.2)
+        self.clear_messages()
+        spin(0.3)
         path = self.folder / f"{name}.png"
         self.viewer.window._qt_window.grab().save(str(path))
         shrink(path)
@@ -107,8 +109,7 @@ def photograph_large_images(photo: Photographer, denoise: DenoiseWidget) -> None
         denoise.tile.value = 0
         for one in [x for x in viewer.layers if x.name.startswith("mosaic denoised")]:
             viewer.layers.remove(one)
-    photo.clear_messages()
-    viewer.scene.camera.zoom *= 4  # all of what is seen is denoised
+    viewer.scene.camera.zoom *= 7  # all of what is seen is denoised
     denoise.live.switch.value = True
     spin(15)
     photo.take("live")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 PANELS = Path("tests") / "_qt"
-_LOTS = 8  # each starts napari anew, which takes seconds
+_LOTS = 6  # each starts napari anew, which takes seconds
 
 
 def dealt(files: list[Path], lots: int) -> list[list[Path]]:

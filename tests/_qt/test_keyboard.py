@@ -60,14 +60,14 @@ def test_tab_goes_from_top_to_bottom(shown, name):
     assert all(after > before - 6 for before, after in itertools.pairwise(lines))
 
 
-@pytest.mark.parametrize("name", PANELS)
-def test_no_two_buttons_of_a_panel_have_the_same_letter(shown, name):
-    panel = shown(name)
-    texts = [button.text().replace("&&", "") for button in panel.findChildren(QPushButton)]
-    letters = [text[text.index("&") + 1].lower() for text in texts if "&" in text]
-    assert letters
-    assert len(set(letters)) == len(letters)
-    assert not set(letters) & set("fvlpwh")  # those of napari's menus
+def test_no_two_buttons_of_a_panel_have_the_same_letter(shown):
+    for name in PANELS:
+        panel = shown(name)
+        texts = [button.text().replace("&&", "") for button in panel.findChildren(QPushButton)]
+        letters = [text[text.index("&") + 1].lower() for text in texts if "&" in text]
+        assert letters
+        assert len(set(letters)) == len(letters)
+        assert not set(letters) & set("fvlpwh")  # those of napari's menus
 
 
 def test_ctrl_return_starts_and_esc_stops(viewer, shown, untrained_classic, qtbot):

@@ -10,6 +10,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise._qt.worker import THREAD_NAME, JobState
 
+from .conftest import PLUGIN, wait_idle
+
 
 @pytest.fixture
 def endless(viewer, open_panel, press, small_image, short_training, qtbot):
@@ -53,6 +55,26 @@ def test_closing_the_window_stops_the_job(viewer, endless):
     assert _await_threads()
 
 
+def test_a_training_bears_removed_layers_and_a_second_viewer(
+    qtbot, viewer, endless, make_napari_viewer, press, small_image, short_training
+):
+    viewer.layers.clear()
+    second = make_napari_viewer(strict_qt="raise")
+    second.add_image(small_image)
+    _, other = second.window.add_plugin_dock_widget(PLUGIN, "Train autoencoder")
+    short_training(other)
+    press(other.bar.start_button)
+    wait_idle(qtbot, other)
+    assert other.job.ended is JobState.DONE
+    assert endless.job.state is JobState.RUNNING
+    assert len(viewer.layers) == 0
+    before = endless.shelf.names()
+    press(endless.bar.stop_button)
+    wait_idle(qtbot, endless)
+    assert len(endless.shelf.names()) == len(before) + 1  # what it has learned is kept
+    assert other.shelf is not endless.shelf
+
+
 def test_the_window_lives_while_a_network_trains(viewer, endless, qtbot, press):
     ticks = []
     timer = QTimer()
@@ -69,12 +91,11 @@ def test_the_window_lives_while_a_network_trains(viewer, endless, qtbot, press):
 
 def test_a_panel_can_be_closed_and_opened_again(viewer, open_panel, small_image):
     viewer.add_image(small_image)
-    for _ in range(2):
-        for name in ("Add Gaussian noise", "Train autoencoder", "Denoise", "Compare", "Batch"):
-            panel = open_panel(name)
-            viewer.window.remove_dock_widget(panel)
-            del panel
-            gc.collect()  # which destroys the panel, all of its parts in any order
+    for name in ("Add Gaussian noise", "Train autoencoder", "Denoise", "Compare", "Batch"):
+        panel = open_panel(name)
+        viewer.window.remove_dock_widget(panel)
+        del panel
+        gc.collect()  # which destroys the panel, all of its parts in any order
     viewer.add_image(small_image)  # closed panels hear of it no more, or do no harm
 
 

@@ -74,7 +74,7 @@ def noisy(denoiser):
     return (300 + 40 * rng.standard_normal((spec.channels, *size))).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", ["residual", "fixed map", "dense"])  # seconds each
+@pytest.mark.parametrize("name", ["residual", "dense"])  # seconds each
 def test_the_zoos_own_test_passes(name, package):
     from bioimageio.core import test_description as check
 

@@ -18,6 +18,7 @@ from napari_ae_denoise._cli.terminal import (
     bar,
     be_quiet,
     say,
+    stop_on_interrupt,
     warnings_as_lines,
 )
 from napari_ae_denoise.batch import Outcome, Work, denoise_one
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE = 10  # seconds for a cluster to answer
+_LOOK = 0.05  # seconds between two looks at what a cluster has done
 _DIED = (
     "The process that worked on it ended without a word; perhaps memory ran out. Give fewer --jobs."
 )
@@ -174,15 +176,22 @@ def _on_cluster(
             there = Outputs(*(None if p is None else p.absolute() for p in targets))  # type: ignore[arg-type]
             future = client.submit(denoise_one, model, path.absolute(), there, work, pure=False)
             waiting[future] = path, targets
-        try:
-            with bar(len(pairs), "image") as shown:
-                for future in as_ended(list(waiting), loop=client.loop):
+        ended = as_ended(list(waiting), loop=client.loop)
+        # looked at, and not waited for: KeyboardInterrupt gets lost where it comes in a callback
+        with (
+            stop_on_interrupt(
+                "Interrupted: what is finished stays, and the rest is cancelled."
+            ) as stop,
+            bar(len(pairs), "image") as shown,
+        ):
+            while not stop.is_set() and ended.count():
+                for future in ended.next_batch(block=False):
                     yield _from_cluster(future, *waiting[future])
                     shown.update()
-        except KeyboardInterrupt:
+                stop.wait(_LOOK)
+        if stop.is_set():
             client.cancel(list(waiting))
-            say("Interrupted: what is finished stays, and what was not begun is cancelled.")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(INTERRUPTED)
 
 
 def _from_cluster(future: Any, path: Path, targets: Outputs) -> Outcome:
