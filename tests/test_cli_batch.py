@@ -202,6 +202,7 @@ def test_a_scheduler_that_is_none_is_refused(run, scans, monkeypatch):
     assert run(*words, "tcp://127.0.0.1:1", "--jobs", 2).exit_code == 2
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 def test_ctrl_c_cancels_the_work_and_leaves_the_cluster(scans, tmp_path):
     distributed = pytest.importorskip("distributed")

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "long_use.py"
 
 
+@pytest.mark.long
 def test_nothing_stays_behind_after_some_cycles_of_which_one_fails():
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--cycles", "5", "--quick"],

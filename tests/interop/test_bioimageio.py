@@ -74,7 +74,10 @@ def noisy(denoiser):
     return (300 + 40 * rng.standard_normal((spec.channels, *size))).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", ["residual", "dense"])  # seconds each
+_LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("fixed map", "dense", "colours")]
+
+
+@pytest.mark.parametrize("name", ["residual", *_LONG])  # seconds each
 def test_the_zoos_own_test_passes(name, package):
     from bioimageio.core import test_description as check
 
