@@ -29,8 +29,10 @@ def move(path):
 
 
 def replace(path):
+    another = path.with_name("another.zarr")
+    shutil.copytree(path, another)
     move(path)
-    shutil.copytree(path.with_name("elsewhere.zarr"), path)
+    another.rename(path)  # at once: a tile may just be written into it
 
 
 @pytest.mark.parametrize("take_away", [remove, move, replace])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from typing import TYPE_CHECKING
@@ -22,13 +23,18 @@ def is_there(path: Path) -> bool:
     DenoisingError
         If the system cannot say, as for a name that is too long.
     """
-    try:
-        return path.exists()
+    try:  # Path.exists takes any error for a no since Python 3.14
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EBADF):
+            return False
         raise DenoisingError(
             f"Whether there is a {path} cannot be said: {error.strerror or error}.",
             "Choose a folder that can be read, and a shorter name.",
         ) from error
+    return True
 
 
 def check_name(path: Path) -> None:
