@@ -33,9 +33,8 @@ class LossPlot(pyqtgraph.PlotWidget):
         item.setLabel("bottom", "step")
         item.setLabel("left", "loss (dashed: held-out)", color=_BLUE)
         item.setLabel("right", "validation PSNR (dB)", color=_ORANGE)
-        item.layout.setContentsMargins(
-            0, 8, 0, 4
-        )  # or half of the highest number is cut, or the label
+        # or half of the highest number is cut, or of the label
+        item.layout.setContentsMargins(0, 8, 0, 4)
         item.setLogMode(y=True)
         item.getAxis("right").setLogMode(False)  # the plot's log mode reaches both axes
         for side in ("bottom", "left", "right"):

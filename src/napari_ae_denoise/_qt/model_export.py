@@ -6,11 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QFileDialog
 
-from napari_ae_denoise._qt.when_gone import when_gone
-from napari_ae_denoise._qt.worker import Job, JobState
+from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.exports import FORMATS, export_model
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 _FILTERS = {f"{name} (*{ending})": ending for ending, name in FORMATS.items()}
 
 
-class ExportButton(QPushButton):
+class ExportButton(WritingButton):
     """Asks for a file, and writes the model there.
 
     Parameters
@@ -34,24 +32,18 @@ class ExportButton(QPushButton):
         Returns a model's name as one that every system takes for a file, with an ending.
     """
 
-    said = Signal(str)
-    failed = Signal(object)  # DenoisingError
-
     def __init__(
         self, chosen: Callable[[], tuple[Denoiser, str]], named: Callable[[str, str], str]
     ) -> None:
-        super().__init__("E&xport …")
-        self._chosen, self._named = chosen, named
-        self.setToolTip(
+        super().__init__(
+            "E&xport …",
             "Write the model for other programs: a package for bioimage.io, ONNX, or Keras (which "
-            "takes networks such as classic)."
+            "takes networks such as classic).",
+            begins="Exporting to",
+            has="Exported",
         )
+        self._chosen, self._named = chosen, named
         self.clicked.connect(self.ask)
-        self.job = Job(self)
-        self.job.state_changed.connect(self._show_state)
-        when_gone(self, self.job.abandon)
-        self.job.done.connect(self._show_end)
-        self.job.failed.connect(self.failed)
 
     def ask(self) -> None:
         """Ask for a file and the program, and write the model."""
@@ -75,19 +67,7 @@ class ExportButton(QPushButton):
 
     def export(self, path: str | Path) -> None:
         """Write the model."""
-        try:
-            denoiser, _ = self._chosen()
-            self.job.start(partial(_steps, denoiser, Path(path)))
-        except DenoisingError as error:
-            self.failed.emit(error)
-        else:
-            self.said.emit(f"Exporting to {path} …")
-
-    def _show_end(self, path: Path) -> None:
-        self.said.emit(f"Exported {path}.")
-
-    def _show_state(self, state: JobState) -> None:
-        self.setEnabled(state is JobState.IDLE)
+        self.start(lambda: partial(_steps, self._chosen()[0], Path(path)), path)
 
 
 def _steps(denoiser: Denoiser, path: Path, _stop: threading.Event) -> Generator[None, None, Path]:

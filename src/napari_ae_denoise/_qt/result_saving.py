@@ -10,14 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise._qt.disk_places import spacing_of, too_large
 from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise._qt.model_files import file_name
-from napari_ae_denoise._qt.when_gone import when_gone
-from napari_ae_denoise._qt.worker import Job, JobState
+from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import (
     FORMATS,
@@ -60,7 +58,7 @@ class ToSave:
         return name if self.origin is None else str(self.origin.parent / name)
 
 
-class SaveResultButton(QPushButton):
+class SaveResultButton(WritingButton):
     """Asks for a file, and writes the result that is meant.
 
     Parameters
@@ -69,22 +67,16 @@ class SaveResultButton(QPushButton):
         Which result is meant.
     """
 
-    said = Signal(str)
-    failed = Signal(object)  # DenoisingError
-
     def __init__(self, last: LastResult) -> None:
-        super().__init__("Save &result …")
-        self._last = last
-        self.setToolTip(
+        super().__init__(
+            "Save &result …",
             "Save the selected result, or the last one, as TIFF, PNG, JPEG, .npy or OME-Zarr "
-            "(.ome.zarr), with its axes and pixel size."
+            "(.ome.zarr), with its axes and pixel size.",
+            begins="Saving",
+            has="Saved",
         )
+        self._last = last
         self.clicked.connect(self.ask)
-        self.job = Job(self)
-        self.job.state_changed.connect(self._show_state)
-        when_gone(self, self.job.abandon)
-        self.job.done.connect(self._show_end)
-        self.job.failed.connect(self.failed)
 
     def ask(self) -> None:
         """Ask for a file, and save the result there."""
@@ -102,23 +94,12 @@ class SaveResultButton(QPushButton):
 
     def save(self, path: str | Path) -> None:
         """Save the result."""
-        try:
-            self.job.start(partial(_steps, self._chosen(), Path(path)))
-        except DenoisingError as error:
-            self.failed.emit(error)
-        else:
-            self.said.emit(f"Saving {path} …")
+        self.start(lambda: partial(_steps, self._chosen(), Path(path)), path)
 
     def _chosen(self) -> ToSave:
         layer, record = self._last.result("a file")
         origin, folder = (Path(record[k]) if record.get(k) else None for k in ("path", "folder"))
         return ToSave(take(layer, _axes_of(layer, record)), origin, folder)
-
-    def _show_end(self, path: Path) -> None:
-        self.said.emit(f"Saved {path}.")
-
-    def _show_state(self, state: JobState) -> None:
-        self.setEnabled(state is JobState.IDLE)
 
 
 def _axes_of(layer: Any, record: Mapping[str, Any]) -> str:

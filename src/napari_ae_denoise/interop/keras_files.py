@@ -39,12 +39,11 @@ _LISTS = ("layers", "_layer_checkpoint_dependencies")  # where .keras files keep
 # What h5py, zipfile and json raise for files that are not what they seem.
 _FAULTS = (
     OSError,
-    RuntimeError,
+    RuntimeError,  # NotImplementedError is one
     LookupError,
     ValueError,
     TypeError,
     AttributeError,
-    NotImplementedError,
     OverflowError,
     EOFError,
     zipfile.BadZipFile,

@@ -38,8 +38,7 @@ _FAULTS = (
     zipfile.BadZipFile,
     OSError,
     EOFError,
-    RuntimeError,
-    NotImplementedError,
+    RuntimeError,  # NotImplementedError is one
     ValueError,
     KeyError,
     TypeError,
