@@ -36,7 +36,7 @@ PACKAGE = ROOT / "src" / "napari_ae_denoise"
 KEPT = ROOT / "build" / "mutants.json"
 TESTS = {  # the quick ones first, for most mutants die at once
     "tiling": ["tests/test_tiling.py"],
-    "model_file": ["tests/test_model_file.py"],
+    "model_file": ["tests/test_model_file.py", "tests/test_hostile_files.py"],
 }
 GOAL = 80  # percent
 _CPU_SECONDS = 60  # of all tests of a mutant; they need some seconds

@@ -1,7 +1,10 @@
 """The docs: what they name is there, and what they import can be imported."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -35,6 +38,17 @@ def test_every_page_is_in_the_navigation_and_is_there():
 def test_links_and_pictures_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (DOCS / target).exists(), target
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    pytest.importorskip("material", reason="mkdocs-material is not installed: extra test")
+    pytest.importorskip("mkdocstrings")
+    site = tmp_path / "site"
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=quiet, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Denoiser.denoise" in (site / "reference" / "index.html").read_text(encoding="utf-8")
 
 
 def test_every_picture_is_shown_somewhere():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ae_denoise.tiling import reflect, spans, tiles
+from napari_ae_denoise.tiling import Span, reflect, spans, tiles
 
 strides = st.sampled_from([1, 2, 3, 4, 8])
 
@@ -157,3 +157,11 @@ def test_without_a_margin_no_more_is_read_than_is_seen():
     (first, *_) = tiles((100, 100), 32, 4, 8)
     assert first.y.margin == first.x.margin == 0
     assert first.x.read == slice(0, 40)
+
+
+def test_an_axis_is_cut_without_margin_and_at_any_pixel_unless_told():
+    assert spans(17, 5, 1, 2) == spans(17, 5, 1, 2, 0, 1)
+    assert [span.start for span in spans(17, 5, 1, 2)] == [0, 5, 10, 15]
+    assert {span.margin for span in spans(17, 5, 1, 2)} == {0}
+    assert Span(17, 5, 10, 1, 2) == spans(17, 5, 1, 2)[1]
+    assert list(tiles((17, 9), 5, 1, 2)) == list(tiles((17, 9), 5, 1, 2, 0, 1))

@@ -95,5 +95,4 @@ def test_a_panel_at_work_bears_it(
     wait_idle(qtbot, again)
     assert made(again, name, viewer, tmp_path / "again")
     assert not [note for note in notes() if "wrong" in note or "Error" in note]
-    panel.deleteLater()  # this test still holds it
     qtbot.wait(50)

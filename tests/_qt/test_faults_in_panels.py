@@ -155,7 +155,6 @@ def test_a_panel_closed_and_opened_again_during_work(qtbot, viewer, denoise, pre
     again = open_panel("Denoise")
     assert again.bar.start_button.isEnabled()
     qtbot.waitUntil(lambda: denoise.job.state is JobState.IDLE, timeout=20_000)
-    denoise.deleteLater()  # this test still holds it
     qtbot.wait(50)
 
 

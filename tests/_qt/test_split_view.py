@@ -202,5 +202,4 @@ def test_all_goes_with_the_panel(
     viewer.window.remove_dock_widget(panel)
     assert traces() == before
     assert "B" not in map(str, viewer.keymap)
-    panel.deleteLater()  # this test still holds it
     qtbot.wait(50)

@@ -37,7 +37,7 @@ def test_the_garbage_collector_may_take_a_widget_and_what_it_calls_in_one_go(qtb
 
 
 def test_a_panel_that_has_trained_is_collected(
-    viewer, open_panel, run, small_image, short_training
+    qtbot, viewer, open_panel, run, small_image, short_training
 ):
     """The program once ended here, in what a panel does when it is destroyed."""
     viewer.add_image(small_image)
@@ -50,5 +50,6 @@ def test_a_panel_that_has_trained_is_collected(
         viewer.window.remove_dock_widget(panel)
         alive = weakref.ref(panel)
         del panel
+        qtbot.wait(50)  # Qt takes it apart
         gc.collect()
         assert alive() is None

@@ -44,7 +44,6 @@ def test_closing_the_panel_stops_its_job_and_keeps_the_model(viewer, endless, op
     assert _await_threads()
     qtbot.waitUntil(lambda: len(shelf.names()) == len(before) + 1)
     assert open_panel("Denoise").model.value == shelf.names()[0]
-    endless.deleteLater()  # this test still holds it
     qtbot.wait(50)
 
 

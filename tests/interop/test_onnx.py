@@ -129,6 +129,14 @@ def test_a_constant_image_gives_finite_numbers(level, untrained):
     torch.testing.assert_close(made, torch.full_like(made, level))
 
 
+def test_a_package_that_writes_wrong_numbers_is_refused(untrained, tmp_path, refused, monkeypatch):
+    pytest.importorskip("onnxscript", reason="onnxscript writes the graph")
+    monkeypatch.setattr(ours, "version", lambda name: "0.7.0")
+    with refused("onnxscript 0.7.0", remedy="onnxscript>=0.7.1"):
+        save_onnx(untrained("plain"), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_the_packages_it_is_said_what_to_install(untrained, tmp_path, refused, monkeypatch):
     monkeypatch.setattr(ours, "find_spec", lambda name: None)
     with refused("onnx and onnxscript", remedy="napari-ae-denoise[onnx]"):

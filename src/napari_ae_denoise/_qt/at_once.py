@@ -72,7 +72,6 @@ class AtOnce(QWidget):
         self._looking.answered.connect(self._show_noise)
         self._looking.failed.connect(self._show_refusal)
         self._timing.answered.connect(self._show_time)
-        self._timing.failed.connect(lambda _: self._show_time(math.nan))
 
     def look(self) -> None:
         """Say what the image is; its noise, the model for it and the time follow."""

@@ -219,9 +219,12 @@ class JobBar(QWidget):
 
 
 def on_change(widgets: Sequence[Any], react: Callable[[], None]) -> None:
-    """Call a function without arguments whenever one of some magicgui widgets changes."""
+    """Call a function without arguments whenever one of some magicgui widgets changes.
+
+    A method is not kept alive by this, a function is; so a closed panel is let go by PySide6, too.
+    """
     for widget in widgets:
-        widget.changed.connect(lambda *_: react())
+        widget.changed.connect(react, max_args=0)
 
 
 def device_field() -> ComboBox:

@@ -40,10 +40,35 @@ def show_panel(viewer: ViewerModel, kind: Callable[[ViewerModel], Any], name: st
     return panel
 
 
+def open_denoise() -> None:
+    """Open the panel *Denoise*: the command that is found by "remove noise"."""
+    from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
+
+    _open(DenoiseWidget, "Denoise")
+
+
+def open_train() -> None:
+    """Open the panel *Train autoencoder*: the command that is found by "model"."""
+    from napari_ae_denoise._qt.train_widget import TrainWidget
+
+    _open(TrainWidget, "Train autoencoder")
+
+
+def open_compare() -> None:
+    """Open the panel *Compare*: the command that is found by "PSNR"."""
+    from napari_ae_denoise._qt.compare_widget import CompareWidget
+
+    _open(CompareWidget, "Compare")
+
+
 def open_batch() -> None:
-    """Open the panel *Batch*: the command whose name says what it is for."""
+    """Open the panel *Batch*: the command that is found by "folder"."""
     from napari_ae_denoise._qt.batch_widget import BatchWidget
 
+    _open(BatchWidget, "Batch")
+
+
+def _open(kind: Callable[[ViewerModel], Any], name: str) -> None:
     viewer = current_viewer()
     if viewer is not None:
-        show_panel(viewer, BatchWidget, "Batch")
+        show_panel(viewer, kind, name)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _LETTERS = 50  # at least as wide: so napari has room for the panel's title
 _START, _STOP = "Ctrl+Return", "Esc"
+_leaving: set[Panel] = set()
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -57,6 +58,7 @@ class Panel(QWidget):
         super().__init__()
         self.viewer = viewer
         self._layer_fields: list[Any] = []
+        self._left = False
         self.job = Job(self)
         self._tabs = Tabs(self, Panel)
         self.bar = JobBar(start, stop, tooltips)
@@ -72,6 +74,7 @@ class Panel(QWidget):
         self.job.progressed.connect(self.show_progress)
         self.job.done.connect(self.show_result)
         self.job.failed.connect(self.show_problem)
+        self.job.state_changed.connect(self._go_when_idle)
         # Qt's connections keep what they call alive, so nothing here holds the panel or the viewer
         listener = partial(_refresh, weakref.ref(self))
         for name in _LAYER_EVENTS:
@@ -176,11 +179,21 @@ class Panel(QWidget):
     def event(self, event: QEvent) -> bool:
         """Stop the job when the panel is taken out of the window: nobody would see its end."""
         if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
+            self._left = self.parent() is None
+            if self._left:
                 self.leave()
+                self._go_when_idle()
             else:
                 self._tabs.start()
         return bool(super().event(event))
+
+    def _go_when_idle(self, *_: Any) -> None:
+        # Qt takes a panel apart in an order that it bears. Python's collection of garbage does so
+        # in any order, which under PySide6 ends the program, or never: so it must not come first
+        if self._left and self.job.state is JobState.IDLE and self not in _leaving:
+            _leaving.add(self)
+            self.destroyed.connect(partial(_leaving.discard, self))
+            self.deleteLater()
 
 
 def _refresh(panel: weakref.ref[Panel], *_: Any) -> None:

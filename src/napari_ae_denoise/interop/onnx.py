@@ -7,6 +7,7 @@ import json
 import logging
 import warnings
 from dataclasses import asdict
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 OPSET = 20
 _NEEDED = ("onnx", "onnxscript")
+_WRONG = "0.7.0"  # of onnxscript: its SpaceToDepth has not the channel order of PixelUnshuffle
 _EXAMPLE = (37, 41)  # Y, X of the image that the graph is traced with: odd, and unlike each other
 
 
@@ -113,13 +115,18 @@ def onnx_graph(
     Raises
     ------
     DenoisingError
-        If the packages for it are missing.
+        If the packages for it are missing, or known to write wrong numbers.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise DenoisingError(
             f"To write ONNX, {' and '.join(missing)} must be installed.",
             'Install them: pip install "napari-ae-denoise[onnx]".',
+        )
+    if version("onnxscript") == _WRONG:
+        raise DenoisingError(
+            f"onnxscript {_WRONG}, which is installed, writes graphs that compute wrong numbers.",
+            'Install a newer one: pip install --upgrade "onnxscript>=0.7.1".',
         )
     height, width = size or _EXAMPLE
     image = torch.linspace(0, 1, 2 * channels * height * width).reshape(2, channels, height, width)
