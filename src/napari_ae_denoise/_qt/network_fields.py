@@ -37,9 +37,19 @@ class NetworkFields:
         self.show()
 
     def start(self) -> Denoiser | None:
-        """Return the model to start from."""
+        """Return the model to start from.
+
+        Raises
+        ------
+        DenoisingError
+            If it cannot be opened, or is of another family.
+        """
         name = self.start_from.value
-        return None if name == FROM_NOTHING else self._shelf.get(name)
+        if name == FROM_NOTHING:
+            return None
+        model = self._shelf.get(name)
+        model.check_own("trained further")
+        return model
 
     def show(self) -> None:
         """Say how large the network and its code are, for the first image."""
