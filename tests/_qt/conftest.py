@@ -68,7 +68,8 @@ def settings_apart(tmp_path, monkeypatch):
 
     forget = getattr(napari.settings, "_clear_plugin_settings_cache", lambda: None)
     forget()
-    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    config = str(tmp_path / "settings.yaml")  # of plugins, from napari 0.9 on
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", config, raising=False)
     monkeypatch.setattr(preferences, "memory_path", lambda: tmp_path / "own" / "panels.json")
     yield
     forget()
