@@ -13,14 +13,18 @@ from napari_ae_denoise._qt import preferences
 from napari_ae_denoise._qt.quick import denoise_active_layer
 from napari_ae_denoise._qt.shelf import Shelf
 
+needs_page = pytest.mark.skipif(
+    not hasattr(napari.settings, "get_plugin_settings"),
+    reason="napari has a page for plugins from 0.9 on",
+)
+
 
 @pytest.fixture
 def page():
-    if not hasattr(napari.settings, "get_plugin_settings"):
-        pytest.skip("napari has a page for plugins from 0.9 on")
     return napari.settings.get_plugin_settings(preferences.PLUGIN)
 
 
+@needs_page
 def test_the_page_has_what_the_plugin_uses(page):
     for group, usual in preferences._USUAL.items():
         for name, value in usual.items():
@@ -28,6 +32,7 @@ def test_the_page_has_what_the_plugin_uses(page):
         assert set(type(getattr(page, group)).model_fields) == set(usual)
 
 
+@needs_page
 def test_preferences_are_kept_by_napari(page, tmp_path):
     page.denoise.limit = 7.5
     page.save()
@@ -47,6 +52,7 @@ def test_a_damaged_file_of_the_page_is_no_crash(tmp_path, text):
     assert preferences.preferred_device() == "auto"
 
 
+@needs_page
 def test_fields_begin_with_what_is_preferred_and_follow_it(viewer, open_panel, page):
     page.denoise.tile, page.denoise.limit, page.denoise.folder = 256, 7.5, "/somewhere"
     page.computing.device = "cpu"
@@ -61,6 +67,7 @@ def test_fields_begin_with_what_is_preferred_and_follow_it(viewer, open_panel, p
     assert panel.device.value == "auto"
 
 
+@needs_page
 def test_a_device_that_is_not_there_is_passed_over(viewer, open_panel, page, monkeypatch):
     cpu = devices.available_devices(measured=False)[-1]
     monkeypatch.setattr(devices, "available_devices", lambda **_: [cpu])
@@ -73,6 +80,7 @@ def test_a_device_that_is_not_there_is_passed_over(viewer, open_panel, page, mon
     assert preferences.preferred_device() == "cuda:0"
 
 
+@needs_page
 def test_a_closed_panel_is_not_held_by_the_page(viewer, open_panel, page):
     panel = open_panel("Denoise")
     field = weakref.ref(panel.tile)
@@ -84,6 +92,7 @@ def test_a_closed_panel_is_not_held_by_the_page(viewer, open_panel, page):
     assert field() is None or field().value in (0, 64)
 
 
+@needs_page
 def test_threads_are_those_preferred(viewer, panel, run, small_image, page, monkeypatch):
     import torch
 
@@ -102,6 +111,7 @@ def test_threads_are_those_preferred(viewer, panel, run, small_image, page, monk
         devices.prefer_threads(0)
 
 
+@needs_page
 def test_the_quick_command_asks_the_page(viewer, qtbot, small_image, page, monkeypatch):
     from napari_ae_denoise._qt import quick
 
@@ -179,6 +189,7 @@ def test_the_file_is_where_napari_is_told_to_keep_its_own(tmp_path, monkeypatch)
     assert preferences.memory_path().name == "panels.json"
 
 
+@needs_page
 def test_nothing_is_remembered_where_that_is_preferred(viewer, open_panel, run, small_image, page):
     page.panels.remember = False
     viewer.add_image(small_image)

@@ -4,10 +4,13 @@ import gc
 import threading
 import time
 
+import napari.settings
+import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.worker import THREAD_NAME, JobState
 
 from .conftest import PLUGIN, wait_idle
@@ -96,6 +99,33 @@ def test_a_panel_can_be_closed_and_opened_again(viewer, open_panel, small_image)
         del panel
         gc.collect()  # which destroys the panel, all of its parts in any order
     viewer.add_image(small_image)  # closed panels hear of it no more, or do no harm
+
+
+def test_a_closed_panel_that_python_still_holds_does_no_harm(
+    viewer, open_panel, small_image, untrained_classic, qtbot, notes
+):
+    """Qt takes it apart at once, but what Python holds of it lives until garbage is collected."""
+    viewer.add_image(np.stack([small_image] * 3))
+    panels = []
+    for name in ("Add Gaussian noise", "Train autoencoder", "Denoise", "Compare", "Batch"):
+        panels.append(open_panel(name))
+        viewer.window.remove_dock_widget(panels[-1])
+    qtbot.wait(50)
+    viewer.add_image(small_image, name="another")
+    viewer.layers["another"].name = "a third"
+    viewer.layers.move(0, 2)
+    viewer.dims.set_point(0, 1)
+    getattr(viewer, "scene", viewer).camera.zoom *= 2
+    viewer.layers.selection.active = viewer.layers[0]
+    viewer.layers["a third"].data = small_image + 1
+    shelf_of(viewer).add(untrained_classic)
+    if hasattr(napari.settings, "get_plugin_settings"):
+        page = napari.settings.get_plugin_settings(PLUGIN)
+        page.denoise.tile, page.computing.device = 64, "cpu"
+    viewer.layers.clear()
+    qtbot.wait(50)
+    assert not notes()
+    assert len(panels) == 5
 
 
 def test_pressing_start_twice_starts_one_job(viewer, endless, press):

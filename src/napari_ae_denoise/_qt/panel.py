@@ -141,7 +141,7 @@ class Panel(QWidget):
 
     def reset_choices(self, *_: Any) -> None:
         """Follow the viewer's layers; what was chosen stays chosen."""
-        for field in self._layer_fields:
+        for field in [] if self._left else self._layer_fields:  # napari calls it even then
             field.reset_choices()
 
     def chosen_layer(self, field: Any) -> Layer | None:
