@@ -118,6 +118,11 @@ def wait_idle(qtbot, panel):
     qtbot.waitUntil(lambda: panel.job.state.value == "idle", timeout=_PATIENCE)
 
 
+def camera_of(viewer):
+    """Return a viewer's camera; napari 0.9 has put it into the scene."""
+    return getattr(viewer, "scene", viewer).camera
+
+
 @pytest.fixture
 def notes():
     """Return a function that lists what napari has told the user so far."""

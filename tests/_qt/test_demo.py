@@ -16,7 +16,7 @@ def test_the_demo_lies_side_by_side_with_the_panel_ready(viewer, untrained_class
     ]
     np.testing.assert_array_equal(viewer.layers[1].scale, viewer.layers[0].scale)
     np.testing.assert_array_equal(viewer.layers[2].scale, (1, 8, 8))
-    assert viewer.canvas.grid.enabled
+    assert getattr(viewer, "canvas", viewer).grid.enabled
     assert viewer.dims.point[0] == demo.channel
     assert panel.layer.value is viewer.layers[0]
     assert panel.models.chosen() is untrained_classic

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.worker import THREAD_NAME, JobState
 
-from .conftest import PLUGIN, wait_idle
+from .conftest import PLUGIN, camera_of, wait_idle
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_closed_panel_that_python_still_holds_does_no_harm(
     viewer.layers["another"].name = "a third"
     viewer.layers.move(0, 2)
     viewer.dims.set_point(0, 1)
-    getattr(viewer, "scene", viewer).camera.zoom *= 2
+    camera_of(viewer).zoom *= 2
     viewer.layers.selection.active = viewer.layers[0]
     viewer.layers["a third"].data = small_image + 1
     shelf_of(viewer).add(untrained_classic)
