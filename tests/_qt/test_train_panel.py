@@ -227,3 +227,29 @@ def test_the_window_lives_while_time_and_memory_are_worked_out(panel, qtbot):
     qtbot.waitUntil(lambda: "6 steps of" in panel.forecast.label.text(), timeout=60_000)
     timer.stop()
     assert max(np.diff(ticks)) < 1.0  # seconds; the threads of this process share a core here
+
+
+def test_steps_are_whole_numbers_and_no_number_is_cut(viewer, open_panel, small_image, qtbot):
+    viewer.add_image(small_image)
+    fields = open_panel("Train autoencoder").fields
+    fields.length_unit.value, fields.length.value = "steps", 1_000_000
+    qtbot.wait(50)
+    number = fields.length.native
+    assert number.text() == "1000000"
+    room = number.lineEdit().contentsRect().width()
+    assert room >= number.fontMetrics().horizontalAdvance("1000000")
+    fields.length_unit.value, fields.length.value = "minutes", 2.5
+    assert number.text() == "2.50"
+
+
+@pytest.mark.parametrize(
+    ("losses", "named"), [((1, 0.06), {"1", "0.5", "0.2", "0.1"}), ((1, 0.6), {"0.9", "0.8"})]
+)
+def test_numbers_of_the_loss_do_not_lie_on_each_other(viewer, open_panel, losses, named, qtbot):
+    plot = open_panel("Train autoencoder").plot
+    axis = plot.getPlotItem().getAxis("left")
+    axis.setRange(*sorted(np.log10(losses)))
+    values = [np.log10(n) for n in (0.1, 0.2, 0.5, 0.6, 0.7, 0.8, 0.9, 1)]
+    seen = {text for text in axis.tickStrings(values, 1, 1) if text}
+    assert named <= seen
+    assert ("0.9" in seen) == (losses[1] > 0.5)

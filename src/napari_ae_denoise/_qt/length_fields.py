@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import PushButton
 
-from napari_ae_denoise._qt.forms import field, row
+from napari_ae_denoise._qt.forms import field, on_change, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _AT_A_PRESS = (1, 5, 30)  # minutes
+_ROOM = "min-width: 13ex"  # for 1000000 to be seen whole; a style, for napari's has another one
 _UNITS: dict[str, Callable[[float], dict[str, Any]]] = {
     "minutes": lambda value: {"minutes": value},
     "epochs": lambda value: {"epochs": value},
@@ -36,6 +37,12 @@ class LengthFields:
         )
         self.presets = [self._preset(minutes) for minutes in _AT_A_PRESS]
         self.rows = (row("Train for", self.length, self.unit), row(" ", *self.presets))
+        self.length.native.setStyleSheet(_ROOM)
+        self.unit.native.setMinimumContentsLength(max(map(len, _UNITS)))
+        on_change([self.unit], self._follow_unit)
+
+    def _follow_unit(self) -> None:
+        self.length.native.setDecimals(0 if self.unit.value == "steps" else 2)  # there is no half
 
     def _preset(self, minutes: int) -> PushButton:
         button = PushButton(

@@ -9,17 +9,31 @@ import pyqtgraph
 from qtpy.QtCore import Qt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qtpy.QtWidgets import QWidget
 
 _BLUE, _ORANGE = "#4a9ade", "#e08a2e"  # seen on dark and on light
+_CLOSE = 0.5  # decades within which there is room for all numbers
 _POINTS = 400  # a plot this wide shows no more
+
+
+class LossAxis(pyqtgraph.AxisItem):
+    """A log axis that names 1, 2 and 5 of each decade, where all nine would lie on each other."""
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        """Return what stands at the values, log10 of the losses."""
+        named: list[str] = super().tickStrings(values, scale, spacing)
+        if self.range[1] - self.range[0] < _CLOSE:
+            return named
+        return [text if text.strip("0.")[:1] in ("1", "2", "5") else "" for text in named]
 
 
 class LossPlot(pyqtgraph.PlotWidget):
     """Losses on a log axis, dashed on held-out data, and the validation PSNR in dB on another."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent, background=None)
+        super().__init__(parent, background=None, axisItems={"left": LossAxis("left")})
         self.setMinimumHeight(150)
         self.setMaximumHeight(220)
         self.setMenuEnabled(False)
