@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _LETTERS = 50  # at least as wide: so napari has room for the panel's title
 _START, _STOP = "Ctrl+Return", "Esc"
-_leaving: set[Panel] = set()
+_leaving: set[Panel] = set()  # held until Qt has taken them apart
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 

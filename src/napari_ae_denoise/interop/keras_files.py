@@ -39,7 +39,7 @@ _LISTS = ("layers", "_layer_checkpoint_dependencies")  # where .keras files keep
 # What h5py, zipfile and json raise for files that are not what they seem.
 _FAULTS = (
     OSError,
-    RuntimeError,  # NotImplementedError is one
+    RuntimeError,  # and its subclasses, such as that of what a library has left out
     LookupError,
     ValueError,
     TypeError,

@@ -38,7 +38,7 @@ _FAULTS = (
     zipfile.BadZipFile,
     OSError,
     EOFError,
-    RuntimeError,  # NotImplementedError is one
+    RuntimeError,  # and its subclasses, such as that of what a library has left out
     ValueError,
     KeyError,
     TypeError,
