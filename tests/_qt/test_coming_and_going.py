@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_ae_denoise._qt import model_export, result_saving
 from napari_ae_denoise._qt.worker import THREAD_NAME, JobState
 from napari_ae_denoise.axes import PlaneLayout
 from napari_ae_denoise.noise_cells import Noise
@@ -96,3 +97,35 @@ def test_a_panel_at_work_bears_it(
     assert made(again, name, viewer, tmp_path / "again")
     assert not [note for note in notes() if "wrong" in note or "Error" in note]
     qtbot.wait(50)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("what", ["result", "model"])
+def test_a_file_is_written_to_its_end_though_the_panel_is_closed(
+    qtbot, viewer, panel, run, notes, small_image, tmp_path, monkeypatch, what, fails
+):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    go, left = threading.Event(), []
+    panel.destroyed.connect(lambda: left.append(True))
+    module, name = (
+        (result_saving, "write_image") if what == "result" else (model_export, "export_model")
+    )
+    write = getattr(module, name)
+
+    def slow(*args):
+        assert go.wait(60)
+        return write(*args)
+
+    monkeypatch.setattr(module, name, slow)
+    path = tmp_path / ("missing" if fails else ".") / ("out.tif" if what == "result" else "out.h5")
+    (panel.tools.save_button.save if what == "result" else panel.files.export_button.export)(path)
+    viewer.window.remove_dock_widget(panel)
+    del panel
+    qtbot.wait(50)
+    assert not left
+    go.set()
+    qtbot.waitUntil(lambda: bool(left), timeout=60_000)
+    assert path.exists() is not fails
+    said = str(path.parent if fails else path)
+    assert any(said in note for note in notes()), notes()

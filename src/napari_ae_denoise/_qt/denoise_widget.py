@@ -68,7 +68,7 @@ class DenoiseWidget(Panel):
         self.models = ModelChoice(self.shelf, self)
         self.model = self.models.field
         self.files = ModelFiles(lambda: (self.models.chosen(), self.model.value), self.shelf)
-        self.files.said.connect(self.bar.status.setText)
+        self.files.said.connect(self.say)
         self.files.failed.connect(self.show_problem)
         self.denoised, self.latent, self.noise = outputs = output_fields()
         self.latents = LatentView(self.latent)
@@ -78,7 +78,7 @@ class DenoiseWidget(Panel):
         self.last = LastResult(viewer)
         self.after = ResultStrength(viewer, self.strength, self.last, self)
         self.tools = ResultTools(viewer, self.last)
-        self.tools.said.connect(self.bar.status.setText)
+        self.tools.said.connect(self.say)
         self.tools.failed.connect(self.show_problem)
         self.device_hint = DeviceHint(self.device)
         self.level = level_field(self.layer)

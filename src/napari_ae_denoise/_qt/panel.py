@@ -16,12 +16,14 @@ from napari_ae_denoise import report
 from napari_ae_denoise._qt.alignment import AlignedLabels
 from napari_ae_denoise._qt.forms import JobBar
 from napari_ae_denoise._qt.layers import unwrapped
+from napari_ae_denoise._qt.leaving import go_when_idle
 from napari_ae_denoise._qt.preferences import keep, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
 from napari_ae_denoise._qt.scroll_down import ScrollDown
 from napari_ae_denoise._qt.tabs import Tabs
 from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
+from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 _LETTERS = 50  # at least as wide: so napari has room for the panel's title
 _START, _STOP = "Ctrl+Return", "Esc"
-_leaving: set[Panel] = set()  # held until Qt has taken them apart
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -74,7 +75,6 @@ class Panel(QWidget):
         self.job.progressed.connect(self.show_progress)
         self.job.done.connect(self.show_result)
         self.job.failed.connect(self.show_problem)
-        self.job.state_changed.connect(self._go_when_idle)
         # Qt's connections keep what they call alive, so nothing here holds the panel or the viewer
         listener = partial(_refresh, weakref.ref(self))
         for name in _LAYER_EVENTS:
@@ -161,6 +161,12 @@ class Panel(QWidget):
         """Say what happened without being an error."""
         show_warning(text)
 
+    def say(self, text: str) -> None:
+        """Say what a button has done; where the panel is out of sight, in the window."""
+        self.bar.status.setText(text)
+        if self._left:
+            show_info(text)
+
     def show_notice(self, text: str) -> None:
         """Say where something is, or the like."""
         self.bar.status.setText(text)
@@ -177,23 +183,19 @@ class Panel(QWidget):
         return super().minimumSizeHint().expandedTo(QSize(least, 0))
 
     def event(self, event: QEvent) -> bool:
-        """Stop the job when the panel is taken out of the window: nobody would see its end."""
+        """Stop the job when the panel is taken out of the window: nobody would see its end.
+
+        A file that is being written is written to its end, which is said.
+        """
         if event.type() == QEvent.Type.ParentChange:
             self._left = self.parent() is None
             if self._left:
                 self.leave()
-                self._go_when_idle()
+                buttons = self.findChildren(WritingButton)
+                go_when_idle(self, [self.job, *(button.job for button in buttons)])
             else:
                 self._tabs.start()
         return bool(super().event(event))
-
-    def _go_when_idle(self, *_: Any) -> None:
-        # Qt takes a panel apart in an order that it bears. Python's collection of garbage does so
-        # in any order, which under PySide6 ends the program, or never: so it must not come first
-        if self._left and self.job.state is JobState.IDLE and self not in _leaving:
-            _leaving.add(self)
-            self.destroyed.connect(partial(_leaving.discard, self))
-            self.deleteLater()
 
 
 def _refresh(panel: weakref.ref[Panel], *_: Any) -> None:

@@ -57,7 +57,7 @@ class TrainWidget(Panel):
         self.plot, self.crop = LossPlot(), LiveCrop()
         self.plot.hide()
         self.files = ModelFiles(self._to_save, self.shelf, opens=False)
-        self.files.said.connect(self.bar.status.setText)
+        self.files.said.connect(self.say)
         self.files.failed.connect(self.show_problem)
         self.files.setEnabled(False)
         self.go_on = self.bar.add_button(
