@@ -8,6 +8,8 @@ from napari_ae_denoise import Denoiser
 from napari_ae_denoise import batch as core
 from napari_ae_denoise.image_files import read_image
 
+from .conftest import wait_idle
+
 
 @pytest.fixture
 def scans(tmp_path):
@@ -145,3 +147,64 @@ def test_several_at_once_give_the_same(batch, run, scans, untrained_classic):
         made = read_image(scans / "out" / f"{name}_clean.tif").array
         before = read_image(scans / f"{name}.tif").array
         np.testing.assert_array_equal(made, untrained_classic.denoise(before))
+
+
+@pytest.fixture
+def with_models(monkeypatch, no_bundled_models):
+    monkeypatch.setattr("napari_ae_denoise.bundled.bundled_files", no_bundled_models)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of a damaged file and a photograph in colours."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    (folder / "a.tif").write_bytes(b"II*\x00 and no more")
+    colours = np.random.default_rng(0).integers(0, 255, (64, 72, 3), np.uint8)
+    tifffile.imwrite(folder / "b.tif", colours, photometric="rgb")
+    return folder
+
+
+def test_the_model_follows_the_first_image_until_somebody_chooses(
+    with_models, open_panel, qtbot, scans, photographs
+):
+    panel = open_panel("Batch")
+    line, model = panel.first_image.line, panel.model
+    assert line.isHidden()
+    panel.fields.folder.value = photographs
+    qtbot.waitUntil(lambda: model.value == "natural-rgb", timeout=60_000)
+    assert not line.isHidden()
+    assert line.text() == "Chosen for b.tif: the image has colours."
+    panel.fields.folder.value = scans
+    qtbot.waitUntil(lambda: model.value == "microscopy", timeout=60_000)
+    assert line.text() == "Chosen for a.tif: its grey values have more than 8 bits."
+    model.value = "natural-gray"
+    assert line.isHidden()
+    panel.fields.folder.value = photographs
+    qtbot.waitUntil(lambda: not panel.first_image._looking.busy, timeout=60_000)
+    assert model.value == "natural-gray"
+    assert line.isHidden()
+
+
+def test_run_waits_for_the_model_that_fits(
+    with_models, open_panel, press, qtbot, photographs, tmp_path
+):
+    panel = open_panel("Batch")
+    panel.fields.folder.value = photographs
+    press(panel.bar.start_button)
+    assert panel.bar.status.text() == "Choosing the model …"
+    qtbot.waitUntil(lambda: panel.job.ended is not None, timeout=120_000)
+    wait_idle(qtbot, panel)
+    assert "1 of 2 images denoised, 1 failed" in panel.bar.status.text()
+    page = (photographs / "denoised" / "report.html").read_text(encoding="utf-8")
+    assert "natural-rgb" in page
+
+
+def test_where_nothing_speaks_for_a_model_run_says_what_is_wrong(
+    with_models, open_panel, press, qtbot, tmp_path
+):
+    panel = open_panel("Batch")
+    panel.fields.folder.value = tmp_path
+    press(panel.bar.start_button)
+    qtbot.waitUntil(lambda: "holds no images" in panel.bar.status.text(), timeout=60_000)
+    assert panel.bar.start_button.isEnabled()

@@ -120,11 +120,17 @@ class BatchFields:
         """The fields that begin as they were at the last start."""
         return (self.latent, self.noise, self.report, *self.how.noise, self.at_once)
 
+    def wanted(self) -> list[Path]:
+        """Return the paths and patterns that are named; refuse none at all."""
+        return _wanted(self._base(), self.patterns.value)
+
+    def _base(self) -> Path | None:
+        folder = str(self.folder.value or "").strip()
+        return Path(folder).expanduser() if folder not in ("", ".") else None
+
     def read(self) -> BatchChoices:
         """Return what the form says; refuse what would lose a file."""
-        folder = str(self.folder.value or "").strip()
-        base = Path(folder).expanduser() if folder not in ("", ".") else None
-        paths = find_images(_wanted(base, self.patterns.value))
+        base, paths = self._base(), find_images(self.wanted())
         told = self.output.value.strip()
         if not told:
             raise DenoisingError(

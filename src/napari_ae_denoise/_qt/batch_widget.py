@@ -11,6 +11,7 @@ from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs i
 from napari_ae_denoise._qt.alignment import two_columns
 from napari_ae_denoise._qt.batch_form import BatchChoices, BatchFields
 from napari_ae_denoise._qt.device_view import DeviceHint
+from napari_ae_denoise._qt.first_image import FirstImage
 from napari_ae_denoise._qt.forms import fold, form
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.panel import Panel
@@ -61,6 +62,9 @@ class BatchWidget(Panel):
         self.models = ModelChoice(shelf_of(viewer), self)
         self.model = self.models.field
         self.fields = fields = BatchFields(self.models)
+        self.first_image = FirstImage(fields, self.models, self)
+        self.first_image.settled.connect(self._go_on)
+        self._waits = False  # pressed Run before the model was known
         self.device_hint = DeviceHint(fields.device)
         self.outcomes = QPlainTextEdit()  # which breaks long names, and can be copied from
         self.outcomes.setReadOnly(True)
@@ -70,12 +74,30 @@ class BatchWidget(Panel):
         self.outcomes.hide()
         self.lay_out(
             form(*fields.main),
+            self.first_image.line,
             two_columns(*fields.written),
             self.device_hint,
             fold("More settings", form(*fields.more)),
             self.outcomes,
             remembered=fields.remembered,
         )
+
+    def run(self) -> None:
+        """Start, as soon as the model for the first image is known."""
+        self._waits = self.first_image.busy
+        if self._waits:
+            self.bar.status.setText("Choosing the model …")
+        else:
+            super().run()
+
+    def _go_on(self) -> None:
+        if self._waits:
+            self.run()
+
+    def leave(self) -> None:
+        """Let go of what goes on, for the panel is out of the window."""
+        self.first_image.leave()
+        super().leave()
 
     def prepare(self) -> MakeSteps:
         """Return the job of denoising all."""

@@ -60,9 +60,14 @@ class ModelChoice(QObject):
             )
         return denoiser
 
+    @property
+    def follows_image(self) -> bool:
+        """Whether a bundled model is chosen, and by nobody."""
+        return self.field.value == self._proposed and self._proposed in bundled_names()
+
     def follow_image(self, proposal: Proposal) -> None:
         """Choose the bundled model that fits the image, where nobody has chosen another one."""
-        if self.field.value == self._proposed and self._proposed in bundled_names():
+        if self.follows_image:
             self._proposed = proposal.name
             self.field.value = proposal.name
 
