@@ -11,13 +11,14 @@ XVFB := xvfb-run -a -s "-screen 0 1400x900x24"
 # One thread a core less than there are: see devices.py. The tests ask for one, to be repeatable.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: help demo test test-core test-panels test-long lint format bench fuzz mutants docs notebook \
+.PHONY: help demo test test-core test-panels test-long test-many lint format bench fuzz mutants docs notebook \
 	screenshots family package clean
 
 help:
 	@echo "make demo         open napari on a noisy micrograph, denoised (a picture, without a display)"
 	@echo "make test         run the whole test suite, the panels in a real viewer"
 	@echo "make test-long    the few tests that take longest: kills, clusters, long use; a library more"
+	@echo "make test-many    the whole suite RUNS (20) times, until a test fails"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        short forms of the benchmarks"
 	@echo "make fuzz         open damaged model files for FUZZ_SECONDS (600) from FUZZ_SEED (0) on"
@@ -56,6 +57,12 @@ test-long: $(READY)
 	$(BIN)/python -m pip install -q --constraint constraints.txt aiohttp deprecated requests
 	$(BIN)/python -m pip install -q --constraint constraints.txt --no-deps ome-zarr rangehttpserver
 	$(ONE_THREAD) LIBGL_ALWAYS_SOFTWARE=1 $(XVFB) $(BIN)/python -m pytest tests -m long
+
+RUNS ?= 20
+
+test-many: $(READY)
+	@for run in $$(seq $(RUNS)); do \
+		echo "run $$run of $(RUNS): $$(date)"; $(MAKE) --no-print-directory test || exit 1; done
 
 lint: $(READY)
 	$(BIN)/ruff check .
