@@ -1,5 +1,8 @@
 """Before and after: the line, the key, and that nothing of them stays behind."""
 
+import subprocess
+import sys
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -205,3 +208,47 @@ def test_all_goes_with_the_panel(
     assert traces() == before
     assert "B" not in map(str, viewer.keymap)
     qtbot.wait(50)
+
+
+_DELETED = """
+import os, time
+os.environ["NAPARI_CONFIG"] = ""
+import napari
+import numpy as np
+from qtpy.QtWidgets import QApplication
+
+from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
+
+def spin(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+viewer = napari.Viewer(show=True)
+panel = DenoiseWidget(viewer)
+viewer.window.add_dock_widget(panel)
+viewer.add_image(np.random.default_rng(0).integers(0, 255, (128, 128), np.uint8), name="i")
+spin(1)
+panel.run()
+while panel.job.state.value != "idle":
+    spin(0.05)
+spin(0.5)
+panel.tools.split_button.click()
+spin(0.5)
+viewer.layers.remove("i denoised")
+for _ in range(8):  # longer than the drawings are kept
+    spin(0.3)
+    viewer.window._qt_window.resize(900, 700 + 10 * _)
+    getattr(viewer, "scene", viewer).camera.zoom *= 1.1
+spin(0.3)
+print([layer.name for layer in viewer.layers], flush=True)
+os._exit(0)
+"""
+
+
+def test_a_result_deleted_beside_its_line_does_not_end_the_program():
+    done = subprocess.run(
+        [sys.executable, "-c", _DELETED], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["['i']"], done.stderr

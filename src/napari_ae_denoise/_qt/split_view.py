@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_ae_denoise._qt.drawings import keep_drawings
 from napari_ae_denoise._qt.finished import LastResult, finished_of
 from napari_ae_denoise._qt.layers import HELPER, unwrapped
 from napari_ae_denoise._qt.listening import listen
@@ -61,6 +62,7 @@ class SplitView(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self._show_part)
+        listen(viewer, "layers.events.removing", self, "keep_drawn")
         listen(viewer, "layers.events.removed", self, "look")
         self._bound = _bind(self, viewer)
 
@@ -107,6 +109,11 @@ class SplitView(QObject):
         """Put the line somewhere, in pixels of the image."""
         self._at = int(np.clip(round(position), 1, self._length()))
         self._timer.start()
+
+    def keep_drawn(self) -> None:
+        """Let the layers be drawn to the end, should they go: see `keep_drawings`."""
+        if self.layer is not None and self._result is not None:
+            keep_drawings(self._viewer(), [self.layer, self._result()])
 
     def look(self) -> None:
         """Go, where somebody has removed the layer or the result."""
