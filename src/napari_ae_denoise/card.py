@@ -82,6 +82,12 @@ class Card:
     created: str = ""
     format: int = FORMAT
 
+    @property
+    def makes_worse(self) -> bool:
+        """Whether parts that were held out of the training were better before than after."""
+        before, after = (self.metrics.get(n) for n in ("noisy_psnr", "validation_psnr"))
+        return before is not None and after is not None and after < before
+
     def to_record(self) -> dict[str, Any]:
         """Return the card as what json can hold."""
         # asdict would deep-copy the read-only mappings, which Python cannot

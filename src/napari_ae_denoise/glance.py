@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+_NOISY = 0.05  # of bright minus dark; of clean images (Set12, W2S, FMD, photographs) 0.04 is most
 _STACKS = {
     "Z": ("plane", "planes along Z"),
     "T": ("time point", "time points"),
@@ -74,6 +75,11 @@ class Glance:
     def photograph(self) -> bool:
         """Whether the channels are the colours of a photograph."""
         return is_rgb(self.axes, self.shape)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether it has more noise than fine texture may be taken for."""
+        return self.signs.noise >= _NOISY
 
     @property
     def noise_in_words(self) -> str:

@@ -38,7 +38,10 @@ def test_a_gray_photograph(viewer, open_panel, qtbot, small_image):
     assert "sigma about 20 grey values" in image
     assert panel.model.value == "natural-gray"
     assert "Gray photographs" in model
+    assert "Fits: it is gray, of 8 bits" in model
     assert "less than a second" in model
+    panel.model.value = "natural-rgb"
+    assert "Fits" not in told(qtbot, panel)[1]
 
 
 def test_the_model_follows_the_image_until_somebody_chooses(

@@ -178,3 +178,18 @@ def test_bundled_models_are_ready_at_once(
     run(panel)
     made = viewer.layers["waves denoised"].data
     assert psnr(small_image, made, data_range=255) > psnr(small_image, noisy, data_range=255) + 5
+
+
+@pytest.mark.parametrize(("after", "chosen"), [(12.0, False), (25.0, True)])
+def test_a_model_that_makes_worse_is_offered_and_not_chosen(
+    open_panel, untrained_classic, after, chosen
+):
+    from dataclasses import replace
+
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    metrics = {"noisy_psnr": 20.0, "validation_psnr": after}
+    card = replace(untrained_classic.card, metrics=metrics, name="newest")
+    panel.shelf.add(Denoiser(untrained_classic.network, card))
+    assert "newest" in panel.model.choices
+    assert (panel.model.value == "newest") is chosen

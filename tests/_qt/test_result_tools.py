@@ -134,6 +134,18 @@ def test_too_large_a_result_is_saved_part_by_part_alone(
     np.testing.assert_array_equal(made, viewer.layers["i denoised"].data)
 
 
+def test_a_result_as_reference_is_said(viewer, panel, run, press, small_image):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    press(panel.tools.compare_button)
+    (compare,) = viewer.window._qt_window.findChildren(CompareWidget)
+    for reference, said in (("i denoised", True), ("i", False)):
+        compare.reference.value = viewer.layers[reference]
+        compare.images.value = [one for one in viewer.layers if one.name != reference]
+        run(compare)
+        assert ("itself made by a model" in compare.bar.status.text()) is said
+
+
 @pytest.mark.parametrize("button", ["save_button", "compare_button"])
 def test_without_a_result_it_says_so(viewer, panel, press, small_image, button):
     viewer.add_image(small_image)

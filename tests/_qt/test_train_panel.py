@@ -253,3 +253,38 @@ def test_numbers_of_the_loss_do_not_lie_on_each_other(viewer, open_panel, losses
     seen = {text for text in axis.tickStrings(values, 1, 1) if text}
     assert named <= seen
     assert ("0.9" in seen) == (losses[1] > 0.5)
+
+
+def test_a_noisy_image_given_as_clean_is_named(panel, viewer, small_image, qtbot):
+    line = panel.clean_hint.line
+    noisy = viewer.add_image(add_gaussian_noise(small_image, 20, seed=0), name="noisy <one>")
+    panel.first.value = noisy
+    qtbot.waitUntil(lambda: not line.isHidden(), timeout=60_000)
+    assert '"noisy &lt;one&gt;" is not clean' in line.text()
+    assert "sigma about 20 grey values" in line.text()
+    panel.fields.kind.value = "noisy images only"
+    assert line.isHidden()
+    panel.fields.kind.value = "clean images"
+    assert not line.isHidden()  # at once: it was looked at before
+    panel.first.value = viewer.layers["one"]
+    qtbot.waitUntil(lambda: not panel.clean_hint._looking.busy, timeout=60_000)
+    assert line.isHidden()
+
+
+def test_what_a_training_takes_is_told_after_one_that_began_too_early(panel, run, qtbot):
+    panel.fields.length.value = 7
+    run(panel)
+    qtbot.waitUntil(lambda: "7 steps of" in panel.forecast.label.text(), timeout=60_000)
+
+
+def test_a_model_that_makes_worse_is_not_recommended(panel, untrained_classic):
+    from dataclasses import replace
+
+    from napari_ae_denoise._qt.train_job import in_words
+
+    card = untrained_classic.card
+    for after, words in ((12.0, "makes images worse"), (25.0, "Choose it in the Denoise panel")):
+        metrics = {"noisy_psnr": 20.0, "validation_psnr": after}
+        told = in_words("mine", replace(card, metrics=metrics))
+        assert "20.00 dB before" in told
+        assert words in told

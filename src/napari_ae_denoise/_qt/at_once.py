@@ -105,9 +105,11 @@ class AtOnce(QWidget):
         if denoiser is None:
             self.model_note.setText("Train a model, or open one.")
             return
-        self._card = card_in_words(denoiser.card)
+        card, fits = denoiser.card, self.proposal
+        because = f" Fits: {fits.reason}." if fits and fits.name == card.name else ""
+        self._card = f"{card_in_words(card)}{because}"
         self.model_note.setText(self._card)
-        self.model_note.setToolTip(technically(denoiser.card))
+        self.model_note.setToolTip(f"{card.description}\n{technically(card)}".strip())
         source = self._source
         if source is None or self._looking.busy:  # one measurement at a time
             return

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise._qt.worker import MakeSteps
 
+_ALIKE = (
+    "The reference was itself made by a model: this says how alike they are, not how good. Choose "
+    "a clean image as Reference for that."
+)
+
 
 class CompareWidget(Panel):
     """Says how near layers are to a reference."""
@@ -46,6 +51,7 @@ class CompareWidget(Panel):
         self.table.save.clicked.connect(self.ask_for_picture)
         self.copy = self.table.copy
         self._compared: Comparison | None = None
+        self._against_result = False
         self.lay_out(
             self.form, self.table, layer_fields=fields.layers, remembered=fields.remembered
         )
@@ -111,6 +117,8 @@ class CompareWidget(Panel):
     def prepare(self) -> MakeSteps:
         """Return the job of comparing."""
         self._compared = what = self.read()
+        layer = self.chosen_layer(self.reference)
+        self._against_result = layer is not None and KEY in layer.metadata
         return partial(comparison_steps, what)
 
     def show_progress(self, progress: Doing) -> None:
@@ -127,6 +135,7 @@ class CompareWidget(Panel):
         said = ["Stopped; finished lines stay."] if result.stopped else []
         if result.rows:
             said.append(replace(result, reference=short(result.reference)).caption())
+            said += [_ALIKE] if self._against_result else []
         self.bar.status.setText(" ".join([*said, *problems]))
         for problem in problems:
             self.show_warning(problem)

@@ -70,6 +70,11 @@ class Forecast(QObject):
         self._timer.stop()
         self._job.cancel()
 
+    def resume(self) -> None:
+        """Work it out now, if a training began before it was known."""
+        if not self.label.text():
+            self.ask()
+
     def learn(self, choices: TrainChoices, progress: Progress) -> None:
         """Remember how long the steps of a training took."""
         self._rates[_key(choices)] = progress.elapsed / progress.step

@@ -72,8 +72,13 @@ class ModelChoice(QObject):
             self.field.value = proposal.name
 
     def _follow_shelf(self, newest: str) -> None:
-        """Offer the newest model; choose it where nobody has chosen another one."""
-        untouched = self.field.value in (None, self._proposed)
+        """Offer the newest model; choose it where nobody has chosen another one.
+
+        One that was trained here and makes images worse is only offered.
+        """
+        before = self.field.value
+        opened = bool(self._shelf.file_of(newest))
+        good = opened or not self._shelf.get(newest).card.makes_worse
         self.field.reset_choices()
-        if untouched:
+        if before is None or (before == self._proposed and good):
             self.field.value = self._proposed = newest

@@ -105,7 +105,12 @@ def in_words(name: str, card: Card) -> str:
         )
     if facts.get("invalid_pixels"):
         parts.append(f"{facts['invalid_pixels']} pixels are NaN or infinite: they were masked.")
-    parts.append(facts.get("note") or "Choose it in the Denoise panel, or save it.")
+    if facts.get("note"):
+        parts.append(facts["note"])
+    elif card.makes_worse:
+        parts.append("It makes images worse as yet: press Continue, or train for longer.")
+    else:
+        parts.append("Choose it in the Denoise panel, or save it.")
     return " ".join(parts)
 
 

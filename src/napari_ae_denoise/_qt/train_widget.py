@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.axes_field import follow_axes
+from napari_ae_denoise._qt.clean_hint import CleanHint
 from napari_ae_denoise._qt.forecast import Forecast
 from napari_ae_denoise._qt.forms import fold, form, on_change
 from napari_ae_denoise._qt.layers import full_resolution
@@ -24,6 +25,7 @@ from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Image
 
     from napari_ae_denoise._qt.worker import MakeSteps
     from napari_ae_denoise.denoiser import Denoiser
@@ -53,6 +55,7 @@ class TrainWidget(Panel):
         self.network = NetworkFields(self.shelf, fields, images)
         self.start_from, self.network_note = self.network.start_from, self.network.note
         self.forecast = Forecast(self, self.read)
+        self.clean_hint = CleanHint(self, self._given_as_clean)
         self.fold = fold("More settings", form(*fields.advanced))
         self.plot, self.crop = LossPlot(), LiveCrop()
         self.plot.hide()
@@ -68,6 +71,7 @@ class TrainWidget(Panel):
         self.go_on.clicked.connect(self.run_on)
         self.lay_out(
             form(fields.kind, *images.fields, fields.axes, fields.family.kind),
+            self.clean_hint.line,
             fields.family.sentence,
             form(fields.preset, self.start_from),
             self.network_note,
@@ -84,6 +88,8 @@ class TrainWidget(Panel):
         on_change([fields.kind, images.source, fields.family.kind], self._show_kind)
         images.changed(self._suggest_unit)
         images.changed(self.forecast.ask)
+        images.changed(self.clean_hint.look)
+        on_change([fields.kind, fields.axes], self.clean_hint.look)
         fields.changed(self.forecast.ask)
         on_change([self.start_from], self.forecast.ask)
         self.shelf.changed.connect(self._follow_shelf)
@@ -91,6 +97,12 @@ class TrainWidget(Panel):
         self._suggest_unit()
         self.show_state(JobState.IDLE)
         self.forecast.ask()
+        self.clean_hint.look()
+
+    def leave(self) -> None:
+        """Let go of what goes on, for the panel is out of the window."""
+        self.clean_hint.leave()
+        super().leave()
 
     # ---- the form
 
@@ -106,6 +118,10 @@ class TrainWidget(Panel):
         self.images.show(KINDS[self.fields.kind.value])
         for widget in self.fields.noise_rows:
             widget.visible = self.fields.kind.value == CLEAN and not self.fields.family.noiseless
+
+    def _given_as_clean(self) -> tuple[Image | None, str]:
+        given = "clean" in KINDS[self.fields.kind.value].sides
+        return (self.images.example if given else None), self.fields.axes.value
 
     def _suggest_unit(self) -> None:
         """Start in grey values of 255 for 8-bit images, in percent for all others."""
@@ -143,6 +159,8 @@ class TrainWidget(Panel):
         """Put the panel into the state of its job."""
         super().show_state(state)
         self.go_on.setEnabled(state is JobState.IDLE and self._last is not None)
+        if state is JobState.IDLE:
+            self.forecast.resume()
 
     def show_progress(self, progress: Progress) -> None:
         """Show a step."""
