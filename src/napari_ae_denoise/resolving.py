@@ -102,7 +102,7 @@ def resolve(
         with synthetic noise, and that of the image grows with its grey values.
     correlated : {"auto", "none", "y", "x", "xy"}
         Along which axes neighbouring pixels share their noise; ``auto``, where the model was
-        trained with synthetic noise: see `steps_for`.
+        trained with synthetic noise, or from noisy images alone: see `steps_for`.
 
     Raises
     ------
@@ -121,8 +121,9 @@ def resolve(
     layout = layout_for(card.network, image.shape, axes)
     remarks, warnings = _about_channels(card, layout), []
     # also for a model that knows cameras: it measured 0.2 dB more on twelve real micrographs
-    told = card.data_kind == "clean" and min(layout.plane_shape) >= SMALLEST
-    if correlated == "auto" and not (told and looks_for_shared_noise(card)):
+    large = min(layout.plane_shape) >= SMALLEST
+    told = card.data_kind == "clean" and large
+    if correlated == "auto" and not (large and looks_for_shared_noise(card)):
         correlated = "none"
     levelled = noise_model == "camera" or (noise_model == "auto" and told)
     if not levelled and correlated != "auto":
@@ -164,8 +165,13 @@ def resolve(
 
 
 def looks_for_shared_noise(card: Card) -> bool:
-    """Return whether a model's images are asked if neighbouring pixels share their noise."""
-    return card.data_kind == "clean" and card.network.image_size is None
+    """Return whether a model's images are asked if neighbouring pixels share their noise.
+
+    They are where it learned noise that is independent from pixel to pixel: synthetic noise, or
+    that of `of_independent_pixels`.
+    """
+    independent = card.data_kind == "clean" or "apart" in card.training
+    return independent and card.data_kind in ("clean", "noisy") and card.network.image_size is None
 
 
 def layout_for(spec: NetworkSpec, shape: Sequence[int], axes: str | None) -> PlaneLayout:

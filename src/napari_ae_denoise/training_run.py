@@ -26,6 +26,7 @@ from napari_ae_denoise.devices import (
     memory_errors,
     training_precision,
 )
+from napari_ae_denoise.independent_pixels import of_independent_pixels
 from napari_ae_denoise.lean_network import for_training
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.objectives import Objective
@@ -62,8 +63,12 @@ class TrainingRun:
     ) -> None:
         if start is not None:
             start.check_own("trained further")
-        self.data, self.settings, self.start = data, settings, start
+        self.settings, self.start = settings, start
         self.spec = start.network.spec if start else _spec_for(data, settings)
+        self.apart = (1, 1)
+        if self.spec.image_size is None:
+            data, self.apart = of_independent_pixels(data)
+        self.data = data
         self.normalization = (
             start.card.normalization if start else settings.normalization_for(self.spec)
         )
@@ -260,6 +265,7 @@ class TrainingRun:
                 "seconds": round(state.elapsed, 1),
                 "started_from": self.start.card.name if self.start else "",
                 "note": note,
+                "apart": list(self.apart),
             },
             versions=versions_now(),
             created=now(),

@@ -105,6 +105,10 @@ def in_words(name: str, card: Card) -> str:
         )
     if facts.get("invalid_pixels"):
         parts.append(f"{facts['invalid_pixels']} pixels are NaN or infinite: they were masked.")
+    if max(facts.get("apart", (1,))) > 1:
+        parts.append(
+            "Neighbouring pixels share their noise: every second one was trained on apart."
+        )
     if facts.get("note"):
         parts.append(facts["note"])
     elif card.makes_worse:
