@@ -174,3 +174,15 @@ def test_strength_mixes_grey_values(poisson):
     )
     np.testing.assert_allclose(none, poisson, atol=1e-3)
     np.testing.assert_allclose(half, (poisson + whole) / 2, atol=1e-3)
+
+
+def test_each_channel_is_named_where_there_are_several(gaussian, camera):
+    clean = camera.astype(np.float32)
+    channels = np.stack([gaussian, add_camera_noise(clean, 6.0, read_noise=4, seed=0)])
+    first, second = resolve(card(), channels, "CYX", "auto").remarks
+    assert first.startswith("Estimated Gaussian noise: sigma")
+    assert first.endswith(" grey values (channel 1).")
+    assert second.startswith("Estimated camera noise")
+    assert second.endswith(" (channel 2).")
+    (only,) = resolve(card(), gaussian, "YX", "auto").remarks
+    assert "channel" not in only

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 KEY = "napari_ae_denoise"  # of a layer's metadata
 DENOISED, REMOVED, CODE = "denoised", "removed noise", "latent code"
+COLOURED = "coloured_to"  # removed noise as colours: grey values that 1 stands for, 0.5 being none
 _DIGITS = 12
 
 
@@ -153,6 +154,8 @@ def _script(record: Mapping[str, Any]) -> str:
     made = [f"result = denoiser.{'encode' if what == CODE else 'denoise'}(image, {options})"]
     if what == REMOVED:
         made += ['result = image.astype("float32") - result']
+        if COLOURED in record:  # as it is shown
+            made += [f"result = (0.5 + result[..., :3] / {2 * record[COLOURED]!r}).clip(0, 1)"]
     elif what == DENOISED and record["strength"] != 1 and not on_disk:
         imports += ["from napari_ae_denoise.strength import mixed"]
         made += [f"result = mixed(image, result, {record['strength']!r})"]

@@ -139,6 +139,7 @@ def resolve(
     remarks += _about_steps(steps)
     maps = []
     for channel in groups:  # of many channels no more samples are in memory than are asked
+        which = "" if channel is None else f" (channel {channel + 1})"
         windows = asked.pop(channel, None) or read_sample(image, layout, channel)
         values = sample_values(image, layout, channel, windows)
         if not levelled:
@@ -156,11 +157,11 @@ def resolve(
         if camera is None:
             maps.append(card.normalization.of_group(values, image))
             sigma = sigma_from(details)
-            remarks.append(f"Estimated Gaussian noise: sigma {sigma:.3g} grey values.")
+            remarks.append(f"Estimated Gaussian noise: sigma {sigma:.3g} grey values{which}.")
             warnings += _about_sigma(card, sigma, values)
         else:
             maps.append(stabilized_map(camera, values, card.normalization))
-            remarks.append(f"Estimated {camera}.")
+            remarks.append(f"Estimated {camera}{which}.")
     return Resolved(layout, maps, tuple(remarks), tuple(dict.fromkeys(warnings)), steps)
 
 

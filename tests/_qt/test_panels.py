@@ -37,6 +37,9 @@ def test_without_an_image_a_press_says_what_to_do_and_the_button_stays(
         assert panel.bar.start_button.isEnabled()
         assert any("no image layer" in note for note in notes()[before:]), name
         assert "no image layer" in panel.bar.status.text()
+        viewer.add_image(np.zeros((8, 8), np.uint8))
+        assert panel.bar.status.text() == ""  # there is one now
+        viewer.layers.clear()
 
 
 def test_a_selected_layer_that_is_no_image_is_named(viewer, open_panel, press, notes):

@@ -11,7 +11,7 @@ from napari_ae_denoise._qt.compare_widget import CompareWidget
 from napari_ae_denoise._qt.result_saving import SaveResultButton, _axes_of
 from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.image_files import read_image
-from napari_ae_denoise.provenance import CODE
+from napari_ae_denoise.provenance import CODE, COLOURED, KEY, as_script
 
 
 @pytest.fixture
@@ -180,3 +180,28 @@ def test_compare_says_what_it_needs_where_there_is_no_clean_image(
     press(panel.tools.compare_button)
     (compare,) = panel.window().findChildren(CompareWidget)
     assert "Choose a clean image of the same size" in compare.bar.status.text()
+
+
+def test_the_removed_noise_of_a_photograph_is_saved_in_grey_values_and_made_again_as_shown(
+    viewer, panel, run, save, untrained_classic, tmp_path
+):
+    noise = np.random.default_rng(0).normal(0, 20, (64, 72, 3))
+    colours = (120 + noise).clip(0, 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "in.tif", colours, photometric="rgb")
+    model = untrained_classic.save(tmp_path / "mine.safetensors")
+    panel.shelf.open(model)
+    panel.model.value = "mine"
+    viewer.open(tmp_path / "in.tif", plugin="napari", rgb=True)
+    panel.denoised.value, panel.noise.value = False, True
+    run(panel)
+    layer = viewer.layers["in removed noise"]
+    assert 0 <= layer.data.min() < 0.5 < layer.data.max() <= 1
+    names = {}
+    exec(as_script(layer.metadata[KEY]), names)
+    np.testing.assert_allclose(names["result"], layer.data, atol=1e-6)
+    save(tmp_path / "out.tif")
+    made = read_image(tmp_path / "out.tif").array
+    removed = colours.astype(np.float32) - untrained_classic.denoise(colours, axes="YXC")
+    bound = layer.metadata[KEY][COLOURED]
+    assert np.abs(removed).max() > 3  # grey values
+    np.testing.assert_allclose(made, removed.clip(-bound, bound), atol=1e-3)

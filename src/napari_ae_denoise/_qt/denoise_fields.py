@@ -71,7 +71,8 @@ def output_fields() -> tuple[Any, Any, Any]:
             "noise",
             False,
             "Removed noise",
-            "Add image minus denoised, in grey values: look for structure in it.",
+            "Add image minus denoised, in grey values: look for structure in it. Of a photograph "
+            "it is shown as colours, grey being none; it is saved in grey values.",
         ),
     )
 

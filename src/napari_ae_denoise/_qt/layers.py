@@ -92,11 +92,14 @@ class Source:
         bound = _spread(levels[0]) if bound is None else bound
         made = self.denoised_layer(data, name, metadata)
         if self.rgb and is_rgb(self.axes, self.image.shape):  # napari shows colours from 0 to 1
+            from napari_ae_denoise.provenance import COLOURED, KEY  # with torch
+
             shown = [
                 np.clip(0.5 + one[..., :3] / (2 * bound), 0, 1).astype(np.float32) for one in levels
             ]
             data = shown if isinstance(data, list) else shown[0]
-            return {**made, "data": data, "contrast_limits": (0.0, 1.0)}
+            told = {**metadata, KEY: {**metadata.get(KEY, {}), COLOURED: bound}}
+            return {**made, "data": data, "metadata": told, "contrast_limits": (0.0, 1.0)}
         return {**made, "contrast_limits": (-bound, bound), "colormap": "gray"}
 
     def latent_layer(

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from napari_ae_denoise import report
 from napari_ae_denoise._qt.alignment import AlignedLabels
-from napari_ae_denoise._qt.forms import JobBar
+from napari_ae_denoise._qt.forms import JobBar, on_change
 from napari_ae_denoise._qt.layers import unwrapped
 from napari_ae_denoise._qt.leaving import go_when_idle
 from napari_ae_denoise._qt.preferences import keep, restore, use_threads
@@ -116,6 +116,7 @@ class Panel(QWidget):
         self.reset_choices()
         restore(type(self).__name__, remembered)
         active = self.viewer.layers.selection.active
+        on_change(layer_fields, self.problem.clear)
         for field in layer_fields[:1]:
             if active in getattr(field, "choices", ()):
                 field.value = active

@@ -28,6 +28,7 @@ class ProblemLine:
     def __init__(self, label: QLabel) -> None:
         self._label = label
         self._last: DenoisingError | None = None
+        self._text = ""
         label.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse
             | Qt.TextInteractionFlag.LinksAccessibleByMouse
@@ -39,7 +40,13 @@ class ProblemLine:
         self._last = error
         cause, remedy = html.escape(error.cause), html.escape(error.remedy)
         copy = "" if error.__cause__ is None else f' <a href="{_COPY}">Copy report</a>'
-        self._label.setText(f"<b>{cause}</b> {remedy}{copy}")
+        self._text = f"<b>{cause}</b> {remedy}{copy}"
+        self._label.setText(self._text)
+
+    def clear(self) -> None:
+        """Take the error away, where it still stands: the form is another one."""
+        if self._text and self._label.text() == self._text:
+            self._label.clear()
 
     def copy_report(self, link: str = _COPY) -> None:
         """Put all that helps to find the cause of the last error into the clipboard."""

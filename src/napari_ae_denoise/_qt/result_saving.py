@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise._qt.disk_places import spacing_of, too_large
@@ -26,7 +27,7 @@ from napari_ae_denoise.image_files import (
     write_image,
 )
 from napari_ae_denoise.image_record import ImageFile
-from napari_ae_denoise.provenance import CODE
+from napari_ae_denoise.provenance import CODE, COLOURED
 from napari_ae_denoise.strength import lazily
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ class SaveResultButton(WritingButton):
     def _chosen(self) -> ToSave:
         layer, record = self._last.result("a file")
         origin, folder = (Path(record[k]) if record.get(k) else None for k in ("path", "folder"))
-        return ToSave(take(layer, _axes_of(layer, record)), origin, folder)
+        source = take(layer, _axes_of(layer, record))
+        if COLOURED in record:
+            source = replace(source, image=(source.image - 0.5) * np.float32(2 * record[COLOURED]))
+        return ToSave(source, origin, folder)
 
 
 def _axes_of(layer: Any, record: Mapping[str, Any]) -> str:
