@@ -88,7 +88,8 @@ def main() -> None:
         if done.returncode:
             failed.append(name)
             continue
-        table = f"{done.stdout.strip()}\n\n`{said}`; {where}."
+        lines = [ln for ln in done.stdout.splitlines() if not re.match(r"(INFO|WARNING): ", ln)]
+        table = "\n".join(lines).strip() + f"\n\n`{said}`; {where}."
         text = args.readme.read_text(encoding="utf-8")
         text = replaced(text, name if args.long else f"short {name}", table)
         args.readme.write_text(text, encoding="utf-8")

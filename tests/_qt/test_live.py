@@ -123,6 +123,7 @@ def test_the_model_and_the_strength_are_followed(
         timeout=60_000,
     )
     assert (first != stack[0]).any()
+    assert viewer.layers["cells live"] is layer  # removing it would stop the window for a while
 
 
 def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):

@@ -81,6 +81,12 @@ class Live:
         """How grey values are mapped in all regions; empty before the first."""
         return [] if self.ready is None else [one.to_record() for one in self.ready[1]]
 
+    def is_of(self, other: Live) -> bool:
+        """Return whether another one shows the same image in the same place."""
+        mine, its = self.source, other.source
+        alike = (mine.axes, mine.level) == (its.axes, its.level)
+        return alike and self.layer() is other.layer() and same(self.standing, other.standing)
+
     def denoised(self, region: Region) -> Any:
         """Return a region, denoised; not for the thread of the window."""
         choices = self.choices
@@ -167,32 +173,46 @@ class LiveLayer(QObject):
         self._timer.timeout.connect(self._look)
 
     def restart(self, *_: Any) -> None:
-        """Begin anew with what the form says now, or stop."""
-        self.stop()
+        """Begin anew with what the form says now, or stop.
+
+        Where it is the same image, its layer shows what it does until the new answer comes.
+        """
         if not self.switch.value:
+            self.stop()
             return
         try:
             choices, layer = self._read()
             source, spec = choices.source, choices.denoiser.card.network
             layout = layout_for(spec, source.image.shape, source.axes)
         except DenoisingError as error:
+            self.stop()
             self.failed.emit(error)
             return
         layer = unwrapped(layer)
-        self._live = Live(weakref.ref(layer), choices, layout, standing(layer))
+        live = Live(weakref.ref(layer), choices, layout, standing(layer))
+        if self._live is not None and self._live.is_of(live):
+            self._pause()
+        else:
+            self.stop()
+        self._live = live
         self._shown = self._seen = None
-        self._stops.append(self._live.stop)
+        self._stops.append(live.stop)
         self._timer.start()
         self._look()
 
     def stop(self) -> None:
         """Stop following; the layer goes, for it would show the past."""
-        self._timer.stop()
-        _give_up(self._stops)
+        self._pause()
         layer = self._alive()
         if layer is not None:
             self._viewer.layers.remove(layer)
-        self._live = self._layer = self._wanted = None
+        self._live = self._layer = None
+
+    def _pause(self) -> None:
+        """Ask for nothing any more, and wait for nothing."""
+        self._timer.stop()
+        _give_up(self._stops)
+        self._wanted = None
 
     def _alive(self) -> Any:
         layer = None if self._layer is None else self._layer()
@@ -231,13 +251,14 @@ class LiveLayer(QObject):
         self._shown = region
         source, layer = self._live.source, self._alive()
         place = placed(source, region)
+        told = {HELPER: True, "normalization": self._live.normalization}
         if layer is None:
-            told = {HELPER: True, "normalization": self._live.normalization}
             made = source.denoised_layer(image, f"{source.name} live", told)
             self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
         else:
             layer.data = image
             layer.translate = place["translate"]
+            layer.metadata = told
         self._look()
 
 
