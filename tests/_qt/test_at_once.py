@@ -153,3 +153,21 @@ def test_noise_that_neighbours_share_is_said_and_denoised_in_two_passes(viewer, 
         expected = model.denoise(image, correlated=correlated)
         np.testing.assert_allclose(viewer.layers[-1].data, expected, atol=1.5)
         assert ("every second pixel" in panel.bar.status.text()) == (correlated == "auto")
+
+
+def test_what_is_said_follows_a_layer_that_is_edited(viewer, open_panel, qtbot, small_image):
+    other = viewer.add_image(small_image, name="other")
+    layer = viewer.add_image(add_gaussian_noise(small_image, 20, seed=0), name="i")
+    panel = open_panel("Denoise")
+    panel.layer.value = layer
+    assert "80 x 96 pixels" in told(qtbot, panel)[0]
+    layer.data = layer.data[:64, :70]
+    assert "70 x 64 pixels" in told(qtbot, panel)[0]
+    layer.units = ("um", "um")
+    qtbot.waitUntil(lambda: panel.model.value == "microscopy", timeout=60_000)
+    panel.layer.value = other
+    told(qtbot, panel)
+    looked = panel.at_once.image_note.text()
+    layer.data = layer.data[:32, :32]  # it is not heard any more
+    assert panel.at_once.image_note.text() == looked
+    assert "80 x 96" in looked

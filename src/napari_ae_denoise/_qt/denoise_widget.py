@@ -29,6 +29,7 @@ from napari_ae_denoise._qt.forms import (
 )
 from napari_ae_denoise._qt.latent_view import LatentView
 from napari_ae_denoise._qt.layers import take
+from napari_ae_denoise._qt.listening import listen_to_chosen
 from napari_ae_denoise._qt.live import LiveLayer
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.model_files import ModelFiles
@@ -106,6 +107,7 @@ class DenoiseWidget(Panel):
         )
         follow_axes(self.layer, self.axes)
         on_change([self.layer, self.axes, self.level], self.at_once.look)
+        listen_to_chosen(self.layer, ("data", "scale", "units"), self.at_once, "look")
         on_change([self.model, self.device, self.tile, self.correlated], self.at_once.time)
         shown = [self.layer, self.axes, self.level, self.model, self.strength, *how.noise]
         on_change(shown, self.live.restart)
