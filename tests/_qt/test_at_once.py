@@ -171,3 +171,24 @@ def test_what_is_said_follows_a_layer_that_is_edited(viewer, open_panel, qtbot, 
     layer.data = layer.data[:32, :32]  # it is not heard any more
     assert panel.at_once.image_note.text() == looked
     assert "80 x 96" in looked
+
+
+def test_the_image_is_the_selected_one_until_somebody_chooses(
+    viewer, open_panel, qtbot, small_image, untrained_classic, run
+):
+    first = viewer.add_image(small_image, name="first")
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    second = viewer.add_image(small_image[:64], name="second")
+    assert panel.layer.value == second
+    viewer.layers.selection.active = first
+    assert panel.layer.value == first
+    run(panel)
+    assert viewer.layers.selection.active.name == "first denoised"
+    assert panel.layer.value == first
+    labels = viewer.add_labels(np.zeros((8, 8), int))
+    assert viewer.layers.selection.active is labels
+    assert panel.layer.value == first
+    panel.layer.value = second
+    viewer.layers.selection.active = first
+    assert panel.layer.value == second

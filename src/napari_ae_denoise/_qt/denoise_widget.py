@@ -28,8 +28,8 @@ from napari_ae_denoise._qt.forms import (
     on_change,
 )
 from napari_ae_denoise._qt.latent_view import LatentView
-from napari_ae_denoise._qt.layers import take
-from napari_ae_denoise._qt.listening import listen_to_chosen
+from napari_ae_denoise._qt.layers import HELPER, take, unwrapped
+from napari_ae_denoise._qt.listening import listen, listen_to_chosen
 from napari_ae_denoise._qt.live import LiveLayer
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.model_files import ModelFiles
@@ -41,6 +41,7 @@ from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.provenance import KEY
 
 if TYPE_CHECKING:
     import napari
@@ -106,6 +107,8 @@ class DenoiseWidget(Panel):
             remembered=(*outputs, self.latents.view, *how.noise),
         )
         follow_axes(self.layer, self.axes)
+        self._followed = self.layer.value  # what is chosen while nobody has chosen here
+        listen(viewer, "layers.selection.events.active", self, "follow_selected")
         on_change([self.layer, self.axes, self.level], self.at_once.look)
         listen_to_chosen(self.layer, ("data", "scale", "units"), self.at_once, "look")
         on_change([self.model, self.device, self.tile, self.correlated], self.at_once.time)
@@ -114,6 +117,16 @@ class DenoiseWidget(Panel):
         self.at_once.look()
 
     # ---- the form
+
+    def follow_selected(self) -> None:
+        """Choose the image that is selected in the viewer, until somebody chooses one here."""
+        active = unwrapped(self.viewer.layers.selection.active)
+        if active is None or HELPER in active.metadata or KEY in active.metadata:
+            return  # a result is selected for its buttons
+        if self.layer.value in (None, self._followed):
+            self.reset_choices()  # it may have come just now
+            if active in self.layer.choices:
+                self.layer.value = self._followed = active
 
     def read(self) -> DenoiseChoices:
         """Return what the form says."""
