@@ -186,6 +186,13 @@ def test_the_image_is_the_selected_one_until_somebody_chooses(
     run(panel)
     assert viewer.layers.selection.active.name == "first denoised"
     assert panel.layer.value == first
+    noise = open_panel("Add Gaussian noise")
+    noise.layer.value = first
+    run(noise)
+    noisy = viewer.layers.selection.active
+    assert "noise" in noisy.name
+    assert panel.layer.value == noisy
+    viewer.layers.selection.active = first
     labels = viewer.add_labels(np.zeros((8, 8), int))
     assert viewer.layers.selection.active is labels
     assert panel.layer.value == first

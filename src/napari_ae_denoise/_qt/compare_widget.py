@@ -10,6 +10,7 @@ from napari_ae_denoise._qt.axes_field import follow_axes
 from napari_ae_denoise._qt.compare_form import PLANES, CompareFields
 from napari_ae_denoise._qt.compare_picture import Saved, ask_for_file, picture_steps
 from napari_ae_denoise._qt.compare_table import CompareTable
+from napari_ae_denoise._qt.finished import record_of_layer
 from napari_ae_denoise._qt.forms import form
 from napari_ae_denoise._qt.layers import full_resolution, take, unwrapped
 from napari_ae_denoise._qt.panel import Panel
@@ -117,8 +118,8 @@ class CompareWidget(Panel):
     def prepare(self) -> MakeSteps:
         """Return the job of comparing."""
         self._compared = what = self.read()
-        layer = self.chosen_layer(self.reference)
-        self._against_result = layer is not None and KEY in layer.metadata
+        reference = self.chosen_layer(self.reference)
+        self._against_result = record_of_layer(reference) is not None
         return partial(comparison_steps, what)
 
     def show_progress(self, progress: Doing) -> None:

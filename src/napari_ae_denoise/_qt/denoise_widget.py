@@ -19,7 +19,7 @@ from napari_ae_denoise._qt.denoise_fields import (
 from napari_ae_denoise._qt.device_view import DeviceHint
 from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
-from napari_ae_denoise._qt.finished import LastResult, add_results
+from napari_ae_denoise._qt.finished import LastResult, add_results, record_of_layer
 from napari_ae_denoise._qt.forms import (
     duration,
     fold,
@@ -41,7 +41,6 @@ from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.provenance import KEY
 
 if TYPE_CHECKING:
     import napari
@@ -121,7 +120,7 @@ class DenoiseWidget(Panel):
     def follow_selected(self) -> None:
         """Choose the image that is selected in the viewer, until somebody chooses one here."""
         active = unwrapped(self.viewer.layers.selection.active)
-        if active is None or HELPER in active.metadata or KEY in active.metadata:
+        if active is None or HELPER in active.metadata or record_of_layer(active) is not None:
             return  # a result is selected for its buttons
         if self.layer.value in (None, self._followed):
             self.reset_choices()  # it may have come just now
