@@ -181,7 +181,9 @@ class TileRunner:
             f"surroundings {tuple(batch.shape[-2:])}).",
             "Choose smaller tiles, another device, or close other programs.",
         ):
-            made, features = self._run(batch, image)
+            image_made, code_made = self._run(batch, image)
+            made = _as_array(image_made)
+            features = _as_array(code_made) if code else None
         if as_gray and made is not None:
             made = made.mean(axis=1, keepdims=True)
         denoised = []
@@ -200,7 +202,7 @@ class TileRunner:
                 result[mask[inner]] = to_dtype(window[inner][mask[inner]], dtype)
             denoised.append(result)
         kept = None
-        if code:
+        if features is not None:
             context = self._context // self.stride
             kept = features[:, :, _inside(y.keep_code, context), _inside(x.keep_code, context)]
         return denoised, kept, invalid
@@ -219,26 +221,23 @@ class TileRunner:
         denoised = grey_map.invert(values, np.result_type(grey.dtype, np.float32))
         return to_dtype(mixed(grey, denoised, self._strength), dtype)
 
-    def _run(
-        self, batch: torch.Tensor, image: bool
-    ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32]]:
+    def _run(self, batch: torch.Tensor, image: bool) -> tuple[torch.Tensor | None, torch.Tensor]:
         batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), stopping(self._stop):
             made, features = self._pass(self._network.fast, batch, image, self._precision)
             whole = self._precision == torch.float32 or (_finite(features) and _finite(made))
             if not whole and _finite(batch):  # values beyond 65504 overflow in float16
                 made, features = self._pass(self._network.plain, batch, image, torch.float32)
-        return None if made is None else made.cpu().numpy(), features.cpu().numpy()
+        return made, features
 
     def _pass(
         self, network: ConvAutoencoder, batch: torch.Tensor, image: bool, precision: torch.dtype
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Return image and code as float32, computed in some precision."""
+        """Return image and code, computed in some precision."""
         with computing_in(precision, self.device):
             if not image:
-                return None, network.encode(batch, self._context).float()
-            made, features = network.image_and_code(batch, self._context)
-            return made.float(), features.float()
+                return None, network.encode(batch, self._context)
+            return network.image_and_code(batch, self._context)
 
 
 def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
@@ -252,6 +251,10 @@ def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:
 def _inside(keep: slice, context: int) -> slice:
     """Return a slice of what has a context as one of what has none."""
     return slice(keep.start - context, keep.stop - context)
+
+
+def _as_array(values: torch.Tensor | None) -> npt.NDArray[np.float32] | None:
+    return None if values is None else values.float().cpu().numpy()
 
 
 def _finite(values: torch.Tensor | None) -> bool:

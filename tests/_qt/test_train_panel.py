@@ -191,6 +191,8 @@ def test_a_folder_is_read_and_trained_on(panel, run, small_image, tmp_path, note
 def test_a_folder_needs_no_reading_for_the_forecast(panel, qtbot, tmp_path):
     panel.images.source.value = "a folder"
     panel.images._sides[0].folder.value = Path(tmp_path)  # empty
+    qtbot.waitUntil(lambda: "6 steps of" in panel.forecast.label.text(), timeout=60_000)
+    panel.fields.length_unit.value = "epochs"  # of how many images is not known
     qtbot.waitUntil(lambda: "shows when it runs" in panel.forecast.label.text(), timeout=60_000)
     panel.fields.lengths.take(1)
     qtbot.waitUntil(lambda: "Takes 1 min and" in panel.forecast.label.text(), timeout=60_000)

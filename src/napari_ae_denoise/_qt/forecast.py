@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer
 
 from napari_ae_denoise._qt.forms import duration, note
@@ -15,6 +16,7 @@ from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.quiet_imports import load_for_training
+from napari_ae_denoise.training_data import TrainingData
 from napari_ae_denoise.training_estimate import estimate_training, estimate_unmeasured
 
 if TYPE_CHECKING:
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from napari_ae_denoise._qt.train_job import TrainChoices
+    from napari_ae_denoise.network_spec import NetworkSpec
+    from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.training import Progress
     from napari_ae_denoise.training_estimate import TrainingEstimate
 
+_STAND_IN = 256  # pixels along a side
 _WAITING = "Working out time and memory …"
 _QUIET = 500  # milliseconds without a change of the form, before anything is worked out
 
@@ -128,16 +133,29 @@ def _steps(
     yield
     load_for_training()
     settings, start = choices.settings, choices.start
-    if choices.from_files:  # they are not read for this
-        spec = start.card.network if start else settings.network_for((28, 28), 1)
-        return estimate_unmeasured(spec, settings)
     by_steps = settings.minutes is None and settings.epochs is None
+    if choices.from_files:  # they are not read for this: how many they are is not known
+        spec = start.card.network if start else settings.network_for((28, 28), 1)
+        if not by_steps:
+            return estimate_unmeasured(spec, settings)
+        data = _stand_in(spec, settings)
+    else:
+        data = choices.data()
     measure = settings.minutes is None and not (known and by_steps)
-    estimate = estimate_training(choices.data(), settings, start=start, measure=measure, stop=stop)
+    estimate = estimate_training(data, settings, start=start, measure=measure, stop=stop)
     if known and by_steps:
         steps = settings.steps_in_all(1) or 0
         estimate = replace(estimate, seconds=steps * known, seconds_a_step=known, steps=steps)
     return None if stop.is_set() else estimate
+
+
+def _stand_in(spec: NetworkSpec, settings: TrainSettings) -> TrainingData:
+    """Return an image with nothing in it but noise: a step takes as long on it as on any other."""
+    rng = np.random.default_rng(0)
+    height, width = spec.image_size or (_STAND_IN, _STAND_IN)
+    image = rng.random((height, width, spec.channels), np.float32)
+    image *= 10 * max(1.0, *settings.sigma_range)  # that is not hidden by the noise
+    return TrainingData(clean=image, axes="YXC")
 
 
 def _key(choices: TrainChoices) -> Any:

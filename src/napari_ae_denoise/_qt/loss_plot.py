@@ -34,6 +34,10 @@ class LossPlot(pyqtgraph.PlotWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, background=None, axisItems={"left": LossAxis("left")})
+        self.setToolTip(
+            "Loss of what it trains on, each value mixed with those before it; dashed: on parts "
+            "that were held out, as is the PSNR (dB) on the right axis."
+        )
         self.setMinimumHeight(150)
         self.setMaximumHeight(220)
         self.setMenuEnabled(False)
