@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_ae_denoise import Denoiser, add_camera_noise, add_gaussian_noise
-from napari_ae_denoise._qt import at_once
+from napari_ae_denoise._qt import glances
 from napari_ae_denoise._qt.latest import Latest
 
 
@@ -81,13 +81,13 @@ def test_a_model_trained_here_is_not_pushed_aside(
 def test_an_image_is_looked_at_once_and_never_in_the_thread_of_the_window(
     viewer, open_panel, qtbot, small_image, monkeypatch
 ):
-    threads, usual = [], at_once.glance_steps
+    threads, usual = [], glances.glance_steps
 
     def noted(*args, **kwargs):
         threads.append(threading.current_thread())
         return (yield from usual(*args, **kwargs))
 
-    monkeypatch.setattr(at_once, "glance_steps", noted)
+    monkeypatch.setattr(glances, "glance_steps", noted)
     viewer.add_image(small_image, name="first")
     viewer.add_image(da.from_array(small_image + 1), name="second", contrast_limits=(0, 255))
     panel = open_panel("Denoise")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_ae_denoise._qt.forms import duration, note
+from napari_ae_denoise._qt.glances import LatestGlance
 from napari_ae_denoise._qt.latest import Latest
 from napari_ae_denoise.bundled import bundled_names
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.glance import Glance, glance_steps, in_words
+from napari_ae_denoise.glance import in_words
 from napari_ae_denoise.noise_correlation import steps_for
 from napari_ae_denoise.proposal import Proposal, propose
 from napari_ae_denoise.resolving import layout_for, looks_for_shared_noise
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise.card import Card
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.glance import Glance
     from napari_ae_denoise.tile_runner import PredictSettings
 
-_REMEMBERED = 32  # images
 _LONGEST = 160  # characters of a model's description
-_seen: list[tuple[weakref.ref[Any], str, Glance]] = []  # the newest last
 
 
 class AtOnce(QWidget):
@@ -68,8 +67,8 @@ class AtOnce(QWidget):
         self._glance: Glance | None = None
         self._size = self._card = ""
         self.proposal: Proposal | None = None
-        self._looking, self._timing = Latest(self), Latest(self)
-        self._looking.answered.connect(self._show_noise)
+        self._looking, self._timing = LatestGlance(self), Latest(self)
+        self._looking.seen.connect(self._show_noise)
         self._looking.failed.connect(self._show_refusal)
         self._timing.answered.connect(self._show_time)
 
@@ -84,14 +83,9 @@ class AtOnce(QWidget):
             self.image_note.setText(error.remedy if nothing else str(error))
             self.time()
             return
-        image, axes = source.image, source.axes
-        self._size = in_words(tuple(image.shape), axes, image.dtype)
+        self._size = in_words(tuple(source.image.shape), source.axes, source.image.dtype)
         self.image_note.setText(f"{self._size}. Estimating its noise …")
-        known = recall(image, axes)
-        if known is None:
-            self._looking.ask(lambda stop: glance_steps(image, axes, stop=stop))
-        else:
-            self._show_noise(known)
+        self._looking.look(source)
         self.time()
 
     def time(self) -> None:
@@ -134,11 +128,10 @@ class AtOnce(QWidget):
         self._looking.drop()
         self._timing.drop()
 
-    def _show_noise(self, glance: Glance | None) -> None:
-        if glance is None or self._source is None:
+    def _show_noise(self, glance: Glance) -> None:
+        if self._source is None:
             return
         self._glance = glance
-        remember(self._source.image, glance)
         self.image_note.setText(f"{self._size}. {glance.noise_in_words}")
         calibrated = self._source.calibrated
         self.proposal = propose(glance, bundled_names(), calibrated=calibrated)
@@ -154,27 +147,6 @@ class AtOnce(QWidget):
         if math.isfinite(seconds):
             told = "less than a second" if seconds < 1 else f"about {duration(seconds)}"
             self.model_note.setText(f"{self._card} Will take {told}.")
-
-
-def recall(image: Any, axes: str) -> Glance | None:
-    """Return what was seen of an image, where it was looked at before."""
-    for known, named, glance in _seen:
-        same = image is not None and known() is image
-        if same and named == axes and glance.shape == tuple(image.shape):
-            return glance
-    return None
-
-
-def remember(image: Any, glance: Glance) -> None:
-    """Remember what was seen of an image, as long as it lives."""
-    if recall(image, glance.axes) is not None:
-        return
-    try:
-        known = weakref.ref(image)
-    except TypeError:  # some arrays cannot be held so
-        return
-    _seen[:] = [one for one in _seen if one[0]() is not None][1 - _REMEMBERED :]
-    _seen.append((known, glance.axes, glance))
 
 
 def card_in_words(card: Card) -> str:

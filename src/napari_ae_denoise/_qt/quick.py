@@ -11,10 +11,10 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject, QTimer
 
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
-from napari_ae_denoise._qt.at_once import recall, remember
 from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
 from napari_ae_denoise._qt.finished import add_results
+from napari_ae_denoise._qt.glances import recall, remember
 from napari_ae_denoise._qt.layers import take, unwrapped
 from napari_ae_denoise._qt.preferences import preference, preferred_device, use_threads
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
