@@ -6,9 +6,6 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-# with the panel: while a job runs they would stall the window
-import ome_zarr_models.v04.image  # noqa: F401
-import zarr  # noqa: F401
 from qtpy.QtCore import QObject, QTimer
 
 from napari_ae_denoise._qt.disk_places import folder_for, too_large

@@ -1,12 +1,16 @@
-"""Imports PyTorch, or says in words why it cannot be loaded. To be imported before what needs it.
+"""Imports PyTorch and what else is large, or says in words why it cannot be loaded.
+
+To be imported before what needs it. The window is drawn meanwhile.
 
 On Windows, torch 2.9 and later can fail with WinError 1114 when it is loaded after Qt.
 """
 
 from __future__ import annotations
 
+from napari_ae_denoise._qt.loading import load
+
 try:
-    import torch  # noqa: F401
+    load("torch", said="Loading PyTorch, once in a session …")
 except OSError as error:
     raise ImportError(
         f"PyTorch could not be loaded after Qt ({error}). Start napari by "
@@ -18,3 +22,6 @@ except ImportError as error:
         f"PyTorch is not installed, or not for this Python ({error}). Install it into napari's "
         'environment: "pip install torch", or see pytorch.org for the kind with CUDA.'
     ) from error
+
+# for results on disk; at the start of a job they would make the window stall
+load("zarr", "ome_zarr_models.v04.image")
