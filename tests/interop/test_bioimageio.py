@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 import yaml
 from typer.testing import CliRunner
@@ -143,29 +144,32 @@ def test_what_people_see_is_in_it(package):
     assert record["license"] == "CC-BY-4.0"
 
 
-def test_the_sample_makes_test_and_cover(untrained, tmp_path, package, refused):
+def test_the_command_writes_a_package_whose_test_is_the_sample(untrained, tmp_path, package):
     package("residual")  # skips without the libraries
-    denoiser = untrained("plain")
     sample = np.random.default_rng(0).integers(0, 4000, (60, 70), np.uint16)
-    path = save_package(denoiser, tmp_path / "mine.zip", sample=sample)
+    tifffile.imwrite(tmp_path / "noisy.tif", sample)
+    model = untrained("plain").renamed("a small one").save(tmp_path / "mine.safetensors")
+    path = tmp_path / "out" / "mine.zip"
+    words = ["export", str(model), "--to", "bioimageio", "-o", str(path)]
+    more = ["--author", "A. Uthor", "--licence", "MIT", "--sample", str(tmp_path / "noisy.tif")]
+    done = CliRunner().invoke(app, [*words, *more])
+    assert done.exit_code == 0, done.output
+    assert Denoiser.load(path).card.name == "a small one"
     with zipfile.ZipFile(path) as archive:
         test = np.load(io.BytesIO(archive.read("test_input.npy")))
     np.testing.assert_array_equal(test[0, 0], sample)
+    wrong = CliRunner().invoke(app, [*words[:3], "onnx", *words[4:], "--author", "A"])
+    assert wrong.exit_code == 2
+
+
+def test_what_a_package_cannot_hold_is_refused(untrained, tmp_path, package, refused):
+    package("residual")
+    denoiser, path = untrained("plain"), tmp_path / "mine.zip"
     with refused("(60, 70, 3)", "1 channel", remedy="(Y, X)"):
         save_package(denoiser, path, sample=np.zeros((60, 70, 3)))
     with refused("refuses", remedy="SPDX"):
         save_package(denoiser, path, licence="my own rules")
-
-
-def test_the_command_writes_a_package(untrained, tmp_path, package):
-    package("residual")
-    model = untrained("plain").renamed("a small one").save(tmp_path / "mine.safetensors")
-    words = ["export", str(model), "--to", "bioimageio", "-o", str(tmp_path / "out" / "mine.zip")]
-    done = CliRunner().invoke(app, [*words, "--author", "A. Uthor", "--licence", "MIT"])
-    assert done.exit_code == 0, done.output
-    assert Denoiser.load(tmp_path / "out" / "mine.zip").card.name == "a small one"
-    wrong = CliRunner().invoke(app, [*words[:3], "onnx", *words[4:], "--author", "A"])
-    assert wrong.exit_code == 2
+    assert not path.exists()
 
 
 def test_without_the_library_it_is_said_what_to_install(untrained, tmp_path, refused, monkeypatch):

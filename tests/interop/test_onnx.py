@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,10 +76,21 @@ def test_a_fixed_map_is_in_the_graph(untrained, tmp_path):
     np.testing.assert_allclose(made[0], denoised(denoiser, image), atol=1e-4 * FIXED.scale)
 
 
-def test_the_graph_says_how_it_is_used(untrained, tmp_path):
+@pytest.fixture(scope="module")
+def exported(untrained, tmp_path_factory):
+    """Return a denoiser, and the graph that the command has written of it."""
     pytest.importorskip("onnxscript", reason="onnxscript writes the graph")
     denoiser = untrained("plain").renamed("mine")
-    path = save_onnx(denoiser, tmp_path / "model.onnx")
+    folder = tmp_path_factory.mktemp("exported")
+    model, graph = denoiser.save(folder / "mine.safetensors"), folder / "model.onnx"
+    done = CliRunner().invoke(app, ["export", str(model), "--to", "onnx", "-o", str(graph)])
+    assert done.exit_code == 0, done.output
+    assert "wrote" in done.stdout
+    return denoiser, graph
+
+
+def test_the_graph_of_the_command_says_how_it_is_used(exported):
+    denoiser, path = exported
     opened = session(path)
     facts = opened.get_modelmeta().custom_metadata_map
     assert json.loads(facts["normalization"])["high"] == 99.9
@@ -88,16 +100,12 @@ def test_the_graph_says_how_it_is_used(untrained, tmp_path):
     assert b"site-packages" not in path.read_bytes(), "the graph tells where it was made"
 
 
-def test_the_command_writes_a_graph_and_the_script_of_the_docs_needs_no_torch(untrained, tmp_path):
-    pytest.importorskip("onnxscript", reason="onnxscript writes the graph")
+def test_the_script_of_the_docs_needs_no_torch(exported, tmp_path):
     pytest.importorskip("onnxruntime")
+    denoiser, graph = exported
     (script,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[:1]
     assert len([line for line in script.splitlines() if line]) == 6
-    denoiser = untrained("plain")
-    model, graph = denoiser.save(tmp_path / "mine.safetensors"), tmp_path / "model.onnx"
-    done = CliRunner().invoke(app, ["export", str(model), "--to", "onnx", "-o", str(graph)])
-    assert done.exit_code == 0, done.output
-    assert "wrote" in done.stdout
+    shutil.copy(graph, tmp_path / "model.onnx")
     image = np.random.default_rng(0).integers(0, 4000, (50, 43), np.uint16)
     tifffile.imwrite(tmp_path / "noisy.tif", image)
     forbidden = "import sys; sys.modules.update(torch=None, napari_ae_denoise=None)\n"
