@@ -66,6 +66,13 @@ def test_channels_have_a_range_of_noise(camera):
 def test_lazy_and_constant_and_empty_of_numbers():
     image = np.full((50, 60), 7.0)
     seen = drain(glance_steps(da.from_array(image)))
+    assert seen.blank
+    assert seen.noise_in_words == "Every pixel that was looked at is 7."
+    seen = drain(glance_steps(image * np.nan))
+    assert seen.blank
+    assert seen.noise_in_words == "Every pixel that was looked at is not a finite number."
+    seen = drain(glance_steps(np.where(np.arange(60) < 30, image, 9.0)))
+    assert not seen.blank
     assert seen.noise_in_words == "No noise found."
     seen = drain(glance_steps(image * np.nan))
     assert seen.sigma == (0, 0)

@@ -60,6 +60,8 @@ class Glance:
     steps : (int, int)
         Along Y and X: how far apart pixels are whose noise is independent; see
         `NoiseCorrelation`.
+    values : (float, float)
+        The smallest and the largest finite grey value that was seen; ``(inf, -inf)`` of none.
     """
 
     axes: str
@@ -70,6 +72,12 @@ class Glance:
     light: tuple[float, float]
     signs: Signs = field(default_factory=Signs)
     steps: tuple[int, int] = (1, 1)
+    values: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing was seen that could be denoised."""
+        return self.values[0] >= self.values[1]
 
     @property
     def photograph(self) -> bool:
@@ -84,6 +92,10 @@ class Glance:
     @property
     def noise_in_words(self) -> str:
         """One sentence on the noise, or two."""
+        if self.blank:
+            one = np.isfinite(self.values[0])
+            what = f"is {self.values[0]:g}" if one else "is not a finite number"
+            return f"Every pixel that was looked at {what}."
         alike = "" if self.steps == (1, 1) else " It is alike in neighbouring pixels."
         if self.camera is not None:
             dark, bright = np.sqrt(self.camera.variance(np.array(self.light)))
@@ -182,7 +194,7 @@ def glance_steps(
     shared: dict[int | None, NoiseCorrelation] = {}
     # first those that say whether neighbouring pixels share their noise, as in `resolve`
     before = channels_asked(groups) if large else []
-    read = 0
+    read, values = 0, (np.inf, -np.inf)
     for number, channel in enumerate([*before, *groups], start=-len(before)):
         windows = asked.pop(channel, [])
         if not windows:
@@ -191,6 +203,7 @@ def glance_steps(
                 if stop is not None and stop.is_set():
                     return None
                 windows.append(layout.read(image, *window))
+                values = _widened(values, windows[-1])
                 yield (read + (done + 1) / len(wanted)) / len(groups)
             read += 1
         if number < 0:
@@ -218,4 +231,12 @@ def glance_steps(
         lights[0] if lights else (0.0, 0.0),
         signs,
         steps,
+        values,
     )
+
+
+def _widened(values: tuple[float, float], window: npt.NDArray[Any]) -> tuple[float, float]:
+    finite = window[np.isfinite(window)]
+    if finite.size == 0:
+        return values
+    return min(values[0], float(finite.min())), max(values[1], float(finite.max()))

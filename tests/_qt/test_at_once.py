@@ -100,6 +100,18 @@ def test_an_image_is_looked_at_once_and_never_in_the_thread_of_the_window(
     assert threading.main_thread() not in threads
 
 
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "not a finite number"), (3.0, "is 3")])
+def test_of_an_image_that_shows_nothing_no_time_is_told(
+    value, words, viewer, open_panel, qtbot, small_image, untrained_classic
+):
+    viewer.add_image(np.full(small_image.shape, value), contrast_limits=(0, 1))
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    qtbot.waitUntil(lambda: words in panel.at_once.image_note.text(), timeout=30_000)
+    qtbot.wait(300)  # as long as it takes to measure one
+    assert "Will take" not in panel.at_once.model_note.text()
+
+
 def test_axes_that_do_not_fit_are_said(viewer, open_panel, small_image):
     viewer.add_image(small_image)
     panel = open_panel("Denoise")

@@ -107,6 +107,8 @@ class AtOnce(QWidget):
         source = self._source
         if source is None or self._looking.busy:  # one measurement at a time
             return
+        if self._glance is not None and self._glance.blank:
+            return  # the run will be refused
         settings = self._read_settings()
         try:
             layout = layout_for(denoiser.card.network, source.image.shape, source.axes)

@@ -148,9 +148,11 @@ def tile_field() -> Any:
         "tile",
         0,
         "Tile (pixels)",
-        "Side of the tiles, in pixels. 0 chooses it by the free memory. The result is the same.",
+        "Side of the tiles, in pixels. Automatic (0) chooses it by the free memory. The result is "
+        "the same.",
         min=0,
         max=16384,
+        automatic="automatic",
     )
     prefer(made, "denoise", "tile")
     return made

@@ -100,8 +100,8 @@ class TrainFields:
             "learning_rate",
             0.0,
             "Learning rate",
-            "Its highest value; it rises at the start and falls to the end. 0 is automatic. Lower "
-            "it if the loss jumps.",
+            "Its highest value; it rises at the start and falls to the end. Lower it "
+            "if the loss jumps. Automatic (0) goes by the network and the optimizer.",
             min=0.0,
             max=1.0,
             step=1e-4,
