@@ -4,7 +4,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_ae_denoise import Denoiser, add_camera_noise, add_gaussian_noise
-from napari_ae_denoise.removed_noise import NoiseCheck, check_removed
+from napari_ae_denoise.removed_noise import (
+    NoiseCheck,
+    as_colours,
+    check_removed,
+    from_colours,
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,16 @@ def test_infinite_pixels_do_not_count():
     image = clean + rng.normal(0, 20, clean.shape)
     image[5:9, 5:9] = clean[5:9, 5:9] = np.inf
     assert check_removed(image, clean).sigma == pytest.approx(20, rel=0.05)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_removed_noise_as_colours_and_back(lazy):
+    removed = np.linspace(-30, 30, 8 * 9 * 4, dtype=np.float32).reshape(8, 9, 4)
+    colours = as_colours(da.from_array(removed) if lazy else removed, 20.0)
+    assert colours.dtype == np.float32
+    colours = np.asarray(colours)
+    assert colours.shape == (8, 9, 3)
+    assert colours.min() == 0
+    assert colours.max() == 1
+    back = from_colours(colours, 20.0)
+    np.testing.assert_allclose(back, removed[..., :3].clip(-20, 20), atol=1e-5)

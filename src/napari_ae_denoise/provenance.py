@@ -155,7 +155,8 @@ def _script(record: Mapping[str, Any]) -> str:
     if what == REMOVED:
         made += ['result = image.astype("float32") - result']
         if COLOURED in record:  # as it is shown
-            made += [f"result = (0.5 + result[..., :3] / {2 * record[COLOURED]!r}).clip(0, 1)"]
+            imports += ["from napari_ae_denoise.removed_noise import as_colours"]
+            made += [f"result = as_colours(result, {record[COLOURED]!r})"]
     elif what == DENOISED and record["strength"] != 1 and not on_disk:
         imports += ["from napari_ae_denoise.strength import mixed"]
         made += [f"result = mixed(image, result, {record['strength']!r})"]

@@ -26,6 +26,29 @@ _FEWEST = 40  # places of a kind in a bin
 _SMALLEST = 16  # pixels along a side
 
 
+def as_colours(removed: Any, bound: float) -> Any:
+    """Return the removed noise of a photograph as colours, in whose middle is none.
+
+    Parameters
+    ----------
+    removed : array
+        (..., 3 or more), in grey values; alpha is left out. numpy or dask.
+    bound : float
+        Noise that is shown as 1; its negative is 0, and what is beyond is cut.
+
+    Returns
+    -------
+    array
+        (..., 3) float32, 0 to 1.
+    """
+    return np.clip(0.5 + removed[..., :3] / (2 * bound), 0, 1).astype(np.float32)
+
+
+def from_colours(colours: Any, bound: float) -> Any:
+    """Return grey values of what `as_colours` made; what was cut stays cut."""
+    return (colours - 0.5) * np.float32(2 * bound)
+
+
 @dataclass(frozen=True, slots=True)
 class NoiseCheck:
     """What was found in the removed noise.

@@ -93,10 +93,9 @@ class Source:
         made = self.denoised_layer(data, name, metadata)
         if self.rgb and is_rgb(self.axes, self.image.shape):  # napari shows colours from 0 to 1
             from napari_ae_denoise.provenance import COLOURED, KEY  # with torch
+            from napari_ae_denoise.removed_noise import as_colours
 
-            shown = [
-                np.clip(0.5 + one[..., :3] / (2 * bound), 0, 1).astype(np.float32) for one in levels
-            ]
+            shown = [as_colours(one, bound) for one in levels]
             data = shown if isinstance(data, list) else shown[0]
             told = {**metadata, KEY: {**metadata.get(KEY, {}), COLOURED: bound}}
             return {**made, "data": data, "metadata": told, "contrast_limits": (0.0, 1.0)}

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise._qt.disk_places import spacing_of, too_large
@@ -28,6 +27,7 @@ from napari_ae_denoise.image_files import (
 )
 from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.provenance import CODE, COLOURED
+from napari_ae_denoise.removed_noise import from_colours
 from napari_ae_denoise.strength import lazily
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class SaveResultButton(WritingButton):
         origin, folder = (Path(record[k]) if record.get(k) else None for k in ("path", "folder"))
         source = take(layer, _axes_of(layer, record))
         if COLOURED in record:
-            source = replace(source, image=(source.image - 0.5) * np.float32(2 * record[COLOURED]))
+            source = replace(source, image=from_colours(source.image, record[COLOURED]))
         return ToSave(source, origin, folder)
 
 
