@@ -116,17 +116,22 @@ def test_a_record_of_something_else_is_refused():
         as_script({"model": "x"})
 
 
-def test_the_script_says_along_which_axes_noise_was_taken_for_shared(files, image):
+@pytest.mark.parametrize(
+    ("chosen", "other"),
+    [({"correlated": "x"}, {"correlated": "none"}), ({"orientations": 8}, {"orientations": 1})],
+    ids=str,
+)
+def test_the_script_says_how_the_image_was_seen(files, image, chosen, other):
     denoiser = Denoiser.load(files[1])
     record = record_of(
         denoiser,
         image,
         "YX",
-        PredictSettings(correlated="x"),
+        PredictSettings(**chosen),
         layer="cells",
         path=files[0],
         model_file=files[1],
     )
     made = run(as_script(record | {"what": DENOISED}))
-    np.testing.assert_array_equal(made, denoiser.denoise(image, correlated="x"))
-    assert (made != denoiser.denoise(image, correlated="none")).any()
+    np.testing.assert_array_equal(made, denoiser.denoise(image, **chosen))
+    assert (made != denoiser.denoise(image, **other)).any()

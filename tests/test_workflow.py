@@ -45,6 +45,10 @@ def test_the_command_makes_the_same_pixels(workflow, image, tmp_path):
     expected = {
         "full.tif": (workflow, full),
         "weaker.tif": (replace(workflow, strength=0.35), mixed(image, full, 0.35)),
+        "turned.tif": (
+            replace(workflow, orientations=8),
+            denoiser.denoise(image, noise_model="gaussian", orientations=8),
+        ),
         "noise.tif": (replace(workflow, what=REMOVED), image.astype("f4") - full),
         "code.npy": (
             replace(workflow, what=CODE),
@@ -63,6 +67,15 @@ def test_the_command_makes_the_same_pixels(workflow, image, tmp_path):
 
 def test_what_is_saved_is_read_back(workflow, tmp_path):
     assert Workflow.load(workflow.save(tmp_path / "w.json")) == workflow
+
+
+def test_a_workflow_from_before_orientations_has_one(workflow, tmp_path):
+    path = workflow.save(tmp_path / "w.json")
+    told = json.loads(path.read_text(encoding="utf-8"))
+    del told["orientations"]
+    path.write_text(json.dumps(told), encoding="utf-8")
+    assert Workflow.load(path) == workflow
+    assert workflow.orientations == 1
 
 
 def test_another_model_and_other_images_are_refused(workflow, untrained, tmp_path):

@@ -148,6 +148,7 @@ def denoise(
     dtype: options.NumberType = None,
     noise_model: options.NoiseModelName = "auto",
     correlated: options.CorrelatedAxes = "auto",
+    orientations: options.Orientations = 1,
     level: options.Level = 0,
     latent: options.Latent = None,
     removed: options.Removed = None,
@@ -180,6 +181,7 @@ def denoise(
         number_type(dtype),
         noise_model=cast("NoiseModel", noise_model),
         correlated=cast("Correlated", correlated),
+        orientations=orientations,
     )
     batch = Batch(find_images(images))
     model = model or fitting_model(batch.paths, axes, level)

@@ -57,6 +57,8 @@ def of_settings(
     noise = f"noise model {settings.noise_model}"
     if settings.correlated != "auto":
         noise += f", correlated {settings.correlated}"
+    if settings.orientations != 1 and not code:
+        noise += f", mean of {settings.orientations} orientations"
     if code:
         return f"latent code, {noise}, computed in {precision}"
     return f"strength {settings.strength:g}, {noise}, {dtype.name}, computed in {precision}"

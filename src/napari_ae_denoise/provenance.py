@@ -82,6 +82,7 @@ def record_of(
         "strength": float(settings.strength),
         "noise_model": settings.noise_model,
         "correlated": settings.correlated,
+        "orientations": settings.orientations,
         "tile": settings.tile,
         "device": str(device),
         "precision": next(name for name, kind in PRECISIONS.items() if kind == precision),
@@ -145,6 +146,8 @@ def _script(record: Mapping[str, Any]) -> str:
     correlated = record.get("correlated", "auto")
     run += [f"correlated={correlated!r}"] if correlated != "auto" else []
     run += [f"tile={record['tile']!r}"] if record["tile"] != "auto" else []
+    orientations = 1 if what == CODE else record.get("orientations", 1)
+    run += [f"orientations={orientations!r}"] if orientations != 1 else []
     on_disk = bool(record.get("folder"))
     if on_disk:  # written at its strength
         strength = what != CODE and record["strength"] != 1

@@ -12,6 +12,7 @@ import numpy as np
 from napari_ae_denoise.devices import choose_device, choose_precision, spare_a_core
 from napari_ae_denoise.fingerprints import of_network
 from napari_ae_denoise.grey_map import GreyMap
+from napari_ae_denoise.orientations import passes_of
 from napari_ae_denoise.shared_model import SharedModel
 from napari_ae_denoise.tiling import Span, Tile, spans
 
@@ -60,6 +61,7 @@ def seconds_steps(
     float
         Seconds; NaN if stopped before anything was measured.
     """
+    passes = passes_of(network, settings.orientations)
     settings = _plain(settings)
     key = _key(network, settings)
     runner = SharedModel.of(network, settings).runner()
@@ -82,16 +84,17 @@ def seconds_steps(
         rate = min(laps) / tile.pixels_seen
         with _lock:
             rate = _rates.setdefault(key, rate)  # what a whole run has taught meanwhile is better
-    return rate * _pixels(layout, runner)
+    return rate * _pixels(layout, runner) * passes
 
 
 def learn(
     network: ConvAutoencoder, layout: PlaneLayout, settings: PredictSettings, seconds: float
 ) -> None:
     """Remember what a whole run has taken; the parameters are those of `seconds_steps`."""
+    passes = passes_of(network, settings.orientations)
     settings = _plain(settings)
     runner = SharedModel.of(network, settings).runner()
-    pixels = _pixels(layout, runner)
+    pixels = _pixels(layout, runner) * passes
     with _lock:
         _rates[_key(network, settings)] = seconds / pixels
 
@@ -103,10 +106,9 @@ def forget() -> None:
 
 
 def _plain(settings: PredictSettings) -> PredictSettings:
-    """Return what of the settings decides about the time."""
-    return replace(
-        settings, strength=1.0, dtype=None, removed=False, noise_model="auto", correlated="auto"
-    )
+    """Return what of the settings decides about the time of one pass."""
+    made = replace(settings, strength=1.0, dtype=None, removed=False, orientations=1)
+    return replace(made, noise_model="auto", correlated="auto")
 
 
 def _key(network: ConvAutoencoder, settings: PredictSettings) -> Any:

@@ -19,6 +19,7 @@ from napari_ae_denoise.devices import (
 )
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import to_dtype
+from napari_ae_denoise.orientations import averaged, check_count, orientations_for
 from napari_ae_denoise.prepared_network import prepared, stopping
 from napari_ae_denoise.strength import mixed
 
@@ -59,6 +60,9 @@ class PredictSettings:
     noise_model : {"auto", "gaussian", "camera"}
     correlated : {"auto", "none", "y", "x", "xy"}
         See `resolve`.
+    orientations : {1, 8}
+        In how many orientations the network sees the image; their mean is the denoised one. The
+        code is that of the image as it lies.
     """
 
     tile: int | str = "auto"
@@ -69,6 +73,7 @@ class PredictSettings:
     removed: bool = False
     noise_model: NoiseModel = "auto"
     correlated: Correlated = "auto"
+    orientations: int = 1
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
@@ -82,6 +87,7 @@ class PredictSettings:
                 f"There are no tiles of {self.tile!r} pixels.",
                 'Give a whole number above 0, or "auto".',
             )
+        check_count(self.orientations)
         if self.dtype is not None and not _is_grey(self.dtype):
             raise DenoisingError(
                 f"A denoised image cannot be of type {self.dtype}.",
@@ -122,6 +128,7 @@ class TileRunner:
             check_device(self.device, self._precision)
         self._strength = settings.strength
         self.stride, self.grid, self.halo = network.stride, network.grid, network.halo
+        self._seen = orientations_for(network, settings.orientations)
         self._network = prepared(network, self.device, self._precision)
         self._channels, self._stop = network.spec.channels, stop
         self._bare = network.spec.edge == "zero"  # it sees no context beyond the image's edge
@@ -237,7 +244,16 @@ class TileRunner:
         with computing_in(precision, self.device):
             if not image:
                 return None, network.encode(batch, self._context)
-            return network.image_and_code(batch, self._context)
+            if len(self._seen) == 1:
+                return network.image_and_code(batch, self._context)
+            codes = []
+
+            def run(turned: torch.Tensor) -> torch.Tensor:
+                made, code = network.image_and_code(turned, self._context)
+                codes.append(code)
+                return made
+
+            return averaged(run, batch, self._seen, self.grid), codes[0]
 
 
 def _automatic_tile(network: ConvAutoencoder, device: torch.device) -> int:

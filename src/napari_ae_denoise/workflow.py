@@ -26,6 +26,7 @@ _LARGEST = 64 * 1024  # bytes of a file
 _LONGEST = 4096  # characters of a text
 _NOISE_MODELS = ("auto", "gaussian", "camera")
 _CORRELATED = ("auto", "none", "y", "x", "xy")
+_ORIENTATIONS = (1, 8)
 _PRECISIONS = ("float32", "bfloat16", "float16")
 _REMEDY = "Save it again from a result of the Denoise panel."
 
@@ -52,6 +53,8 @@ class Workflow:
         As `PredictSettings` has them.
     tile : int
         Side of the tiles in pixels; 0 chooses it by the free memory.
+    orientations : int
+        As `PredictSettings` has it; 1 in workflows that do not say it.
     on_disk : bool
         Whether it was written tile by tile: then the strength is applied before integers are
         rounded, and else to the finished result.
@@ -68,6 +71,7 @@ class Workflow:
     device: str
     precision: str
     tile: int
+    orientations: int
     on_disk: bool
 
     @classmethod
@@ -84,6 +88,7 @@ class Workflow:
         try:
             told = {name.name: record.get(name.name) for name in fields(cls)}
             told["tile"] = 0 if record["tile"] == "auto" else record["tile"]
+            told["orientations"] = record.get("orientations", 1)
             told["on_disk"] = bool(record.get("folder"))
         except KeyError as error:
             raise DenoisingError(
@@ -144,7 +149,7 @@ class Workflow:
     @classmethod
     def _checked(cls, told: Mapping[str, Any], where: str) -> Workflow:
         """Return the workflow of values that may be anything."""
-        names = {one.name for one in fields(cls)}
+        names, told = {one.name for one in fields(cls)}, {"orientations": 1, **told}
         if set(told) != names:
             wrong = [f'"{name}" is missing' for name in sorted(names - set(told))]
             wrong += [f'"{name}" is unknown' for name in sorted(set(told) - names)]
@@ -215,6 +220,7 @@ class Workflow:
         image = image if self.on_disk else np.asarray(image)
         if self.what == CODE:
             return denoiser.encode(image, **how)
+        how["orientations"] = self.orientations
         if self.on_disk:  # written at its strength
             made = denoiser.denoise(image, strength=self.strength, **how)
         else:
@@ -247,5 +253,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "device": _text,
     "precision": lambda v: isinstance(v, str) and v in _PRECISIONS,
     "tile": lambda v: type(v) is int and 0 <= v <= 2**20,
+    "orientations": lambda v: type(v) is int and v in _ORIENTATIONS,
     "on_disk": lambda v: isinstance(v, bool),
 }

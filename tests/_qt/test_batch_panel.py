@@ -131,9 +131,11 @@ def test_settings_reach_the_work(batch):
     fields.how.noise_model.value, fields.how.correlated.value = "gaussian", "none"
     fields.level.value, fields.how.tile.value, fields.how.strength.value = 2, 64, 40
     fields.axes.value, fields.at_once.value = "YX", 3
+    fields.how.orientations.value = 8
     choices = fields.read()
     settings = choices.work.settings
     assert (settings.noise_model, settings.correlated) == ("gaussian", "none")
+    assert settings.orientations == 8
     assert (settings.tile, settings.strength, choices.work.level) == (64, 0.4, 2)
     assert (choices.work.axes, choices.at_once) == ("YX", 3)
     assert {path.parent.name for path in (one.denoised for one in choices.outputs)} == {"out"}

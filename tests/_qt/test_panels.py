@@ -604,3 +604,17 @@ def test_the_end_of_a_long_name_is_seen_in_a_choice(viewer, open_panel, small_im
         panel.layer.value = layer
         pictures.append(panel.layer.native.grab().toImage())
     assert pictures[0] != pictures[1]
+
+
+def test_eight_orientations_are_averaged(
+    viewer, open_panel, run, small_image, untrained_classic, qtbot
+):
+    viewer.add_image(small_image, name="cells")
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    panel.latent.value = False
+    panel.how.orientations.value = 8
+    run(panel)
+    expected = untrained_classic.denoise(small_image, orientations=8)
+    np.testing.assert_array_equal(viewer.layers["cells denoised"].data, expected)
+    assert (expected != untrained_classic.denoise(small_image)).any()

@@ -241,6 +241,14 @@ CorrelatedAxes = Annotated[
         'registration: "none", "x", "y", "xy", or "auto": where it is plain to see.',
     ),
 ]
+Orientations = Annotated[
+    int,
+    Option(
+        "--orientations",
+        help="8: the image is denoised turned and mirrored as well, and the results are averaged; "
+        "about 0.1 dB better, in eight times the time.",
+    ),
+]
 Level = Annotated[
     int, Option("--level", help="Of OME-Zarr images: 0 is full resolution, 1 half of it, ...")
 ]

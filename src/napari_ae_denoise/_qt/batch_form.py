@@ -112,13 +112,13 @@ class BatchFields:
         )
         self.main = (self.folder, self.patterns, self.output, models.field)
         self.written = (self.latent, self.noise, self.report, self.overwrite)
-        said = (self.axes, how.strength, *how.noise, self.level, self.dtype)
+        said = (self.axes, how.strength, *how.ways, self.level, self.dtype)
         self.more = (*said, self.at_once, how.device, how.tile)
 
     @property
     def remembered(self) -> tuple[Any, ...]:
         """The fields that begin as they were at the last start."""
-        return (self.latent, self.noise, self.report, *self.how.noise, self.at_once)
+        return (self.latent, self.noise, self.report, *self.how.ways, self.at_once)
 
     def wanted(self) -> list[Path]:
         """Return the paths and patterns that are named; refuse none at all."""

@@ -100,18 +100,19 @@ class DenoiseWidget(Panel):
             self.device_hint,
             fold(
                 "More settings",
-                form(*how.noise, self.level, self.device, self.tile, *self.filling.fields),
+                form(*how.ways, self.level, self.device, self.tile, *self.filling.fields),
             ),
             layer_fields=(self.layer,),
-            remembered=(*outputs, self.latents.view, *how.noise),
+            remembered=(*outputs, self.latents.view, *how.ways),
         )
         follow_axes(self.layer, self.axes)
         self._followed = self.layer.value  # what is chosen while nobody has chosen here
         listen(viewer, "layers.selection.events.active", self, "follow_selected")
         on_change([self.layer, self.axes, self.level], self.at_once.look)
         listen_to_chosen(self.layer, ("data", "scale", "units"), self.at_once, "look")
-        on_change([self.model, self.device, self.tile, self.correlated], self.at_once.time)
-        shown = [self.layer, self.axes, self.level, self.model, self.strength, *how.noise]
+        timed = [self.model, self.device, self.tile, self.correlated, how.orientations]
+        on_change(timed, self.at_once.time)
+        shown = [self.layer, self.axes, self.level, self.model, self.strength, *how.ways]
         on_change(shown, self.live.restart)
         self.at_once.look()
 

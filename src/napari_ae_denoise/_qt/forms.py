@@ -40,7 +40,8 @@ _GREY, _PERCENT = "grey values", "% of the data range"
 def field(name: str, value: Any, label: str, tooltip: str, **options: Any) -> Any:
     """Return a widget for a value: a number, a text, a flag, or one of ``choices``.
 
-    What a number shows in place of its least value is ``automatic``.
+    What a float shows in place of its least value is ``automatic``; superqt's box of integers
+    cannot show another text.
 
     magicgui's form of a whole dataclass drops the defaults, so fields are made one by one.
     """

@@ -35,20 +35,17 @@ class KindFields:
             "depth",
             0,
             "Depth",
-            "Levels of the network (hidden layers of a fully-connected one). Automatic (0): as it "
-            "comes.",
+            "Levels of the network (hidden layers of a fully-connected one). 0: as it comes.",
             min=0,
             max=6,
-            automatic="automatic",
         )
         self.code_channels = field(
             "code_channels",
             0,
             "Code channels",
-            "Channels of the latent code, or its units. Automatic (0): as the kind has it.",
+            "Channels of the latent code, or its units. 0: as the kind has it.",
             min=0,
             max=4096,
-            automatic="automatic",
         )
         self.penalty = field(
             "penalty",
