@@ -84,7 +84,9 @@ class WindowReader:
                 first, last = layout.index(planes[0], y, x), layout.index(planes[-1], y, x)
                 at = layout.axes.index(layout.stack_axes[-1])
                 whole = (*first[:at], slice(first[at], last[at] + 1), *first[at + 1 :])  # type: ignore[operator]
-                self._slab = np.moveaxis(self._window(whole), at, 0)
+                # axes that are read at one place are gone from the window
+                at_in_window = sum(isinstance(index, slice) for index in whole[:at])
+                self._slab = np.moveaxis(self._window(whole), at_in_window, 0)
                 self._key = (planes, tile)
             window = layout.to_plane(self._slab[plane - planes[0]])
         return window, self._alpha(plane, tile)
