@@ -352,6 +352,16 @@ def test_resumed_training_equals_an_uninterrupted_one(data, quick_settings, tmp_
     assert denoiser.card.metrics == expected.card.metrics
 
 
+def test_what_was_best_is_rated_anew_by_other_settings(data, quick_settings, tmp_path):
+    """Weights that were good at hardly any noise are not kept for being it when noise is strong."""
+    state, how = tmp_path / "state", {"preset": "residual", "network_changes": {"widths": (8, 8)}}
+    easy = train(data, quick_settings(**how, sigma=(0, 1), steps=20), checkpoint=state)
+    hard = train(data, quick_settings(**how, sigma=(60, 60), steps=60), checkpoint=state)
+    before, after = (d.card.metrics["validation_psnr"] for d in (easy, hard))
+    assert after < before - 3
+    assert not torch.equal(weights(easy), weights(hard))
+
+
 def test_a_finished_training_is_not_trained_again(data, quick_settings, tmp_path):
     how, state = quick_settings(), tmp_path / "state"
     first = train(data, how, checkpoint=state)

@@ -77,6 +77,16 @@ class TrainingState:
         finally:
             self._swap()
 
+    @contextlib.contextmanager
+    def at_its_best(self) -> Iterator[None]:
+        """Lend the network its best weights."""
+        live = _on_cpu(self._network)
+        self._network.load_state_dict(self.best)
+        try:
+            yield
+        finally:
+            self._network.load_state_dict(live)
+
     @torch.no_grad()
     def _swap(self) -> None:
         for parameter, average in zip(self._network.parameters(), self._average, strict=True):

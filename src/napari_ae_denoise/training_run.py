@@ -113,6 +113,9 @@ class TrainingRun:
         self.held_out = self.sampler.validation_batches()
         self.noisy_psnr = batches_psnr([(b.noisy, b) for b in self.held_out])
         self.validation_psnr = self.validation_loss = math.nan
+        if not math.isnan(self.state.best_psnr):  # gone on with, maybe by other settings or data
+            made = self._made([b.noisy for b in self.held_out], self.state.at_its_best())
+            self.state.best_psnr = batches_psnr(list(zip(made, self.held_out, strict=True)))
         self._began = time.monotonic() - self.state.elapsed
 
     @property
@@ -187,8 +190,14 @@ class TrainingRun:
 
     def made_of(self, batches: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
         """Return what the averaged weights make of batches, (N, C, Y, X) float32, normalized."""
+        return self._made(batches, self.state.averaged())
+
+    def _made(
+        self, batches: Sequence[np.ndarray[Any, Any]], lent: contextlib.AbstractContextManager[None]
+    ) -> list[np.ndarray[Any, Any]]:
+        """Return what the network makes of batches with the weights that are lent to it."""
         computing = computing_in(self.precision, self.device)
-        with self._memory_errors(), self.state.averaged(), torch.inference_mode(), computing:
+        with self._memory_errors(), lent, torch.inference_mode(), computing:
             made: list[Tensor] = [self.network(_tensor(b, self.device)) for b in batches]
         return [m.float().cpu().numpy() for m in made]
 
