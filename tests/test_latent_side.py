@@ -29,6 +29,19 @@ def test_a_stack_goes_through_a_fully_connected_network_image_by_image(untrained
     np.testing.assert_array_equal(small, whole)
 
 
+@pytest.mark.parametrize("noise_model", ["gaussian", "camera"])
+def test_a_code_is_decoded_with_the_noise_model_it_was_made_with(untrained, noise_model):
+    denoiser, inside = untrained("classic"), np.s_[40:-40, 40:-40]
+    light = np.full((140, 140), 20.0) + 200 * np.linspace(0, 1, 140)[:, None]
+    noisy = RNG.poisson(light)
+    image = noisy.astype(np.float32)
+    how = {"noise_model": noise_model}
+    code = denoiser.encode(image, **how, precision="float32")
+    whole = denoiser.denoise(image, **how, precision="float32")
+    back = denoiser.decode(code, like=image.tolist(), **how)
+    np.testing.assert_allclose(back[inside], whole[inside], rtol=1e-4)
+
+
 def test_dask_stacks_go_through_a_fully_connected_network(untrained):
     denoiser = untrained(DENSE)
     lazy = da.from_array(STACK, chunks=(2, 5, 7))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.strength import mixed, removed_lazily
+from napari_ae_denoise.strength import difference, mixed, removed_lazily
 from napari_ae_denoise.tile_runner import PredictSettings
 
 
@@ -109,3 +109,19 @@ def test_what_was_removed_is_lazy_and_nan_where_nothing_is_made(dtype):
     np.testing.assert_array_equal(noise[known], exact[known])
     if dtype == "u2":  # of a finished result the largest value is a grey value
         np.testing.assert_array_equal(removed_lazily(image, lazy), exact)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32", "float64", "bool"])
+def test_the_difference_of_large_values_is_exact(dtype):
+    """float32 knows only every 64th of values about a billion."""
+    rng = np.random.default_rng(0)
+    offset = {"int32": 5e8, "float64": 1e9}.get(dtype, 0)
+    clean = offset + rng.integers(0, 2 if dtype == "bool" else 200, (30, 40))
+    image, denoised = clean.astype(dtype), (clean + rng.integers(-1, 2, clean.shape)).clip(0)
+    denoised = denoised.astype(dtype)
+    expected = image.astype(np.float64) - denoised.astype(np.float64)
+    made = difference(image, denoised)
+    assert made.dtype == np.float32
+    np.testing.assert_array_equal(made, expected)
+    lazy = difference(da.from_array(image, chunks=(7, 40)), denoised)
+    np.testing.assert_array_equal(lazy.compute(), expected)

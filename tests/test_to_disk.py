@@ -244,6 +244,19 @@ def test_another_image_model_or_setting_is_refused_and_named(untrained, tmp_path
         begun(denoiser, image, path)
 
 
+def test_a_finished_result_is_made_anew_where_it_is_to_be_overwritten(untrained, tmp_path, counted):
+    """Whether an image is the same is told by a sample of it; a mended pixel may be in none."""
+    image, path = grey((6, 700, 700), "u2"), tmp_path / "a.zarr"
+    denoiser, to = untrained("classic"), Destination(path, overwrite=True)
+    before = denoiser.denoise(image, to=to, **EXACT).compute()
+    image[2, 300:340, 300:340] += 500
+    after = denoiser.denoise(image, to=to, **EXACT).compute()
+    assert (after[2, 300:340, 300:340] != before[2, 300:340, 300:340]).any()
+    counted.clear()
+    denoiser.denoise(image, to=path, **EXACT)  # not told to overwrite, it is there
+    assert not counted
+
+
 def test_a_foreign_path_is_refused_unless_told_to_overwrite(untrained, tmp_path, refused):
     image, denoiser = grey((60, 70)), untrained("classic")
     folder, file = tmp_path / "a.zarr", tmp_path / "b.zarr"

@@ -17,6 +17,7 @@ from napari_ae_denoise.output_names import refuse_existing
 from napari_ae_denoise.prediction import note_of
 from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.result_folder import Destination
+from napari_ae_denoise.strength import difference
 from napari_ae_denoise.to_disk import begin
 from napari_ae_denoise.zarr_folders import OME_VERSION
 
@@ -155,8 +156,9 @@ class FileJob:
             coarse = image.with_stride(self.denoiser.stride)
             write_file(targets.latent, code, coarse, self.code_axes, writing)
         if targets.removed is not None:
-            difference = image.array.astype(np.float32) - denoised.astype(np.float32)
-            write_file(targets.removed, difference, image, layout.axes, writing)
+            write_file(
+                targets.removed, difference(image.array, denoised), image, layout.axes, writing
+            )
         return True
 
     def _lazily(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.card import Card
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.resolving import NoiseModel
 
 _DRAWN = (64, 64)  # pixels of a drawn image, where no size is asked for
 _MOST_DRAWN = 100_000
@@ -47,6 +48,7 @@ class LatentSide:
         like: Any = None,
         axes: str | None = None,
         device: str = "auto",
+        noise_model: NoiseModel = "auto",
     ) -> npt.NDArray[Any]:
         """Make an image from a latent code, ``r = g(h)``.
 
@@ -62,6 +64,8 @@ class LatentSide:
             Axes of ``like``.
         device : str
             See `choose_device`.
+        noise_model : {"auto", "gaussian", "camera"}
+            That of `encode`: how the grey values of ``like`` were mapped.
 
         Returns
         -------
@@ -75,10 +79,12 @@ class LatentSide:
 
         Notes
         -----
-        ``decode(encode(x), like=x)`` is ``denoise(x)``, but for the ``halo`` pixels at the edge:
-        beyond it `denoise` mirrors the image, and this the code, for it has nothing else.
+        ``decode(encode(x), like=x)`` is ``denoise(x)``, all with one ``noise_model``, but for the
+        ``halo`` pixels at the edge: beyond it `denoise` mirrors the image, and this the code, for
+        it has nothing else.
         """
-        seen = None if like is None else resolve(self.card, like, axes, "auto")
+        like = None if like is None else as_array(like)
+        seen = None if like is None else resolve(self.card, like, axes, noise_model)
         values = np.asarray(code, np.float32)
         return decode(self.network, values, device=device, like=like, seen=seen)
 

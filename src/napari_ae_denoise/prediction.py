@@ -17,6 +17,7 @@ from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.prepared_network import Stopped
+from napari_ae_denoise.strength import difference
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
 from napari_ae_denoise.tiling import tiles
 
@@ -240,7 +241,7 @@ def predict(
                     if out is not None:
                         layout.write(out, plane, tile.y.write, tile.x.write, result)
                     if removed is not None:
-                        noise = _difference(window[:, tile.y.inner, tile.x.inner], result)
+                        noise = difference(window[:, tile.y.inner, tile.x.inner], result)
                         layout.write(removed, plane, tile.y.write, tile.x.write, noise)
                 if codes is not None and features is not None:
                     for plane, feature in zip(planes, features, strict=True):
@@ -294,14 +295,6 @@ def _parts(image: Any, outer: tuple[slice, ...] = ()) -> Iterator[tuple[slice, .
                 yield part
             first = last
         last += size
-
-
-def _difference(image: npt.NDArray[Any], denoised: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return image minus denoised as float32."""
-    with np.errstate(over="ignore", invalid="ignore"):  # invalid pixels stay invalid
-        noise = image.astype(np.float32)
-        noise -= denoised
-    return noise
 
 
 def _own_copy(image: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -156,7 +156,8 @@ def _script(record: Mapping[str, Any]) -> str:
     options = ", ".join(run)
     made = [f"result = denoiser.{'encode' if what == CODE else 'denoise'}(image, {options})"]
     if what == REMOVED:
-        made += ['result = image.astype("float32") - result']
+        imports += ["from napari_ae_denoise.strength import difference"]
+        made += ["result = difference(image, result)"]
         if COLOURED in record:  # as it is shown
             imports += ["from napari_ae_denoise.removed_noise import as_colours"]
             made += [f"result = as_colours(result, {record[COLOURED]!r})"]

@@ -64,6 +64,27 @@ def mixed(image: Any, denoised: Any, strength: float) -> Any:
     )
 
 
+def difference(image: Any, denoised: Any) -> Any:
+    """Return image minus denoised: what was taken out of an image, in grey values.
+
+    Parameters
+    ----------
+    image, denoised : array
+        Of one shape; numpy, or lazy (dask, zarr).
+
+    Returns
+    -------
+    array
+        float32; a dask array where one of the two is lazy. The difference is taken in a type that
+        holds both: of values about a billion float32 knows every 64th only.
+    """
+    if not (isinstance(image, np.ndarray) and isinstance(denoised, np.ndarray)):
+        return removed_lazily(image, denoised)
+    work = np.result_type(image.dtype, denoised.dtype, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # invalid pixels stay invalid
+        return np.subtract(image, denoised, dtype=work).astype(np.float32, copy=False)
+
+
 def removed_lazily(image: Any, denoised: Any, *, unfinished: bool = False) -> Any:
     """Return image minus denoised, float32, as a dask array; nothing is read.
 
@@ -90,8 +111,7 @@ def removed_lazily(image: Any, denoised: Any, *, unfinished: bool = False) -> An
 
 
 def _difference(image: Any, denoised: Any, hole: Any) -> Any:
-    with np.errstate(over="ignore", invalid="ignore"):  # invalid pixels stay invalid
-        noise = image.astype(np.float32) - denoised.astype(np.float32)
+    noise = difference(image, denoised)
     if hole is not None and hole == hole:  # NaN is one by itself
         noise[denoised == hole] = np.nan
     return noise

@@ -86,7 +86,8 @@ def begin(
         "model": fingerprints.of_model(denoiser),
         "settings": fingerprints.of_settings(settings, dtype, settings.precision, code=code),
     }
-    if record is not None and to.overwrite and record.made_of != made_of:
+    # what tells an image from another is a sample of it: a finished result may be an old one's
+    if record is not None and to.overwrite and (record.finished == 1 or record.made_of != made_of):
         record = None
         settings = _resolved(settings, None)
     chunk = 0  # of what is there already it is known there

@@ -201,7 +201,7 @@ class Workflow:
         DenoisingError
             If the image has other axes, or the model cannot take it.
         """
-        from napari_ae_denoise.strength import mixed
+        from napari_ae_denoise.strength import difference, mixed
 
         if image.ndim != len(self.axes):
             raise DenoisingError(
@@ -226,7 +226,7 @@ class Workflow:
         else:
             made = denoiser.denoise(image, **how)
         if self.what == REMOVED:
-            return image.astype(np.float32) - made.astype(np.float32)
+            return difference(image, made)
         return made if self.on_disk else mixed(image, made, self.strength)
 
 
