@@ -7,6 +7,7 @@ from napari_ae_denoise.camera_noise import StabilizedMap
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.resolving import resolve
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_runner import PredictSettings
@@ -186,3 +187,17 @@ def test_each_channel_is_named_where_there_are_several(gaussian, camera):
     assert second.endswith(" (channel 2).")
     (only,) = resolve(card(), gaussian, "YX", "auto").remarks
     assert "channel" not in only
+
+
+@pytest.mark.parametrize("low_high", [(0, 100), (0.1, 99.9)], ids=str)
+@pytest.mark.parametrize("noise_model", ["gaussian", "camera"])
+def test_that_bright_places_outside_a_sample_may_be_cut_is_said(low_high, noise_model):
+    image = np.random.default_rng(0).poisson(100, (1500, 1500)).astype(np.float32)
+    how = {"normalization": Normalization(low=low_high[0], high=low_high[1]), "sigma": None}
+    lazy = da.from_array(image, chunks=(500, 1500))
+    said = [
+        " ".join(resolve(card(**how), one, "YX", noise_model).warnings) for one in (image, lazy)
+    ]
+    assert "cut off" not in said[0]
+    assert ("cut off" in said[1]) == (low_high == (0, 100))
+    assert "cut off" not in resolve(card(**how), lazy[:300, :300], "YX", noise_model).note

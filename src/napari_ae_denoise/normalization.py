@@ -199,10 +199,18 @@ def sample_values(
     """
     windows = read_sample(image, layout, channel) if windows is None else windows
     values = [window.ravel() for window in windows]
-    seen_whole = sample_windows(image, layout, channel)[0][1] == slice(None)
-    if isinstance(image, np.ndarray) and not seen_whole:
+    if isinstance(image, np.ndarray) and not _seen_whole(image, layout, channel):
         values.append(_finite_limits(image, layout, channel))
     return np.concatenate(values)
+
+
+def limits_known(image: Any, layout: PlaneLayout, channel: int | None = None) -> bool:
+    """Return whether the smallest and the largest value of an image are in its sample."""
+    return isinstance(image, np.ndarray) or _seen_whole(image, layout, channel)
+
+
+def _seen_whole(image: Any, layout: PlaneLayout, channel: int | None) -> bool:
+    return sample_windows(image, layout, channel)[0][1] == slice(None)
 
 
 def _finite_limits(

@@ -19,7 +19,13 @@ from napari_ae_denoise.noise_correlation import (
     steps_of_channels,
 )
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
-from napari_ae_denoise.normalization import channel_groups, check_real, read_sample, sample_values
+from napari_ae_denoise.normalization import (
+    channel_groups,
+    check_real,
+    limits_known,
+    read_sample,
+    sample_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,10 +132,12 @@ def resolve(
     if correlated == "auto" and not (large and looks_for_shared_noise(card)):
         correlated = "none"
     levelled = noise_model == "camera" or (noise_model == "auto" and told)
+    warnings += _about_limits(card, image, layout)
     if not levelled and correlated != "auto":
         steps = steps_for((), correlated)
         maps: list[ValueMap] = [*card.normalization.of_image(image, layout)]
-        return Resolved(layout, maps, (*remarks, *_about_steps(steps)), steps=steps)
+        remarks += _about_steps(steps)
+        return Resolved(layout, maps, tuple(remarks), tuple(warnings), steps)
     groups = channel_groups(layout)
     if correlated == "auto":
         asked = {c: read_sample(image, layout, c) for c in channels_asked(groups)}
@@ -209,6 +217,18 @@ def _about_steps(steps: tuple[int, int]) -> list[str]:
     return [
         f"The noise of neighbouring pixels is alike along {where}: every second pixel was denoised "
         "apart, then the whole."
+    ]
+
+
+def _about_limits(card: Card, image: Any, layout: PlaneLayout) -> list[str]:
+    """Say where a model whose output ends at the brightest pixel may not have seen that pixel."""
+    mapped = card.normalization
+    cuts = mapped.kind == "percentile" and (mapped.low, mapped.high) == (0, 100)
+    if not cuts or all(limits_known(image, layout, c) for c in channel_groups(layout)):
+        return []
+    return [
+        "The model makes nothing brighter or darker than what a sample of this large image showed: "
+        "smaller and brighter things may be cut off. A model whose network is residual does not."
     ]
 
 
