@@ -10,8 +10,10 @@ import dask
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from typer.testing import CliRunner
 
+from napari_ae_denoise import batch_report
 from napari_ae_denoise._cli import batch
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import find_images, read_image, write_image
@@ -159,6 +161,66 @@ def test_stacks_and_colours_are_reported(axes, shape, run, scans, tmp_path):
                "--axes", axes)  # fmt: skip
     assert done.exit_code == 0, done.output
     assert read_image(tmp_path / "r_files" / "0000.png").array.shape[:2] == (30, 62)
+
+
+def bright_square(size, corner):
+    """Return a dark noisy image with a bright square, to be found again in a picture."""
+    image = np.random.default_rng(0).normal(40, 3, (size, size))
+    image[corner : corner + size // 4, corner : corner + size // 4] += 150
+    return image.astype(np.uint8)
+
+
+def halves(path):
+    picture = np.asarray(read_image(path).array, float)
+    return np.split(picture, 2, axis=1)
+
+
+def test_the_report_of_a_level_compares_the_same_places(run, tmp_path):
+    group = zarr.open_group(tmp_path / "p.ome.zarr", mode="w", zarr_format=2)
+    small = bright_square(320, 60)
+    levels = [np.kron(small, np.ones((2, 2), np.uint8)), small]
+    for number, image in enumerate(levels):
+        group.create_array(str(number), data=image)
+    paths = [{"path": str(number)} for number in range(2)]
+    axes = [{"name": axis, "type": "space"} for axis in "yx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": paths}]
+    done = run("denoise", "p.ome.zarr", "-m", "microscopy", "-o", "l.ome.zarr", "--level", 1,
+               "--report", "r.md")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    noisy, clean = halves(tmp_path / "r_files" / "0000.png")
+    assert np.corrcoef(noisy.ravel(), clean.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("output", ["o.ome.tif", "o.ome.zarr", "o.npy"])
+def test_the_report_shows_colours_however_they_lie_in_the_result(output, run, tmp_path):
+    image = np.stack([bright_square(64, corner) for corner in (8, 24, 40)], axis=-1)
+    tifffile.imwrite(tmp_path / "rgb.ome.tif", image, photometric="rgb")
+    done = run("denoise", "rgb.ome.tif", "-m", "natural-rgb", "-o", output, "--dtype", "float32",
+               "--report", "r.md")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    noisy, clean = halves(tmp_path / "r_files" / "0000.png")
+    assert noisy.shape == (64, 64, 3)
+    assert np.corrcoef(noisy.ravel(), clean.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["r.html", "r.md"])
+def test_what_fails_in_a_report_costs_one_picture(name, run, scans, tmp_path, monkeypatch):
+    whole = batch_report._picture
+
+    def fails_once(noisy, clean, failed=[]):  # noqa: B006 (remembers that it has failed)
+        if not failed:
+            failed.append(True)
+            raise IndexError("nobody thought of <this>")
+        return whole(noisy, clean)
+
+    monkeypatch.setattr(batch_report, "_picture", fails_once)
+    both = (scans / "a.tif", scans / "b.ome.tif")
+    done = run("denoise", *both, "-m", "m.safetensors", "-o", "out", "--report", name)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / name).read_text(encoding="utf-8")
+    assert "2 of 2 images denoised" in page
+    assert "No picture: IndexError nobody thought of" in page
+    assert page.count("image/png" if name == "r.html" else "![]") == 1
 
 
 def test_a_report_of_another_kind_is_refused_before_any_work(run, scans, tmp_path):
