@@ -17,6 +17,7 @@ from napari_ae_denoise import batch_report
 from napari_ae_denoise._cli import batch
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import find_images, read_image, write_image
+from napari_ae_denoise.output_names import each_once
 
 
 @pytest.fixture
@@ -82,6 +83,35 @@ def test_without_a_model_and_an_image_it_is_said(run, scans):
     done = run("denoise", scans / "broken.tif", scans / "a.tif", "-o", "clean")
     assert "microscopy is taken" in done.stderr
     assert "1 of 2 images failed" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["new/", "new", "deep/er/"])
+def test_one_image_goes_into_a_folder_that_is_made(output, run, scans, tmp_path):
+    words = ("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", output)
+    done = run(*words, "--latent", "codes/")
+    assert done.exit_code == 0, done.output
+    assert names(tmp_path / output) == ["a.tif"]
+    assert names(tmp_path / "codes") == ["a_latent.tif"]
+    again = run(*words)
+    assert again.exit_code == 1
+    assert "is there already" in again.stderr
+
+
+def test_a_file_without_an_ending_is_no_folder(run, scans, tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    done = run("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", "notes")
+    assert done.exit_code == 1
+    assert "notes is a file, but has no ending" in done.stderr
+    assert ".tif" in done.stderr
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_an_image_that_is_named_twice_is_denoised_once(run, scans, tmp_path):
+    twice = ("scans/b.ome.tif", scans / "a.tif", "scans/../scans/a.tif", "scans/b.*")
+    done = run("denoise", *twice, "-m", "m.safetensors", "-o", "out")
+    assert done.exit_code == 0, done.output
+    assert names(tmp_path / "out") == ["a.tif", "b.ome.tif"]
+    assert [p.name for p in each_once(find_images(twice))] == ["b.ome.tif", "a.tif"]
 
 
 @pytest.mark.parametrize("pattern", ["{stem", "{nothing}.tif", "{stem!x}.tif", "{0}.tif"])
