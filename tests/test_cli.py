@@ -747,6 +747,41 @@ def test_impossible_trainings_are_refused(fails, picture, more, word):
     fails("train", "--clean", picture, "-o", "m", *more, says=[word])
 
 
+@pytest.mark.parametrize(
+    ("sides", "words", "said"),
+    [
+        (["--noisy"], ["--sigma", 0, 10], "--sigma is noise that is added to clean"),
+        (["--noisy"], ["--relative"], "--relative is noise that is added to clean"),
+        (["--clean", "--noisy"], ["--sigma", 0, 10], "--sigma is noise that is added to clean"),
+        (["--clean"], ["--noise-sigma", 7], "--noise-sigma is for --noisy images alone"),
+        (["--clean"], ["--scheme", "blind-spot"], "--scheme is for --noisy images alone"),
+        (["--noisy", "--noisy-again"], ["--scheme", "blind-spot"], "--scheme is for --noisy"),
+        (["--clean"], ["--relative"], "--sigma 0 0.2"),
+        (["--clean"], ["--from", "m", "--preset", "residual"], "--preset describes a new network"),
+        (["--clean"], ["--from", "m", "--depth", 1], "--depth describes a new network"),
+        (["--clean"], ["--from", "m", "--code-channels", 9], "--code-channels describes a new"),
+    ],
+)
+def test_options_that_would_not_be_used_are_bad_usage(run, picture, model, sides, words, said):
+    images = [word for side in sides for word in (side, picture)]
+    done = run("train", *images, "-o", "made", *[model if w == "m" else w for w in words], *QUICK)
+    assert done.exit_code == 2, done.output
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+    assert not os.path.exists("made.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--noisy", "--noise-sigma", 7, "--scheme", "blind-spot"], "blind-spot"),
+        (["--clean", "--from", "m", "--kind", "linear"], "linear"),
+    ],
+)
+def test_trainings_that_contradict_themselves_are_refused(fails, picture, model, words, said):
+    words = [model if word == "m" else word for word in words]
+    fails("train", words[0], picture, *words[1:], "-o", "made", *QUICK, says=[said])
+
+
 def test_noisy_images_alone_are_enough(run, picture):
     words = ["--steps", "3", "--batch-size", "2", "--patch-size", "16", "--device", "cpu"]
     for scheme in ("recorrupted", "blind-spot"):

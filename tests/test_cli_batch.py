@@ -10,11 +10,14 @@ import dask
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from typer.testing import CliRunner
 
+from napari_ae_denoise import batch_report
 from napari_ae_denoise._cli import batch
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import find_images, read_image, write_image
+from napari_ae_denoise.output_names import each_once
 
 
 @pytest.fixture
@@ -80,6 +83,35 @@ def test_without_a_model_and_an_image_it_is_said(run, scans):
     done = run("denoise", scans / "broken.tif", scans / "a.tif", "-o", "clean")
     assert "microscopy is taken" in done.stderr
     assert "1 of 2 images failed" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["new/", "new", "deep/er/"])
+def test_one_image_goes_into_a_folder_that_is_made(output, run, scans, tmp_path):
+    words = ("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", output)
+    done = run(*words, "--latent", "codes/")
+    assert done.exit_code == 0, done.output
+    assert names(tmp_path / output) == ["a.tif"]
+    assert names(tmp_path / "codes") == ["a_latent.tif"]
+    again = run(*words)
+    assert again.exit_code == 1
+    assert "is there already" in again.stderr
+
+
+def test_a_file_without_an_ending_is_no_folder(run, scans, tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    done = run("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", "notes")
+    assert done.exit_code == 1
+    assert "notes is a file, but has no ending" in done.stderr
+    assert ".tif" in done.stderr
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_an_image_that_is_named_twice_is_denoised_once(run, scans, tmp_path):
+    twice = ("scans/b.ome.tif", scans / "a.tif", "scans/../scans/a.tif", "scans/b.*")
+    done = run("denoise", *twice, "-m", "m.safetensors", "-o", "out")
+    assert done.exit_code == 0, done.output
+    assert names(tmp_path / "out") == ["a.tif", "b.ome.tif"]
+    assert [p.name for p in each_once(find_images(twice))] == ["b.ome.tif", "a.tif"]
 
 
 @pytest.mark.parametrize("pattern", ["{stem", "{nothing}.tif", "{stem!x}.tif", "{0}.tif"])
@@ -159,6 +191,66 @@ def test_stacks_and_colours_are_reported(axes, shape, run, scans, tmp_path):
                "--axes", axes)  # fmt: skip
     assert done.exit_code == 0, done.output
     assert read_image(tmp_path / "r_files" / "0000.png").array.shape[:2] == (30, 62)
+
+
+def bright_square(size, corner):
+    """Return a dark noisy image with a bright square, to be found again in a picture."""
+    image = np.random.default_rng(0).normal(40, 3, (size, size))
+    image[corner : corner + size // 4, corner : corner + size // 4] += 150
+    return image.astype(np.uint8)
+
+
+def halves(path):
+    picture = np.asarray(read_image(path).array, float)
+    return np.split(picture, 2, axis=1)
+
+
+def test_the_report_of_a_level_compares_the_same_places(run, tmp_path):
+    group = zarr.open_group(tmp_path / "p.ome.zarr", mode="w", zarr_format=2)
+    small = bright_square(320, 60)
+    levels = [np.kron(small, np.ones((2, 2), np.uint8)), small]
+    for number, image in enumerate(levels):
+        group.create_array(str(number), data=image)
+    paths = [{"path": str(number)} for number in range(2)]
+    axes = [{"name": axis, "type": "space"} for axis in "yx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": paths}]
+    done = run("denoise", "p.ome.zarr", "-m", "microscopy", "-o", "l.ome.zarr", "--level", 1,
+               "--report", "r.md")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    noisy, clean = halves(tmp_path / "r_files" / "0000.png")
+    assert np.corrcoef(noisy.ravel(), clean.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("output", ["o.ome.tif", "o.ome.zarr", "o.npy"])
+def test_the_report_shows_colours_however_they_lie_in_the_result(output, run, tmp_path):
+    image = np.stack([bright_square(64, corner) for corner in (8, 24, 40)], axis=-1)
+    tifffile.imwrite(tmp_path / "rgb.ome.tif", image, photometric="rgb")
+    done = run("denoise", "rgb.ome.tif", "-m", "natural-rgb", "-o", output, "--dtype", "float32",
+               "--report", "r.md")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    noisy, clean = halves(tmp_path / "r_files" / "0000.png")
+    assert noisy.shape == (64, 64, 3)
+    assert np.corrcoef(noisy.ravel(), clean.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["r.html", "r.md"])
+def test_what_fails_in_a_report_costs_one_picture(name, run, scans, tmp_path, monkeypatch):
+    whole = batch_report._picture
+
+    def fails_once(noisy, clean, failed=[]):  # noqa: B006 (remembers that it has failed)
+        if not failed:
+            failed.append(True)
+            raise IndexError("nobody thought of <this>")
+        return whole(noisy, clean)
+
+    monkeypatch.setattr(batch_report, "_picture", fails_once)
+    both = (scans / "a.tif", scans / "b.ome.tif")
+    done = run("denoise", *both, "-m", "m.safetensors", "-o", "out", "--report", name)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / name).read_text(encoding="utf-8")
+    assert "2 of 2 images denoised" in page
+    assert "No picture: IndexError nobody thought of" in page
+    assert page.count("image/png" if name == "r.html" else "![]") == 1
 
 
 def test_a_report_of_another_kind_is_refused_before_any_work(run, scans, tmp_path):

@@ -4,20 +4,23 @@ import numpy as np
 import pytest
 
 from napari_ae_denoise import NetworkSpec, Objective, Penalty, TrainingData, TrainSettings
-from napari_ae_denoise.training import training_steps
+from napari_ae_denoise.card import Card
+from napari_ae_denoise.denoiser import Denoiser
+from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.training import train, training_steps
 
 PLAIN = NetworkSpec("plain", widths=(4,))
 SKIPS = NetworkSpec("residual", widths=(4, 4), blocks=1, skips=True)
 VARIATIONAL = NetworkSpec("plain", widths=(4,), variational=True)
 SIGMOID = NetworkSpec("plain", widths=(4,), code_activation="sigmoid")
+QUICK = {"steps": 1, "batch_size": 1, "patch_size": 16, "device": "cpu"}
 IMAGE = np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8)
 
 
-def begin(spec, *penalties, loss="mse", data=None, **settings):
+def begin(spec, *penalties, loss="mse", data=None, start=None, **settings):
     objective = Objective(loss, tuple(Penalty(name, 0.1) for name in penalties))
-    usual = {"steps": 1, "batch_size": 1, "patch_size": 16, "device": "cpu"}
-    how = TrainSettings(preset=spec, objective=objective, **(usual | settings))
-    next(training_steps(data or TrainingData(clean=IMAGE), how))
+    how = TrainSettings(preset=spec, objective=objective, **(QUICK | settings))
+    next(training_steps(data or TrainingData(clean=IMAGE), how, start=start))
 
 
 @pytest.mark.parametrize(
@@ -85,3 +88,53 @@ def test_changes_that_make_no_network_are_refused(refused, changes):
 def test_a_pretraining_that_is_not_known_is_refused(refused):
     with refused("pretraining", "greedy", remedy="layerwise"):
         TrainSettings(pretraining="greedy")
+
+
+@pytest.mark.parametrize("sides", [{"clean": IMAGE}, {"noisy": IMAGE, "noisy_again": IMAGE}])
+def test_a_noise_level_that_is_not_used_is_refused(refused, sides):
+    with refused("noise_sigma = 7.0", TrainingData(**sides).kind, remedy="Leave it out"):
+        begin(PLAIN, data=TrainingData(**sides), noise_sigma=7.0)
+
+
+def test_a_blind_spot_needs_no_noise_level(refused):
+    with refused("blind-spot", "7.0", remedy="recorrupted"):
+        begin(PLAIN, data=TrainingData(noisy=IMAGE), noise_sigma=7.0, scheme="blind-spot")
+
+
+@pytest.mark.parametrize(
+    ("start", "kind", "words"),
+    [
+        ("classic", "linear", ["style 'plain' (not 'dense')", "linear False"]),
+        ("residual", "autoencoder", ["skips True"]),
+        ("classic", "sparse", ["code_activation"]),
+        ("classic", "under-complete", ["2 code values"]),
+        ("bottleneck", "over-complete", ["code values"]),
+    ],
+)
+def test_a_start_that_is_none_of_the_kind_is_refused(refused, untrained, start, kind, words):
+    with refused(kind, *words, remedy="Leave the kind out"):
+        begin("classic", start=untrained(start), kind=kind)
+
+
+def test_a_start_of_the_kind_goes_on_whatever_its_code(untrained):
+    begin("classic", start=untrained("bottleneck"), kind="under-complete")
+    begin("classic", start=untrained("classic"), kind="denoising")
+
+
+def test_a_model_for_colours_does_not_go_on_with_gray_images(refused, untrained):
+    spec = NetworkSpec("plain", widths=(4,), channels=3)
+    colours = Denoiser(ConvAutoencoder(spec), Card(network=spec))
+    with refused("3 channels", "1 channel", remedy="natural-gray"):
+        begin("classic", start=colours)
+    begin("classic", start=colours, data=TrainingData(clean=np.stack([IMAGE] * 3, -1)))
+
+
+def test_the_card_of_a_fine_tuned_model_describes_the_network_that_it_has(untrained):
+    how = TrainSettings(**QUICK, preset="residual", network_changes={"code_channels": 9})
+    data = TrainingData(clean=IMAGE)
+    first = train(data, TrainSettings(**QUICK, preset="classic", network_changes={"skips": False}))
+    facts = train(data, how, start=first).card.training
+    assert (facts["preset"], facts["network_changes"]) == ("classic", {"skips": False})
+    facts = train(data, how, start=untrained("classic")).card.training
+    assert "preset" not in facts
+    assert "network_changes" not in facts

@@ -436,7 +436,10 @@ def test_names_that_no_file_has_are_refused(plain, refused, name):
     ("how", "words"),
     [
         ({"tile": 0}, ["0"]),
+        ({"tile": True}, ["True"]),
         ({"strength": 2}, ["2"]),
+        ({"strength": "1"}, ["'1'"]),
+        ({"axes": ["Y", "X"]}, ["['Y', 'X']", "no text"]),
         ({"device": "cuda:9"}, ["cuda:9"]),
         ({"precision": "float8"}, ["float8"]),
     ],

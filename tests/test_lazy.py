@@ -198,3 +198,9 @@ def test_image_and_code_come_from_one_sample_whose_record_is_kept(untrained, mon
     again = denoiser.predict_lazily(lazy, seen=made.seen, settings=exact)
     assert len(seen) == before
     np.testing.assert_array_equal(again.denoised, made.denoised)
+
+
+@pytest.mark.parametrize("image", [np.zeros((9, 9)), [[0.0, 1.0]], None])
+def test_only_dask_arrays_are_denoised_lazily(image, untrained, refused):
+    with refused("dask", type(image).__name__, remedy="from_array"):
+        untrained("plain").predict_lazily(image)

@@ -80,7 +80,7 @@ def test_what_cannot_be_compared_is_refused_with_its_values(measure, refused):
     image = RNG.random((20, 30))
     with refused("(20, 30)", "(20, 29)"):
         measure(image, image[:, :29], data_range=1)
-    for bad in (0, -1, math.nan, math.inf):
+    for bad in (0, -1, math.nan, math.inf, "a", None):
         with refused("data range", bad, remedy="above 0"):
             measure(image, image, data_range=bad)
     holes = image.copy()

@@ -191,12 +191,15 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
     Raises
     ------
     DenoisingError
-        If a letter is unknown or doubled, Y or X is missing, or the number of letters is not the
-        number of axes.
+        If they are no text, a letter is unknown or doubled, Y or X is missing, or the number of
+        letters is not the number of axes.
     """
-    axes = axes.strip().upper()
     example = guess_axes(shape) if 2 <= len(shape) <= 5 else "ZYX"
     remedy = f'Give one letter of {", ".join(AXIS_LETTERS)} per axis, for example "{example}".'
+    given: Any = axes
+    if not isinstance(given, str):
+        raise DenoisingError(f"The axes {given!r} are no text.", remedy)
+    axes = axes.strip().upper()
     unknown = sorted(set(axes) - set(AXIS_LETTERS))
     doubled = sorted(a for a, n in Counter(axes).items() if n > 1)
     if unknown:

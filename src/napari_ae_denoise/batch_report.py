@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import guess_axes, is_rgb
+from napari_ae_denoise.axes import check_axes, guess_axes, is_rgb
 from napari_ae_denoise.card import now
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import read_image
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_ae_denoise.batch import Outcome
+    from napari_ae_denoise.image_record import ImageFile
 
 ENDINGS = (".md", ".html")
 _SIDE = 256  # pixels of a picture's halves: the middle of the image, pixel for pixel
@@ -42,6 +43,7 @@ class _Entry:
 
     cells: tuple[str, ...]
     picture: bytes
+    problem: str = ""  # why there is no picture
 
 
 def check_report(path: Path, *, overwrite: bool) -> None:
@@ -55,7 +57,14 @@ def check_report(path: Path, *, overwrite: bool) -> None:
     make_folder(path.parent)
 
 
-def write_report(path: Path, outcomes: Sequence[Outcome], model: str) -> None:
+def write_report(
+    path: Path,
+    outcomes: Sequence[Outcome],
+    model: str,
+    *,
+    axes: str | None = None,
+    level: int = 0,
+) -> None:
     """Write the report of a batch.
 
     Parameters
@@ -66,8 +75,13 @@ def write_report(path: Path, outcomes: Sequence[Outcome], model: str) -> None:
         Of each image.
     model : str
         Name of the model.
+    axes : str, optional
+        Of the images, as they were denoised; by default those of their files.
+    level : int
+        Of OME-Zarr images, the one that was denoised.
     """
-    entries = [_entry(outcome, path.parent) for outcome in outcomes if not outcome.problem]
+    done = [outcome for outcome in outcomes if not outcome.problem]
+    entries = [_entry(outcome, path.parent, axes, level) for outcome in done]
     failed = [(str(o.path), o.problem) for o in outcomes if o.problem]
     seconds = sum(outcome.seconds for outcome in outcomes)
     summary = (
@@ -80,21 +94,42 @@ def write_report(path: Path, outcomes: Sequence[Outcome], model: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _entry(outcome: Outcome, folder: Path) -> _Entry:
-    """Read what was written, and measure it."""
-    noisy, clean = (read_image(p) for p in (outcome.path, outcome.targets.denoised))
-    parts = [_middle(image.array, image.axes) for image in (noisy, clean)]
-    sigmas = [_sigma(part) for part in parts]
+def _entry(outcome: Outcome, folder: Path, axes: str | None, level: int) -> _Entry:
+    """Read what was written, and measure it; what fails costs the picture and the figures."""
     link = os.path.relpath(outcome.targets.denoised, folder)
-    shape = " x ".join(map(str, clean.array.shape))
-    cells = (outcome.path.name, link, shape, str(clean.array.dtype), *sigmas)
-    return _Entry((*cells, f"{outcome.seconds:.1f}"), _picture(*parts))
+    names, seconds = (outcome.path.name, link), f"{outcome.seconds:.1f}"
+    try:
+        noisy = read_image(outcome.path, level)
+        clean = read_image(outcome.targets.denoised)
+        of_noisy = check_axes(
+            axes or noisy.axes or guess_axes(noisy.array.shape), noisy.array.shape
+        )
+        of_clean = _axes_of_result(clean, of_noisy, noisy.array.shape)
+        colours = is_rgb(of_noisy, noisy.array.shape)
+        parts = (
+            _middle(noisy.array, of_noisy, colours=colours),
+            _middle(clean.array, of_clean, colours=colours),
+        )
+        shape = " x ".join(map(str, clean.array.shape))
+        figures = (shape, str(clean.array.dtype), *map(_sigma, parts))
+        return _Entry((*names, *figures, seconds), _picture(*parts))
+    except Exception as error:  # noqa: BLE001 (the batch is done; its report must not be lost)
+        unknown = ("unknown",) * (len(_HEADINGS) - len(names) - 1)
+        told = (
+            str(error) if isinstance(error, DenoisingError) else f"{type(error).__name__} {error}"
+        )
+        return _Entry((*names, *unknown, seconds), b"", f"No picture: {told}")
 
 
-def _middle(array: Any, axes: str | None) -> npt.NDArray[np.float64]:
-    """Return the middle of the middle plane, (Y, X) or (Y, X, 3)."""
-    axes = axes or guess_axes(array.shape)
-    colours = is_rgb(axes, array.shape)
+def _axes_of_result(clean: ImageFile, of_noisy: str, shape: tuple[int, ...]) -> str:
+    """Return the axes of a result in its file: formats put axes into an order of their own."""
+    known = clean.axes
+    told = known is not None and (sorted(known) == sorted(of_noisy) or clean.array.shape != shape)
+    return known if known is not None and told else of_noisy
+
+
+def _middle(array: Any, axes: str, *, colours: bool) -> npt.NDArray[np.float64]:
+    """Return the middle of the middle plane, (Y, X), or with its three colours (Y, X, 3)."""
     kept = "YXC" if colours else "YX"
     place: list[Any] = []
     for axis, size in zip(axes, array.shape, strict=True):
@@ -136,7 +171,8 @@ def _as_html(
         name, link, *others = (html.escape(cell) for cell in entry.cells)
         cells = [name, f'<a href="{link}">{link}</a>', *others]
         data = base64.b64encode(entry.picture).decode()
-        cells.append(f'<img alt="noisy and denoised: {name}" src="data:image/png;base64,{data}">')
+        picture = f'<img alt="noisy and denoised: {name}" src="data:image/png;base64,{data}">'
+        cells.append(html.escape(entry.problem) or picture)
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     heads = "".join(f"<th>{head}</th>" for head in (*_HEADINGS, "noisy, denoised"))
     problems = "".join(
@@ -162,12 +198,15 @@ def _as_markdown(
         lines += ["", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for number, entry in enumerate(entries):
         picture = folder / f"{number:04}.png"
-        with replacing(picture) as temporary:
-            temporary.write_bytes(entry.picture)
-        cells = [*map(_cell, entry.cells), f"![]({folder.name}/{picture.name})"]
+        shown = _cell(entry.problem)
+        if not entry.problem:
+            with replacing(picture) as temporary:
+                temporary.write_bytes(entry.picture)
+            shown = f"![]({folder.name}/{picture.name})"
+        cells = [*map(_cell, entry.cells), shown]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.replace("|", "\\|").split("\n"))

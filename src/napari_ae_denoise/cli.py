@@ -192,7 +192,7 @@ def denoise(
     work = Work(model, axes, settings, level, overwrite)
     outcomes = run_batch(denoiser, batch, outputs, work, jobs, scheduler)
     if report is not None:
-        write_report(report, outcomes, denoiser.card.name)
+        write_report(report, outcomes, denoiser.card.name, axes=axes, level=level)
         typer.echo(f"wrote {report.absolute()}")
     batch.end()
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.kinds import KINDS
 from napari_ae_denoise.pretraining import check_stackable
+from napari_ae_denoise.training_data import as_list
 
 if TYPE_CHECKING:
     from napari_ae_denoise.network_spec import NetworkSpec
@@ -49,6 +52,68 @@ def check_fit(network: ConvAutoencoder, settings: TrainSettings, data: TrainingD
                 "With noise of sigma 0 there is nothing to marginalize.",
                 "Give a noise range above 0, or leave the penalty out.",
             )
+    _check_noise_sigma(settings, data)
+
+
+def _check_noise_sigma(settings: TrainSettings, data: TrainingData) -> None:
+    """Refuse a noise level that would not be used."""
+    if settings.noise_sigma is None:
+        return
+    if data.kind != "noisy":
+        raise DenoisingError(
+            f"noise_sigma = {settings.noise_sigma} is the noise of noisy images that are trained "
+            f"on alone, and these are {data.kind}.",
+            "Leave it out; the noise that is added to clean images is sigma.",
+        )
+    if settings.scheme == "blind-spot":
+        raise DenoisingError(
+            f"The scheme blind-spot needs no noise level, and noise_sigma is "
+            f"{settings.noise_sigma}.",
+            "Leave noise_sigma out, or choose the scheme recorrupted.",
+        )
+
+
+def check_start(start: ConvAutoencoder, settings: TrainSettings, data: TrainingData) -> None:
+    """Refuse to go on from a network that is none of the kind asked for, or not for such images.
+
+    Depth and code channels of a kind are those that the start happens to have.
+
+    Raises
+    ------
+    DenoisingError
+        With what to change.
+    """
+    spec = start.spec
+    images = as_list(data.sides[0])
+    if spec.channels == 3 and any(
+        plane_layout(image.shape, data.axes).channels == 1 for image in images
+    ):
+        raise DenoisingError(
+            "The model to start from is for colours (3 channels), and there are gray images "
+            "(1 channel) to train on.",
+            "Start from a model for gray images, such as natural-gray, or from none.",
+        )
+    kind = KINDS.get(settings.kind)
+    if kind is None:
+        return
+    wanted = {name: v for name, v in kind.network.items() if isinstance(v, bool | str)}
+    if kind.preset == "dense":
+        wanted = {"style": "dense", **wanted}
+    wrong = [
+        f"{name} {getattr(spec, name)!r} (not {value!r})"
+        for name, value in wanted.items()
+        if getattr(spec, name) != value
+    ]
+    ratio = start.code_ratio
+    fits = {"under-complete": ratio < 1, "over-complete": ratio > 1}
+    if not fits.get(settings.kind, True):
+        wrong.append(f"{ratio:.3g} code values per image value")
+    if wrong:
+        raise DenoisingError(
+            f"The network to start from stays as it is, and is none of the kind "
+            f'"{settings.kind}": it has {", ".join(wrong)}.',
+            "Leave the kind out, start from a model of that kind, or start from none.",
+        )
 
 
 def check_objective(spec: NetworkSpec, objective: Objective) -> None:

@@ -264,8 +264,9 @@ class Denoiser(LatentSide):
         LazyPrediction
             With the record of how grey values are mapped.
         """
-        from napari_ae_denoise.lazy import LazyPrediction, predict_lazily
+        from napari_ae_denoise.lazy import LazyPrediction, check_dask, predict_lazily
 
+        check_dask(image)
         settings = settings or PredictSettings()
         seen = seen or self.resolve(image, axes, settings.noise_model, settings.correlated)
         how = self.network_for(seen), image, seen.layout, seen.maps, settings

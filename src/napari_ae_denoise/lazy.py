@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.devices import using_threads
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.shared_model import SharedModel
@@ -52,6 +54,22 @@ class LazyPrediction:
     def note(self) -> str:
         """What people should know before they trust the result; empty if nothing."""
         return self.seen.note
+
+
+def check_dask(image: Any) -> None:
+    """Refuse what cannot be denoised lazily: all but dask arrays.
+
+    Raises
+    ------
+    DenoisingError
+        With what it is.
+    """
+    if not is_dask(image):
+        raise DenoisingError(
+            f"Only a dask array is denoised lazily, and the image is of type "
+            f"{type(image).__name__}.",
+            "Call denoise, which takes any array, or give dask.array.from_array(image).",
+        )
 
 
 def predict_lazily(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import PlaneLayout, as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import check_real
+from napari_ae_denoise.plain_numbers import as_given, is_number
 from napari_ae_denoise.steps import drain
 
 if TYPE_CHECKING:
@@ -221,9 +222,9 @@ class _Pairs:
                 f"The images differ in shape: {shapes[0]} and {shapes[1]}.",
                 "Compare images of the same shape, pixel on pixel.",
             )
-        if not (math.isfinite(data_range) and data_range > 0):
+        if not (is_number(data_range) and math.isfinite(data_range) and data_range > 0):
             raise DenoisingError(
-                f"Images cannot be compared in the data range {data_range}.",
+                f"Images cannot be compared in the data range {as_given(data_range)}.",
                 "Give a finite number above 0, such as 255 for 8-bit images.",
             )
         self.layout = plane_layout(shapes[0], axes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_ae_denoise.done_record import FILE_NAME
@@ -54,9 +55,9 @@ def output_paths(
     inputs : sequence of Path
         The images.
     output : Path
-        A file, for one input; for several, or if it is there or is written with a slash at its
-        end, a folder, which is made. A pattern with {stem}, {suffix}, {name} or {folder} of each
-        input, such as ``out/{stem}_clean{suffix}``.
+        A file, for one input. For several, or if it is a folder or has no ending, such as ``out``
+        or ``out/``: a folder, which is made if it is not there. A pattern with {stem}, {suffix},
+        {name} or {folder} of each input, such as ``out/{stem}_clean{suffix}``.
     overwrite : bool
         Whether results may replace files that are there. Inputs are never replaced.
     ending : str
@@ -71,14 +72,16 @@ def output_paths(
         If an output is an input, is there already, or stands for two inputs.
     """
     pattern = is_pattern(output)
-    folder = not pattern and (len(inputs) > 1 or (output.is_dir() and not _is_zarr_output(output)))
+    folder = not pattern and (len(inputs) > 1 or _is_folder(output))
     if pattern:
         made = [named_by(output, path) for path in inputs]
     elif folder:
         if output.exists() and not output.is_dir():
+            what = f"{len(inputs)} results need a folder" if len(inputs) > 1 else "has no ending"
             raise DenoisingError(
-                f"{output} is a file, but {len(inputs)} results need a folder.",
-                "Give the name of a folder.",
+                f"{output} is a file, but {what}.",
+                "Give the name of a folder, or for one image that of a file with an ending such as "
+                ".tif.",
             )
         made = [output / (path.stem + ending if ending else path.name) for path in inputs]
     else:
@@ -105,8 +108,21 @@ def output_paths(
     return made
 
 
-def _is_zarr_output(path: Path) -> bool:
-    return path.suffix.lower() == ".zarr"
+def _is_folder(output: Path) -> bool:
+    """Return whether one result goes into a folder: a path does not keep a slash at its end."""
+    suffix = output.suffix.lower()
+    return not suffix or (output.is_dir() and suffix != ".zarr")
+
+
+def each_once(paths: Sequence[Path]) -> list[Path]:
+    """Return paths without those that name the same file again, in their order.
+
+    Links stay: whoever gives a file several names may want several results.
+    """
+    first: dict[str, Path] = {}
+    for path in paths:
+        first.setdefault(os.path.normcase(os.path.abspath(path)), path)
+    return list(first.values())
 
 
 def make_folder(path: Path) -> None:

@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.self_supervision import Scheme
+from napari_ae_denoise.setting_checks import check_numbers
 from napari_ae_denoise.training_noise import NOISE_KINDS, NoiseKind
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training_data import TrainingData
 
 _DEFAULT_STEPS = 1000
-_LENGTHS = ("steps", "epochs", "minutes")
 CHOICES = {
     "noise": NOISE_KINDS,
     "scheme": get_args(Scheme),
@@ -172,35 +170,7 @@ class TrainSettings:
                 f"The noise range from {low} to {high} is no range of standard deviations.",
                 "Give two finite numbers of at least 0, the smaller one first.",
             )
-        if sum(getattr(self, name) is not None for name in _LENGTHS) > 1:
-            raise DenoisingError(
-                f"The training has several lengths: steps={self.steps}, epochs={self.epochs}, "
-                f"minutes={self.minutes}.",
-                "Give one of them.",
-            )
-        for name in (*_LENGTHS, "batch_size", "learning_rate", "clip_norm", "noise_sigma"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise DenoisingError(
-                    f"The training cannot run with {name} = {value}.", "Give a number above 0."
-                )
-        for name in ("steps", "batch_size", "seed"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | np.integer) and value >= 0):
-                raise DenoisingError(
-                    f"The training cannot run with {name} = {value}.",
-                    "Give a whole number that is not negative.",
-                )
-        if min(self.patch_sizes, default=0) < 1:
-            raise DenoisingError(
-                f"There are no patches of {self.patch_size} pixels.", "Give a side above 0."
-            )
-        for name, limit in (("validation", 0.5), ("average", 0.99999), ("warm_up", 0.5)):
-            if not 0 <= getattr(self, name) <= limit:
-                raise DenoisingError(
-                    f"The training cannot run with {name} = {getattr(self, name)}.",
-                    f"Give a fraction from 0 to {limit}.",
-                )
+        check_numbers(self)
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise DenoisingError(

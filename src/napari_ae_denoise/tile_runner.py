@@ -20,6 +20,7 @@ from napari_ae_denoise.devices import (
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.orientations import averaged, check_count, orientations_for
+from napari_ae_denoise.plain_numbers import as_given, is_number, is_whole
 from napari_ae_denoise.prepared_network import prepared, stopping
 from napari_ae_denoise.strength import mixed
 
@@ -77,12 +78,12 @@ class PredictSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
-        if not (math.isfinite(self.strength) and 0 <= self.strength <= 1):
+        if not (is_number(self.strength) and 0 <= self.strength <= 1):
             raise DenoisingError(
-                f"An image cannot be denoised with strength {self.strength}.",
+                f"An image cannot be denoised with strength {as_given(self.strength)}.",
                 "Give a number from 0 (unchanged) to 1 (fully denoised).",
             )
-        if self.tile != "auto" and not (isinstance(self.tile, int | np.integer) and self.tile > 0):
+        if self.tile != "auto" and not (is_whole(self.tile) and int(self.tile) > 0):
             raise DenoisingError(
                 f"There are no tiles of {self.tile!r} pixels.",
                 'Give a whole number above 0, or "auto".',

@@ -18,7 +18,7 @@ from torch import Tensor
 from napari_ae_denoise.batches import batches_psnr
 from napari_ae_denoise.card import Card, now, versions_now
 from napari_ae_denoise.checkpoint import TrainingState
-from napari_ae_denoise.contradictions import check_fit
+from napari_ae_denoise.contradictions import check_fit, check_start
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import (
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training_data import TrainingData
 
 
+_OF_THE_START = ("preset", "network_changes", "normalization")  # settings that a start replaces
 _WATCHED = 192  # pixels a side
 _SEEDING = threading.Lock()  # torch has one random state for all threads
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class TrainingRun:
     ) -> None:
         if start is not None:
             start.check_own("trained further")
+            check_start(start.network, settings, data)
         self.settings, self.start = settings, start
         self.spec = start.network.spec if start else _spec_for(data, settings)
         self.apart = (1, 1)
@@ -266,7 +268,7 @@ class TrainingRun:
             axes=self.sampler.axes,
             metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
             training={
-                **_plain(settings),
+                **_recorded(settings, self.start),
                 "steps_done": state.step,
                 "epochs_done": round(state.step / self.sampler.steps_per_epoch, 6),
                 "invalid_pixels": self.sampler.invalid_pixels,
@@ -303,6 +305,11 @@ def _tensor(batch: np.ndarray[Any, Any], device: torch.device) -> Tensor:
     return torch.from_numpy(batch).to(device).contiguous(memory_format=torch.channels_last)
 
 
-def _plain(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings as what json can hold."""
-    return {k: v for k, v in asdict(settings).items() if v is not None}
+def _recorded(settings: TrainSettings, start: Denoiser | None) -> dict[str, Any]:
+    """Return the settings as what json can hold; what a start replaces is as its card has it."""
+    record = {k: v for k, v in asdict(settings).items() if v is not None}
+    if start is None:
+        return record
+    before = start.card.training
+    kept = {k: before[k] for k in _OF_THE_START if k in before}
+    return {k: v for k, v in record.items() if k not in _OF_THE_START} | kept

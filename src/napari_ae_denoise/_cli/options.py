@@ -17,8 +17,8 @@ Output = Annotated[
     Option(
         "-o",
         "--output",
-        help="File to write; for several images a folder, or a pattern such as "
-        '"out/{stem}_clean{suffix}".',
+        help="File to write, or a folder (a name without an ending, and for several images); or a "
+        'pattern such as "out/{stem}_clean{suffix}".',
     ),
 ]
 Jobs = Annotated[

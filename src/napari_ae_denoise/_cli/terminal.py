@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from napari_ae_denoise.errors import NO_MEMORY, DenoisingError, problem_of
+from napari_ae_denoise.output_names import each_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,7 +154,7 @@ class Batch:
     """Several images, one after the other: one that fails is reported, and the rest goes on."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = paths
+        self.paths = each_once(paths)
         self.failed = 0
 
     def __iter__(self) -> Iterator[Path]:

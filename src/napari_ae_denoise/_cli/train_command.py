@@ -81,6 +81,26 @@ def train(
         device=device,
         name=output.stem,
     )
+    if start is not None:
+        _refuse(
+            {"--preset": preset, "--depth": depth, "--code-channels": code_channels},
+            f"describes a new network, but the training goes on from {start}",
+        )
+    if noisy or noisy_again:
+        _refuse(
+            {"--sigma": sigma, "--relative": relative or None},
+            "is noise that is added to clean images, but noisy ones are given",
+        )
+    if clean or noisy_again:
+        asked = None if scheme == "auto" else scheme
+        _refuse(
+            {"--scheme": asked, "--noise-sigma": noise_sigma},
+            "is for --noisy images alone, but others are given",
+        )
+    if relative and sigma is None:
+        raise typer.BadParameter(
+            "--relative says what --sigma is a fraction of. Give both, such as --sigma 0 0.2."
+        )
     files = TrainingFiles(clean, noisy, noisy_again, axes, start, checkpoint)
     target = model_path(output, files, overwrite=overwrite)
     with stop_on_interrupt() as stop:
@@ -92,3 +112,10 @@ def train(
     typer.echo("\n".join(training_report(denoiser, target)))
     if stop.is_set():
         raise typer.Exit(INTERRUPTED)
+
+
+def _refuse(given: dict[str, object], why: str) -> None:
+    """Refuse options that would not be used; those that are None are not given."""
+    for option, value in given.items():
+        if value is not None:
+            raise typer.BadParameter(f"{option} {why}. Leave {option} out.")

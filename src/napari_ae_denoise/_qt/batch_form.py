@@ -17,7 +17,7 @@ from napari_ae_denoise.batch import Work
 from napari_ae_denoise.batch_report import check_report
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import find_images
-from napari_ae_denoise.output_names import resolve_outputs
+from napari_ae_denoise.output_names import each_once, resolve_outputs
 
 if TYPE_CHECKING:
     from napari_ae_denoise._qt.model_choice import ModelChoice
@@ -130,7 +130,7 @@ class BatchFields:
 
     def read(self) -> BatchChoices:
         """Return what the form says; refuse what would lose a file."""
-        base, paths = self._base(), find_images(self.wanted())
+        base, paths = self._base(), each_once(find_images(self.wanted()))
         told = self.output.value.strip()
         if not told:
             raise DenoisingError(

@@ -149,5 +149,6 @@ def _steps(
     )
     report = choices.report if outcomes else None
     if report is not None:
-        write_report(report, outcomes, choices.denoiser.card.name)
+        work, name = choices.work, choices.denoiser.card.name
+        write_report(report, outcomes, name, axes=work.axes, level=work.level)
     return BatchDone(tuple(outcomes), len(choices.paths), report)
