@@ -8,6 +8,7 @@ import torch
 
 from napari_ae_denoise import KINDS, Denoiser, Penalty, TrainingData, TrainSettings, train
 from napari_ae_denoise.model_file import read_model
+from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.penalties import jacobian_norm
 
@@ -318,3 +319,16 @@ def test_marginalized_network_is_shown_clean_images_only(monkeypatch):
         flat = torch.corrcoef(torch.cat([batch.flatten(1)[:1], images.flatten(1)]))[0, 1:]
         assert flat.max() > 0.9999
     assert spread > 0
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_no_unit_of_a_narrow_code_is_dead_at_the_start(channels, camera):
+    """Units of a ReLU that never fire get no gradient: the image would be one grey for good."""
+    network = NetworkSpec("plain", widths=(32, 32), code_channels=channels)
+    x = torch.from_numpy(camera[:128, :128] / 255).float()[None, None]
+    for seed in range(30):
+        torch.manual_seed(seed)
+        made = ConvAutoencoder(network)
+        ((made(x) - x) ** 2).mean().backward()
+        assert (made.encode(x).amax(dim=(0, 2, 3)) > 0).all(), seed
+        assert next(made.parameters()).grad.abs().sum() > 0, seed

@@ -698,3 +698,26 @@ def test_only_what_is_read_and_made_counts(untrained, monkeypatch, refused, what
         monkeypatch.setattr(prediction, "free_memory", lambda needed=needed: needed - 1)
         with refused("GiB of memory"):
             run(network, array, maps=maps, **what)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "said"),
+    [
+        ("float32", [np.nan, np.inf, -np.inf], "are unchanged in the result"),
+        ("uint8", [0, 255, 0], "as uint8 holds none"),
+        ("int16", [0, 32767, -32768], "as int16 holds none"),
+    ],
+)
+def test_what_is_said_of_invalid_pixels_is_what_the_result_holds(untrained, dtype, values, said):
+    image = np.random.default_rng(0).normal(100, 20, (20, 20)).astype(np.float32)
+    image[3:6, 4] = np.nan, np.inf, -np.inf
+    with pytest.warns(UserWarning, match=said):
+        made = untrained("plain").denoise(image, dtype=dtype, device="cpu", precision="float32")
+    np.testing.assert_array_equal(made[3:6, 4], np.array(values, dtype))
+
+
+def test_a_code_holds_no_invalid_pixels_and_that_is_not_said(untrained):
+    image = np.random.default_rng(0).normal(100, 20, (20, 20)).astype(np.float32)
+    image[3, 4] = np.nan
+    with pytest.warns(UserWarning, match=r"were masked\.$"):
+        untrained("plain").encode(image, device="cpu", precision="float32")

@@ -76,7 +76,7 @@ class Stored:
     @property
     def note(self) -> str:
         """What people should know about the image; empty if nothing."""
-        return note_of(self.warnings, self.invalid_pixels)
+        return note_of(self.warnings, self.invalid_pixels, self.array.dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -271,7 +271,8 @@ def store_steps(
         say(f"note: {target} is there to {before:.0%}, and is gone on with.")
     stored = yield from job.steps(stop=stop)
     if stored.invalid_pixels:
-        say(f"note: {note_of((), stored.invalid_pixels)}")
+        dtype = None if code else stored.array.dtype
+        say(f"note: {note_of((), stored.invalid_pixels, dtype)}")
     return None if stored.finished < 1 else stored.array
 
 

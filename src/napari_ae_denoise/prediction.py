@@ -93,18 +93,22 @@ class Prediction:
     @property
     def note(self) -> str:
         """What people should know about the image, in sentences; empty if nothing."""
-        return note_of(self.warnings, self.invalid_pixels)
+        dtype = None if self.denoised is None else self.denoised.dtype
+        return note_of(self.warnings, self.invalid_pixels, dtype)
 
 
-def note_of(warnings: Sequence[str], invalid_pixels: int) -> str:
-    """Return what people should know about an image, in sentences; empty if nothing."""
-    said = [*warnings]
-    if invalid_pixels:
-        said.append(
-            f"{invalid_pixels} pixels are NaN or infinite: they were masked, and are unchanged in "
-            "the result."
-        )
-    return " ".join(said)
+def note_of(
+    warnings: Sequence[str], invalid_pixels: int, dtype: np.dtype[Any] | None = None
+) -> str:
+    """Return what people should know about an image; ``dtype`` is that of the denoised, if any."""
+    if not invalid_pixels:
+        return " ".join(warnings)
+    said = f"{invalid_pixels} pixels are NaN or infinite: they were masked"
+    if dtype is not None and np.issubdtype(dtype, np.floating):
+        said += ", and are unchanged in the result"
+    elif dtype is not None:
+        said += f"; as {dtype} holds none, NaN is 0 there, infinite the largest or smallest number"
+    return " ".join([*warnings, f"{said}."])
 
 
 class TileError(DenoisingError):
