@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import FORMATS, read_image, write_image
 from napari_ae_denoise.image_record import Channel, ImageFile
-from napari_ae_denoise.zarr_folders import attributes_of
+from napari_ae_denoise.ome_zarr import attributes_of
 
 MICRO = "micrometer"
 STACK = {"Z": 0.7, "Y": 0.25, "X": 0.2}
@@ -164,3 +164,50 @@ def test_a_tiff_of_an_unknown_time_unit_has_no_time(tmp_path):
     facts = {"axes": "TYX", "TimeIncrement": 2.0, "TimeIncrementUnit": "d"}
     tifffile.imwrite(tmp_path / "a.ome.tif", picture((2, 8, 9)), metadata=facts)
     assert "T" not in json.loads(json.dumps(dict(read_image(tmp_path / "a.ome.tif").spacing)))
+
+
+# ---- what OME-Zarr leaves open
+
+
+def rescaled(path, scale, **changes):
+    """Give the only level of an OME-Zarr image a scale, and take all units away."""
+    group = zarr.open_group(path, mode="r+")
+    described = group.attrs["multiscales"]
+    for axis in described[0]["axes"]:
+        axis.pop("unit", None)
+    steps = [{"type": "scale", "scale": scale}, *changes.get("steps", ())]
+    described[0]["datasets"][0]["coordinateTransformations"] = steps
+    group.attrs["multiscales"] = described
+
+
+def test_a_scale_without_units_is_kept_without_units(untrained, tmp_path):
+    write_image(tmp_path / "a.ome.zarr", picture((2, 24, 28)), axes="TYX")
+    rescaled(tmp_path / "a.ome.zarr", [3.0, 0.5, 0.25])
+    first = read_image(tmp_path / "a.ome.zarr")
+    write_image(tmp_path / "b.ome.zarr", first.array, first)
+    model = untrained("plain").save(tmp_path / "m.safetensors")
+    words = ["denoise", tmp_path / "a.ome.zarr", "-o", tmp_path / "c.ome.zarr", "-m", model]
+    assert CliRunner().invoke(app, list(map(str, words))).exit_code == 0
+    for name in "abc":
+        back = read_image(tmp_path / f"{name}.ome.zarr")
+        assert back.spacing == {"T": 3.0, "Y": 0.5, "X": 0.25}
+        assert (back.unit, back.time_unit) == ("", "")
+        described = zarr.open_group(tmp_path / f"{name}.ome.zarr", mode="r").attrs["multiscales"]
+        assert not any("unit" in axis for axis in described[0]["axes"])
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_a_time_without_a_unit_does_not_become_seconds(name, tmp_path):
+    spacing = {"T": 3.0, "Z": 2.0, "Y": 0.5, "X": 0.5}
+    like = ImageFile(tmp_path, None, "TZYX", spacing, time_unit="")
+    write_image(tmp_path / name, picture((2, 3, 8, 9)), like)
+    back = read_image(tmp_path / name)
+    assert "T" not in back.spacing
+    assert back.unit == ""
+
+
+def test_a_scale_of_one_without_a_unit_says_nothing(tmp_path):
+    write_image(tmp_path / "a.ome.zarr", picture((2, 3, 8, 9)), axes="TZYX")
+    assert not read_image(tmp_path / "a.ome.zarr").spacing
+    rescaled(tmp_path / "a.ome.zarr", [1.0, 2.0, 1.0, 1.0])
+    assert read_image(tmp_path / "a.ome.zarr").spacing == {"Z": 2.0, "Y": 1.0, "X": 1.0}

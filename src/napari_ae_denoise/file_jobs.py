@@ -13,12 +13,12 @@ from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import ZARR, check_writable, format_of, read_image, write_image
 from napari_ae_denoise.normalization import check_real
+from napari_ae_denoise.ome_zarr import OME_VERSION
 from napari_ae_denoise.output_names import refuse_existing
 from napari_ae_denoise.prediction import note_of
 from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.result_folder import Destination
 from napari_ae_denoise.to_disk import begin
-from napari_ae_denoise.zarr_folders import OME_VERSION
 
 if TYPE_CHECKING:
     import threading
@@ -262,6 +262,7 @@ def store_steps(
         overwrite,
         ome_version=image.ome_version or OME_VERSION,
         channels=image.channels,
+        time_unit=image.time_unit,
     )
     job = begin(denoiser, image.array, to, settings=settings, code=code, seen=seen)
     before = job.folder.record.finished

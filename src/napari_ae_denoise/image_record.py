@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from napari_ae_denoise.units import SECOND
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -46,8 +48,8 @@ class ImageFile:
     axes : str or None
         One letter per axis; None where the file does not tell.
     spacing : mapping of str to float
-        Distance between neighbours along Z, Y and X in ``unit``, and along T in seconds; only
-        what the file tells.
+        Distance between neighbours along Z, Y and X in ``unit``, and along T in ``time_unit``;
+        only what the file tells.
     unit : str
         Of the spacing along Z, Y and X, such as ``"micrometer"``; empty where the file does not
         tell.
@@ -59,6 +61,8 @@ class ImageFile:
         Along the axis C; empty where the file does not tell.
     colour_profile : bytes
         The ICC profile of a photograph; empty where there is none.
+    time_unit : {"second", ""}
+        Of the spacing along T; empty where the file tells a number without a unit.
     """
 
     path: Path
@@ -70,6 +74,7 @@ class ImageFile:
     ome_version: str = ""
     channels: tuple[Channel, ...] = ()
     colour_profile: bytes = b""
+    time_unit: str = SECOND
 
     def with_stride(self, stride: int) -> ImageFile:
         """Return what describes a code, whose pixels are ``stride`` times as far apart.

@@ -151,10 +151,10 @@ def _ome_channels(pixels: Mapping[str, Any]) -> tuple[Channel, ...]:
 
 
 def _ome_spacing(pixels: Mapping[str, Any]) -> tuple[dict[str, float], str]:
-    unit = unit_name(pixels.get("PhysicalSizeXUnit", "µm"))
+    unit = _ome_unit(pixels, "X")
     spacing: dict[str, Any] = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
     for axis in "ZYX":  # the schema lets each axis have its own unit
-        own = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        own = _ome_unit(pixels, axis)
         if spacing[axis] and own != unit and own in CENTIMETERS and unit in CENTIMETERS:
             spacing[axis] *= CENTIMETERS[own] / CENTIMETERS[unit]
     interval, of_time = pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")
@@ -162,6 +162,11 @@ def _ome_spacing(pixels: Mapping[str, Any]) -> tuple[dict[str, float], str]:
         spacing["T"] = interval * SECONDS[of_time]
     found = _positive(spacing)
     return found, unit if set("ZYX") & set(found) else ""
+
+
+def _ome_unit(pixels: Mapping[str, Any], axis: str) -> str:
+    unit = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+    return "" if unit in ("pixel", OME_UNITS[""]) else unit
 
 
 def _plain_spacing(tags: Any) -> tuple[dict[str, float], str]:
@@ -233,7 +238,7 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
         and image.array.nbytes <= _CLASSIC_LIMIT,
         "ome": set(axes) <= set("TZCYX") and dtype in _OME_TYPES,
     }
-    measured = bool(set("ZT") & set(image.spacing)) or image.unit not in ("", *_PRINT_UNITS)
+    measured = bool(set("ZT") & set(_measured(image))) or image.unit not in ("", *_PRINT_UNITS)
     if ome or image.flavour == "ome" or (image.channels and image.flavour != "imagej"):
         wanted = ["ome"]
     else:
@@ -241,11 +246,16 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
     return next((name for name in wanted if fits[name]), "")
 
 
+def _measured(image: ImageFile) -> dict[str, float]:
+    """Return the spacings without a time of no unit, which TIFF would take for seconds."""
+    return {a: d for a, d in image.spacing.items() if a != "T" or image.time_unit}
+
+
 _PRINT_UNITS = tuple(_RESOLUTION_UNITS.values())
 
 
 def _imagej_options(image: ImageFile, axes: str) -> dict[str, Any]:
-    spacing = image.spacing
+    spacing = _measured(image)
     facts: dict[str, Any] = {"axes": axes}
     options: dict[str, Any] = {"metadata": facts}
     channels = image.channels_along(image.axes or "")
@@ -264,11 +274,12 @@ def _imagej_options(image: ImageFile, axes: str) -> dict[str, Any]:
 
 def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"axes": axes}
-    for axis in set("ZYX") & set(image.spacing):
-        facts[f"PhysicalSize{axis}"] = image.spacing[axis]
+    spacing = _measured(image)
+    for axis in set("ZYX") & set(spacing):
+        facts[f"PhysicalSize{axis}"] = spacing[axis]
         facts[f"PhysicalSize{axis}Unit"] = OME_UNITS.get(image.unit, image.unit)
-    if "T" in image.spacing:
-        facts |= {"TimeIncrement": image.spacing["T"], "TimeIncrementUnit": "s"}
+    if "T" in spacing:
+        facts |= {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"}
     channels = image.channels_along(image.axes or "")
     if channels:
         facts["Channel"] = {"Name": [channel.name for channel in channels]}

@@ -29,6 +29,7 @@ from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.provenance import CODE, COLOURED
 from napari_ae_denoise.removed_noise import from_colours
 from napari_ae_denoise.strength import lazily
+from napari_ae_denoise.units import SECOND
 
 if TYPE_CHECKING:
     import threading
@@ -137,6 +138,8 @@ def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, 
     spacing, unit = spacing_of(source)
     if spacing:
         known = like.spacing if like.unit in ("", unit) else {}
-        like = replace(like, spacing=MappingProxyType({**known, **spacing}), unit=unit)
+        merged = MappingProxyType({**known, **spacing})
+        time_unit = SECOND if "T" in spacing else like.time_unit
+        like = replace(like, spacing=merged, unit=unit, time_unit=time_unit)
     write_image(path, lazily(source.image) if lazy else source.image, like, source.axes)
     return path.absolute()
