@@ -10,7 +10,7 @@ import zarr
 from typer.testing import CliRunner
 
 from napari_ae_denoise.cli import app
-from napari_ae_denoise.image_files import FORMATS, read_image, write_image
+from napari_ae_denoise.image_files import FORMATS, check_writable, read_image, write_image
 from napari_ae_denoise.image_record import Channel, ImageFile
 from napari_ae_denoise.ome_zarr import attributes_of
 
@@ -211,3 +211,56 @@ def test_a_scale_of_one_without_a_unit_says_nothing(tmp_path):
     assert not read_image(tmp_path / "a.ome.zarr").spacing
     rescaled(tmp_path / "a.ome.zarr", [1.0, 2.0, 1.0, 1.0])
     assert read_image(tmp_path / "a.ome.zarr").spacing == {"Z": 2.0, "Y": 1.0, "X": 1.0}
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
+def test_infinity_never_gets_into_the_attributes(wrong, tmp_path):
+    image = np.linspace(2, 7, 2 * 8 * 9, dtype=np.float32).reshape(2, 8, 9)
+    image[0, 3, 3] = wrong
+    write_image(tmp_path / "a.ome.zarr", image, ImageFile(tmp_path, None, "CYX", channels=DAPI))
+    text = (tmp_path / "a.ome.zarr" / ".zattrs").read_text()
+    json.loads(text, parse_constant=pytest.fail)
+    window = json.loads(text)["omero"]["channels"][0]["window"]
+    assert window == {"min": 0, "max": 7, "start": 2, "end": 7}
+
+
+def test_channels_without_a_finite_pixel_have_a_window_all_the_same(tmp_path):
+    image = np.full((2, 8, 9), np.nan, np.float32)
+    write_image(tmp_path / "a.ome.zarr", image, ImageFile(tmp_path, None, "CYX", channels=DAPI))
+    assert read_image(tmp_path / "a.ome.zarr").channels[0].window == (0, 1, 0, 1)
+
+
+# ---- axes that OME-Zarr has not
+
+
+def test_the_code_of_an_ome_tiff_with_channels_goes_to_a_plain_zarr(untrained, tmp_path):
+    model = untrained("plain").save(tmp_path / "m.safetensors")
+    like = ImageFile(tmp_path, None, "CYX", {"Y": 0.2, "X": 0.2}, MICRO, channels=DAPI)
+    write_image(tmp_path / "c.ome.tif", picture((2, 24, 28)), like)
+    words = ["encode", tmp_path / "c.ome.tif", "-o", tmp_path / "code.zarr", "-m", model]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    assert read_image(tmp_path / "code.zarr").axes == "CNYX"
+
+
+def test_what_no_ome_zarr_can_hold_is_refused_before_the_work(tmp_path, refused):
+    with refused('"CNYX"', remedy="without .ome"):
+        check_writable(tmp_path / "a.ome.zarr", (8, 2, 6, 7), "float32", "CNYX")
+    check_writable(tmp_path / "a.zarr", (8, 2, 6, 7), "float32", "CNYX")
+    image = picture((8, 2, 6, 7))
+    like = ImageFile(tmp_path, None, "CNYX", ome_version="0.4")  # the advice can be followed
+    write_image(tmp_path / "a.zarr", image, like)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.zarr").array, image)
+
+
+@pytest.mark.parametrize("command", ["denoise", "encode"])
+def test_a_code_that_goes_straight_to_disk_has_axes_that_fit(command, untrained, tmp_path):
+    model = untrained("plain").save(tmp_path / "m.safetensors")
+    like = ImageFile(tmp_path, None, "CYX", ome_version="0.4", channels=DAPI)
+    write_image(tmp_path / "c.ome.zarr", picture((2, 24, 28)), like)
+    words = [command, tmp_path / "c.ome.zarr", "-m", model, "-o"]
+    code = [tmp_path / "code.ome.zarr"]
+    words += code if command == "encode" else [tmp_path / "d.ome.zarr", "--latent", *code]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    assert read_image(*code).axes == "CYX"

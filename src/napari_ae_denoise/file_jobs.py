@@ -211,17 +211,17 @@ def file_job(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> Fi
     layout = planes_of(denoiser, image, work.axes)
     dtype = work.settings.dtype or image.array.dtype
     check_writable(targets.denoised, layout.shape, dtype, layout.axes)
+    lazy = is_dask(image.array)
+    straight = [lazy and can_store(targets.denoised, ImageOnDisk(layout)), False]
     code_axes = ""
     if targets.latent is not None:
-        code_shape, code_axes = code_layout(denoiser, layout)
-        check_writable(targets.latent, code_shape, np.float32, code_axes)
+        shape, code_axes = code_layout(denoiser, layout)
+        lies = code_on_disk(denoiser, layout)
+        straight[1] = lazy and can_store(targets.latent, lies)
+        # straight on disk a code has axes of its own
+        check_writable(targets.latent, shape, np.float32, lies.order if straight[1] else code_axes)
     if targets.removed is not None:
         check_writable(targets.removed, layout.shape, np.float32, layout.axes)
-    lazy = is_dask(image.array)
-    straight = (
-        lazy and can_store(targets.denoised, ImageOnDisk(layout)),
-        lazy and can_store(targets.latent, code_on_disk(denoiser, layout)),
-    )
     for target, goes in zip(targets, straight, strict=False):
         if target is not None and not goes:
             refuse_existing(target, overwrite=work.overwrite)

@@ -20,6 +20,7 @@ from napari_ae_denoise.axes import check_axes, guess_axes, is_rgb
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.microscope_files import refuse_microscope_file
+from napari_ae_denoise.ome_zarr import ome_order
 from napari_ae_denoise.storage import is_there, replacing
 
 if TYPE_CHECKING:
@@ -223,6 +224,8 @@ def check_writable(path: str | Path, shape: Sequence[int], dtype: npt.DTypeLike,
             f"There is no folder {path.parent} to write {path.name} into.",
             "Make it first, or choose another one.",
         )
+    if kind == ZARR and path.name.lower().endswith(".ome.zarr"):
+        ome_order(axes)  # refuses those that such an image cannot have
     if kind not in (PNG, JPEG):
         return
     colours = {PNG: (3, 4), JPEG: (3,)}[kind]

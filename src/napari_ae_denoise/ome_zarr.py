@@ -106,6 +106,11 @@ def channels_of(attributes: Mapping[str, Any]) -> tuple[Channel, ...]:
     return tuple(channels)
 
 
+def ome_fits(axes: str) -> bool:
+    """Return whether an OME-Zarr image can have these axes."""
+    return len(axes) <= 5 and not {"N", "C"} <= set(axes)
+
+
 def ome_order(axes: str) -> str:
     """Return axes in the order that OME-Zarr asks for: time, channel, space.
 
@@ -114,7 +119,7 @@ def ome_order(axes: str) -> str:
     DenoisingError
         If an OME-Zarr image cannot have them.
     """
-    if len(axes) > 5 or {"N", "C"} <= set(axes):
+    if not ome_fits(axes):
         raise DenoisingError(
             f'An OME-Zarr image cannot have the axes "{axes}".',
             "Give the folder the ending .zarr, without .ome, to write a plain zarr array.",
@@ -172,8 +177,9 @@ def _omero(channel: Channel, array: Any) -> dict[str, Any]:
         limits = np.iinfo(array.dtype) if whole else None
         low, high = (float(limits.min), float(limits.max)) if limits else (0.0, 1.0)
         start, end = low, high
-        if isinstance(array, np.ndarray) and array.size:
-            start, end = float(np.nanmin(array)), float(np.nanmax(array))
+        if isinstance(array, np.ndarray):
+            finite = array[np.isfinite(array)]  # JSON has no infinity
+            start, end = map(float, (finite.min(), finite.max())) if finite.size else (low, high)
         window = (min(low, start), max(high, end), start, end)
     named = dict(zip(("min", "max", "start", "end"), window, strict=True))
     return {

@@ -19,6 +19,7 @@ from napari_ae_denoise.ome_zarr import (
     layout_options,
     letters_of,
     multiscale,
+    ome_fits,
     ome_order,
     spacing_of,
 )
@@ -84,14 +85,14 @@ def _check_level(path: Path, level: int, count: int) -> None:
 def write_zarr(path: Path, image: ImageFile) -> None:
     """Write a zarr folder, whole or not at all, chunk by chunk.
 
-    A folder named ``.ome.zarr``, and an image that came from one, becomes an OME-Zarr image of one
-    level; any other a zarr array with named axes.
+    A folder named ``.ome.zarr`` becomes an OME-Zarr image of one level, and so does an image that
+    came from one, if it can have the axes; any other becomes a zarr array with named axes.
     """
     import dask.array
     import zarr
 
     array, axes = image.array, image.axes or ""
-    ome = path.name.lower().endswith(".ome.zarr") or image.flavour == "ome"
+    ome = path.name.lower().endswith(".ome.zarr") or bool(image.ome_version and ome_fits(axes))
     if ome:
         order = ome_order(axes)
         array, axes = array.transpose([axes.index(a) for a in order]), order
