@@ -264,3 +264,58 @@ def test_a_code_that_goes_straight_to_disk_has_axes_that_fit(command, untrained,
     done = CliRunner().invoke(app, list(map(str, words)))
     assert done.exit_code == 0, done.output
     assert read_image(*code).axes == "CYX"
+
+
+# ---- where the first pixel lies
+
+
+def moved(path, units=MICRO, whole=()):
+    """Write an OME-Zarr image of two levels that does not begin at zero."""
+    like = ImageFile(path, None, "TYX", {"T": 2.0, "Y": 0.5, "X": 0.25}, units, ome_version="0.4")
+    write_image(path, picture((2, 24, 28)), like)
+    group = zarr.open_group(path, mode="r+")
+    group.create_array("1", data=picture((2, 12, 14)))
+    described = group.attrs["multiscales"]
+    scale, shift = [2.0, 0.5, 0.25], [6.0, 100.0, -40.0]
+    steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
+    coarse = [
+        {"type": "scale", "scale": [2.0, 1.0, 0.5]},
+        {"type": "translation", "translation": [6.0, 100.25, -39.875]},
+    ]
+    described[0]["datasets"][0]["coordinateTransformations"] = steps
+    described[0]["datasets"].append({"path": "1", "coordinateTransformations": coarse})
+    described[0]["coordinateTransformations"] = list(whole)
+    group.attrs["multiscales"] = described
+
+
+@pytest.mark.parametrize(("level", "y", "x"), [(0, 100.0, -40.0), (1, 100.25, -39.875)])
+def test_an_image_stays_where_it_lay(level, y, x, untrained, tmp_path):
+    moved(tmp_path / "a.ome.zarr")
+    image = read_image(tmp_path / "a.ome.zarr", level)
+    assert image.origin == {"T": 6.0, "Y": y, "X": x}
+    write_image(tmp_path / "b.ome.zarr", np.asarray(image.array), image)
+    denoiser = untrained("plain")
+    words = ["denoise", tmp_path / "a.ome.zarr", "-m", denoiser.save(tmp_path / "m.safetensors")]
+    words += ["--level", level, "-o", tmp_path / "c.ome.zarr", "--latent", tmp_path / "d.ome.zarr"]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    for name in "bc":  # in memory, and straight to disk
+        back = read_image(tmp_path / f"{name}.ome.zarr")
+        assert (back.origin, back.spacing) == (image.origin, image.spacing)
+    code, side = read_image(tmp_path / "d.ome.zarr"), denoiser.stride
+    for axis in "YX":  # the centre of the code pixel is that of the pixels that it stands for
+        half = image.spacing[axis] * (side - 1) / 2
+        assert code.origin[axis] == pytest.approx(image.origin[axis] + half)
+        assert code.spacing[axis] == pytest.approx(image.spacing[axis] * side)
+        assert image.with_stride(side).origin[axis] == pytest.approx(code.origin[axis])
+
+
+def test_transformations_of_the_whole_image_are_applied_last(tmp_path):
+    whole = [
+        {"type": "scale", "scale": [1.0, 2.0, 2.0]},
+        {"type": "translation", "translation": [0.0, 1.0, 0.0]},
+    ]
+    moved(tmp_path / "a.ome.zarr", whole=whole)
+    back = read_image(tmp_path / "a.ome.zarr")
+    assert back.spacing == {"T": 2.0, "Y": 1.0, "X": 0.5}
+    assert back.origin == {"T": 6.0, "Y": 201.0, "X": -80.0}

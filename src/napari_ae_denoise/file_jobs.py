@@ -263,6 +263,7 @@ def store_steps(
         ome_version=image.ome_version or OME_VERSION,
         channels=image.channels,
         time_unit=image.time_unit,
+        origin=image.origin,
     )
     job = begin(denoiser, image.array, to, settings=settings, code=code, seen=seen)
     before = job.folder.record.finished

@@ -32,7 +32,7 @@ class Channel:
     window: tuple[float, float, float, float] | None = None
 
 
-_NO_SPACING: Mapping[str, float] = MappingProxyType({})
+_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,26 +63,39 @@ class ImageFile:
         The ICC profile of a photograph; empty where there is none.
     time_unit : {"second", ""}
         Of the spacing along T; empty where the file tells a number without a unit.
+    origin : mapping of str to float
+        Where the centre of the first pixel lies along T, Z, Y and X, in the units of the spacing;
+        0 along axes that are not in it.
     """
 
     path: Path
     array: Any
     axes: str | None = None
-    spacing: Mapping[str, float] = field(default_factory=lambda: _NO_SPACING)
+    spacing: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     unit: str = ""
     flavour: str = ""
     ome_version: str = ""
     channels: tuple[Channel, ...] = ()
     colour_profile: bytes = b""
     time_unit: str = SECOND
+    origin: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
 
     def with_stride(self, stride: int) -> ImageFile:
         """Return what describes a code, whose pixels are ``stride`` times as far apart.
 
-        Its channels are features, and none of the image's.
+        Its channels are features, and none of the image's. The centre of a code pixel is that of
+        the pixels that it stands for.
         """
-        wider = {a: d * (stride if a in "YX" else 1) for a, d in self.spacing.items()}
-        return replace(self, spacing=MappingProxyType(wider), channels=())
+        sides = {a: stride if a in "YX" else 1 for a in self.spacing}
+        wider = {a: d * sides[a] for a, d in self.spacing.items()}
+        half = {a: d * (sides[a] - 1) / 2 for a, d in self.spacing.items() if sides[a] > 1}
+        shifted = {**self.origin, **{a: self.origin.get(a, 0.0) + d for a, d in half.items()}}
+        return replace(
+            self,
+            spacing=MappingProxyType(wider),
+            origin=MappingProxyType(shifted),
+            channels=(),
+        )
 
     def channels_along(self, axes: str) -> tuple[Channel, ...]:
         """Return the channels, if the array has as many along C, and is no photograph."""

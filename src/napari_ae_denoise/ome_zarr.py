@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -41,10 +42,8 @@ def letters_of(names: Any) -> str | None:
     return letters if fits and {"Y", "X"} <= set(letters) <= set("NTZCYX") else None
 
 
-def spacing_of(
-    described: Mapping[str, Any], axes: str | None, level: int
-) -> tuple[dict[str, float], str, str]:
-    """Return the distances of pixels, their unit, and that along T: empty where it is not told.
+def placement_of(described: Mapping[str, Any], axes: str | None, level: int) -> dict[str, Any]:
+    """Return what an `ImageFile` says of where pixels lie: spacing, units and origin.
 
     A scale of 1 without a unit is what the specification wants where nothing is known.
     """
@@ -52,18 +51,28 @@ def spacing_of(
         *described["datasets"][level].get("coordinateTransformations", ()),
         *described.get("coordinateTransformations", ()),
     ]
-    scales = [step["scale"] for step in steps if step.get("type") == "scale"]
-    if axes is None or not scales:
-        return {}, "", SECOND
+    if axes is None:
+        return {}
+    scale, shift = np.ones(len(axes)), np.zeros(len(axes))
+    for step in steps:
+        if step.get("type") == "scale":
+            scale, shift = scale * step["scale"], shift * step["scale"]
+        elif step.get("type") == "translation":
+            shift = shift + step["translation"]
     factors, unit, time_unit = _unit_factors(described, axes)
-    distances = np.prod(np.array(scales, float), axis=0)
-    found = dict(zip(axes, distances.tolist(), strict=True))
-    kept = {axis: found[axis] * factor for axis, factor in factors.items()}
-    if not unit and all(kept[axis] == 1 for axis in set("ZYX") & set(kept)):
-        kept = {axis: distance for axis, distance in kept.items() if axis == "T"}
-    if not time_unit and kept.get("T") == 1:
-        del kept["T"]
-    return kept, unit, time_unit if "T" in kept else SECOND
+    found, first = (dict(zip(axes, n.tolist(), strict=True)) for n in (scale, shift))
+    spacing = {axis: found[axis] * factor for axis, factor in factors.items()}
+    origin = {axis: first[axis] * factor for axis, factor in factors.items() if first[axis]}
+    if not unit and all(spacing[axis] == 1 for axis in set("ZYX") & set(spacing)):
+        spacing = {axis: distance for axis, distance in spacing.items() if axis == "T"}
+    if not time_unit and spacing.get("T") == 1:
+        del spacing["T"]
+    return {
+        "spacing": MappingProxyType(spacing),
+        "unit": unit,
+        "origin": MappingProxyType(origin),
+        "time_unit": time_unit if "T" in spacing or "T" in origin else SECOND,
+    }
 
 
 def _unit_factors(described: Mapping[str, Any], axes: str) -> tuple[dict[str, float], str, str]:
@@ -200,7 +209,7 @@ def describe(
     path : Path
         Of the folder; names the image.
     image : ImageFile
-        Its spacing and unit.
+        Its spacing, units and origin.
     axes : str
         One letter per axis of the arrays.
     factors : sequence of int
@@ -212,17 +221,19 @@ def describe(
         entry = {"name": axis.lower()}
         if axis in _OME_TYPES:
             entry["type"] = _OME_TYPES[axis]
-        if axis in image.spacing and units.get(axis):
+        if axis in {*image.spacing, *image.origin} and units.get(axis):
             entry["unit"] = units[axis]
         described.append(entry)
     spacing = [float(image.spacing.get(axis, 1.0)) for axis in axes]
+    origin = [float(image.origin.get(axis, 0.0)) for axis in axes]
     levels = []
     for number, factor in enumerate(factors):
         wider = [factor if axis in "YX" else 1 for axis in axes]
         scale = [d * n for d, n in zip(spacing, wider, strict=True)]
         steps = [{"type": "scale", "scale": scale}]
-        if factor > 1:  # the centre of a coarse pixel is that of the fine ones it is made of
-            shift = [d * (n - 1) / 2 for d, n in zip(spacing, wider, strict=True)]
+        # the centre of a coarse pixel is that of the fine ones it is made of
+        shift = [o + d * (n - 1) / 2 for o, d, n in zip(origin, spacing, wider, strict=True)]
+        if any(shift):
             steps.append({"type": "translation", "translation": shift})
         levels.append({"path": str(number), "coordinateTransformations": steps})
     name = path.name.removesuffix(".zarr").removesuffix(".ome")

@@ -58,6 +58,8 @@ class Destination:
         Along the axis C, if known.
     time_unit : {"second", ""}
         Of the spacing along T.
+    origin : mapping of str to float
+        Where the centre of the image's first pixel lies, in the same units.
     """
 
     path: str | Path
@@ -67,6 +69,7 @@ class Destination:
     ome_version: str = OME_VERSION
     channels: tuple[Channel, ...] = ()
     time_unit: str = SECOND
+    origin: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def chunk_and_step(tile: int, grid: int) -> tuple[int, int]:
@@ -241,6 +244,7 @@ def create(
             ome_version=version,
             channels=channels,
             time_unit=to.time_unit,
+            origin=to.origin,
         )
         wider = [factor * lies.stride for factor in factors]  # than a pixel of the image
         group.attrs.update(attributes_of(path, image, order, wider))

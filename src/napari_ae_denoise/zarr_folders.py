@@ -6,7 +6,6 @@ import contextlib
 import secrets
 import shutil
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.errors import DenoisingError
@@ -21,9 +20,8 @@ from napari_ae_denoise.ome_zarr import (
     multiscale,
     ome_fits,
     ome_order,
-    spacing_of,
+    placement_of,
 )
-from napari_ae_denoise.units import SECOND
 from napari_ae_denoise.zarr_checks import check_array
 
 if TYPE_CHECKING:
@@ -40,9 +38,8 @@ def read_zarr(path: Path, level: int = 0) -> ImageFile:
 
     node = zarr.open(path, mode="r")
     array: Any
-    spacing: dict[str, float] = {}
-    unit = flavour = version = ""
-    time_unit = SECOND
+    placement: dict[str, Any] = {}
+    flavour = version = ""
     channels: tuple[Channel, ...] = ()
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("axes")
@@ -56,22 +53,13 @@ def read_zarr(path: Path, level: int = 0) -> ImageFile:
         array = node[levels[level]["path"]]
         names = [a if isinstance(a, str) else a["name"] for a in described.get("axes", ())]
         axes, flavour = letters_of(names), "ome"
-        spacing, unit, time_unit = spacing_of(described, axes, level)
+        placement = placement_of(described, axes, level)
         version = "0.5" if "ome" in attributes else OME_VERSION
         channels = channels_of(attributes.get("ome", attributes))
     check_array(path, array)
     lazy = dask.array.from_array(array, chunks=array.chunks)
-    return ImageFile(
-        path,
-        lazy,
-        axes,
-        MappingProxyType(spacing),
-        unit,
-        flavour,
-        version,
-        channels,
-        time_unit=time_unit,
-    )
+    known = ImageFile(path, lazy, axes, flavour=flavour, ome_version=version, channels=channels)
+    return replace(known, **placement)
 
 
 def _check_level(path: Path, level: int, count: int) -> None:

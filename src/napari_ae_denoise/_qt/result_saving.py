@@ -137,9 +137,14 @@ def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, 
             like = read if tuple(read.array.shape) == tuple(source.image.shape) else like
     spacing, unit = spacing_of(source)
     if spacing:
-        known = like.spacing if like.unit in ("", unit) else {}
-        merged = MappingProxyType({**known, **spacing})
-        time_unit = SECOND if "T" in spacing else like.time_unit
-        like = replace(like, spacing=merged, unit=unit, time_unit=time_unit)
+        fits = "TZYX" if like.unit == unit else "T"  # the rest is in other units
+        known = {a: d for a, d in like.spacing.items() if a in fits}
+        like = replace(
+            like,
+            spacing=MappingProxyType({**known, **spacing}),
+            unit=unit,
+            time_unit=SECOND if "T" in spacing else like.time_unit,
+            origin=MappingProxyType({a: d for a, d in like.origin.items() if a in fits}),
+        )
     write_image(path, lazily(source.image) if lazy else source.image, like, source.axes)
     return path.absolute()
