@@ -294,7 +294,9 @@ def _write_photograph(temporary: Path, image: ImageFile, path: Path) -> None:
     options: dict[str, Any] = {"quality": _JPEG_QUALITY} if kind == JPEG else {}
     if image.colour_profile and is_rgb(image.axes or "", image.array.shape):
         options["icc_profile"] = image.colour_profile
-    iio.imwrite(temporary, image.array, plugin="pillow", extension=path.suffix.lower(), **options)
+    # zero is black in such a file
+    array = ~image.array if image.white_is_zero and image.axes == "YX" else image.array
+    iio.imwrite(temporary, array, plugin="pillow", extension=path.suffix.lower(), **options)
 
 
 def same_file(a: Path, b: Path) -> bool:

@@ -66,6 +66,8 @@ class ImageFile:
     origin : mapping of str to float
         Where the centre of the first pixel lies along T, Z, Y and X, in the units of the spacing;
         0 along axes that are not in it.
+    white_is_zero : bool
+        Whether small grey values are shown bright, as in a TIFF file of photometric MinIsWhite.
     """
 
     path: Path
@@ -79,6 +81,7 @@ class ImageFile:
     colour_profile: bytes = b""
     time_unit: str = SECOND
     origin: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    white_is_zero: bool = False
 
     def with_stride(self, stride: int) -> ImageFile:
         """Return what describes a code, whose pixels are ``stride`` times as far apart.
@@ -95,6 +98,7 @@ class ImageFile:
             spacing=MappingProxyType(wider),
             origin=MappingProxyType(shifted),
             channels=(),
+            white_is_zero=False,
         )
 
     def channels_along(self, axes: str) -> tuple[Channel, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise.axes import is_rgb
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import Channel, ImageFile
 from napari_ae_denoise.units import CENTIMETERS, IMAGEJ_UNITS, OME_UNITS, SECONDS, unit_name
 
@@ -29,6 +30,7 @@ _DAMAGE = (
     "corrupted file",
     "corrupted tag list",
 )  # in what tifffile logs of broken files
+_WHITE_IS_ZERO, _PALETTE = 0, 3  # of the TIFF tag "photometric interpretation"
 _CLASSIC_LIMIT = 2**32 - 2**25  # bytes; larger files are written as BigTIFF
 
 
@@ -43,6 +45,9 @@ def read_tiff(path: Path) -> ImageFile:
                 f"{path.name} holds {len(file.series)} images; only the first is read.",
                 stacklevel=2,
             )
+        first = file.pages.first
+        if first.photometric == _PALETTE and not (file.is_ome or file.is_imagej):
+            _refuse_colours(path, first.colormap)  # there, a palette only shows grey values
         array, axes = series.asarray(), _our_axes(series.axes)
         channels: tuple[Channel, ...] = ()
         if file.is_ome:
@@ -51,11 +56,11 @@ def read_tiff(path: Path) -> ImageFile:
             channels = _ome_channels(pixels)
         elif file.is_imagej:
             facts = file.imagej_metadata or {}
-            spacing, unit, flavour = *_imagej_spacing(facts, file.pages.first.tags), "imagej"
+            spacing, unit, flavour = *_imagej_spacing(facts, first.tags), "imagej"
             channels = _imagej_channels(facts, axes or "", array.shape)
         else:
-            spacing, unit, flavour = *_plain_spacing(file.pages.first.tags), ""
-        profile = file.pages.first.tags.valueof("InterColorProfile") or b""
+            spacing, unit, flavour = *_plain_spacing(first.tags), ""
+        profile = first.tags.valueof("InterColorProfile") or b""
     return ImageFile(
         path,
         array,
@@ -65,7 +70,18 @@ def read_tiff(path: Path) -> ImageFile:
         flavour,
         channels=channels,
         colour_profile=bytes(profile),
+        white_is_zero=first.photometric == _WHITE_IS_ZERO,
     )
+
+
+def _refuse_colours(path: Path, palette: Any) -> None:
+    """Refuse a palette of colours: neighbouring numbers may stand for very different ones."""
+    ramp = np.linspace(0, 65535, np.shape(palette)[-1])
+    if palette is None or not np.allclose(palette, ramp, atol=257):
+        raise DenoisingError(
+            f"The pixels of {path} are no grey values, but places in a palette of colours.",
+            "Open it elsewhere, convert it to grey or to RGB, and save it again.",
+        )
 
 
 @contextlib.contextmanager
@@ -208,7 +224,8 @@ def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
         axes = order
     array = np.ascontiguousarray(array)
     names = axes[:-1] + "S" if rgb else axes
-    options: dict[str, Any] = {"photometric": "rgb" if rgb else "minisblack"}
+    grey = "miniswhite" if image.white_is_zero else "minisblack"
+    options: dict[str, Any] = {"photometric": "rgb" if rgb else grey}
     if rgb and array.shape[-1] == 4:
         options["extrasamples"] = ["unassalpha"]
     if image.colour_profile and rgb:
