@@ -64,3 +64,95 @@ def test_other_programs_palettes_are_refused_too(tmp_path, refused):
     painted.save(tmp_path / "a.tif")
     with refused("palette"):
         read_image(tmp_path / "a.tif")
+
+
+# ---- what ImageJ writes beside the pixels
+
+
+def said_of(path):
+    with tifffile.TiffFile(path) as file:
+        return file.imagej_metadata
+
+
+LUTS = [np.full((3, 256), number, np.uint8) for number in (10, 20)]
+SAID = {
+    "Info": "objective: 63x",
+    "Labels": [f"plane {number}" for number in range(6)],
+    "Ranges": (3.0, 90.0, 4.0, 80.0),
+    "LUTs": LUTS,
+    "min": 3.0,
+    "max": 90.0,
+    "mode": "composite",
+}
+
+
+@pytest.fixture
+def hyperstack(tmp_path):
+    facts = {"axes": "ZCYX", **SAID}
+    tifffile.imwrite(tmp_path / "a.tif", picture((3, 2, 8, 9)), imagej=True, metadata=facts)
+    return read_image(tmp_path / "a.tif")
+
+
+def test_what_imagej_says_comes_back(hyperstack, tmp_path):
+    write_image(tmp_path / "b.tif", hyperstack.array + 1, hyperstack)
+    back = said_of(tmp_path / "b.tif")
+    assert {key: back[key] for key in SAID if key != "LUTs"} == {
+        key: said for key, said in SAID.items() if key != "LUTs"
+    }
+    np.testing.assert_array_equal(back["LUTs"], LUTS)
+
+
+def test_what_is_not_true_any_more_is_left_out(hyperstack, tmp_path):
+    array = hyperstack.array
+    write_image(tmp_path / "type.tif", array.astype(np.float32), hyperstack)
+    write_image(tmp_path / "noise.tif", array, hyperstack.with_differences())
+    for name in ("type.tif", "noise.tif"):
+        back = said_of(tmp_path / name)
+        assert back["Labels"] == SAID["Labels"]
+        assert not {"Ranges", "min", "max"} & set(back)
+    write_image(tmp_path / "part.tif", array[:2], hyperstack)
+    back = said_of(tmp_path / "part.tif")
+    assert back["Info"] == SAID["Info"]
+    assert not {"Labels", "LUTs", "Ranges"} & set(back)
+    write_image(tmp_path / "code.tif", array[..., :4, :4], hyperstack.with_stride(2))
+    assert not set(SAID) - {"mode"} & set(said_of(tmp_path / "code.tif"))
+
+
+def test_the_label_of_a_single_plane_is_kept(tmp_path):
+    facts = {"axes": "YX", "Labels": ["cell 7"]}
+    tifffile.imwrite(tmp_path / "a.tif", picture(), imagej=True, metadata=facts)
+    first = read_image(tmp_path / "a.tif")
+    write_image(tmp_path / "b.tif", first.array, first)
+    assert said_of(tmp_path / "b.tif")["Labels"] == "cell 7"
+
+
+def test_grey_values_that_imagej_shows_in_colours_stay_both(tmp_path):
+    image = picture((3, 8, 9))
+    options = {"photometric": "palette", "colormap": green(), "metadata": {"axes": "ZYX"}}
+    tifffile.imwrite(tmp_path / "a.tif", image, imagej=True, **options)
+    first = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(first.array, image)
+    write_image(tmp_path / "b.tif", image, first)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        np.testing.assert_array_equal(file.pages.first.colormap, green())
+        assert file.series[0].axes == "ZYX"
+    write_image(tmp_path / "c.tif", image.astype(np.float32), first)
+    assert read_image(tmp_path / "c.tif").array.dtype == np.float32
+
+
+def test_what_imagej_would_not_say_is_left_out(tmp_path):
+    text = "ImageJ=1.54f\nInfo=5\nLabels=6\nmin=low\nmode=7\n"
+    tifffile.imwrite(tmp_path / "a.tif", picture(), description=text, metadata=None)
+    first = read_image(tmp_path / "a.tif")
+    assert not first.imagej.said
+    write_image(tmp_path / "b.tif", first.array, first)
+
+
+@pytest.mark.parametrize("unit", [{}, {"unit": "pixel"}])
+def test_times_are_kept_where_lengths_have_no_unit(unit, tmp_path):
+    facts = {"axes": "TYX", "finterval": 2.5, **unit}
+    tifffile.imwrite(tmp_path / "a.tif", picture((3, 8, 9)), imagej=True, metadata=facts)
+    first = read_image(tmp_path / "a.tif")
+    assert (first.spacing, first.unit) == ({"T": 2.5}, "")
+    write_image(tmp_path / "b.tif", first.array, first)
+    assert said_of(tmp_path / "b.tif")["finterval"] == 2.5

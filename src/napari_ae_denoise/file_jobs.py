@@ -156,7 +156,8 @@ class FileJob:
             write_file(targets.latent, code, coarse, self.code_axes, writing)
         if targets.removed is not None:
             difference = image.array.astype(np.float32) - denoised.astype(np.float32)
-            write_file(targets.removed, difference, image, layout.axes, writing)
+            like = image.with_differences()
+            write_file(targets.removed, difference, like, layout.axes, writing)
         return True
 
     def _lazily(

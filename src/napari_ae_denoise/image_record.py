@@ -32,6 +32,34 @@ class Channel:
     window: tuple[float, float, float, float] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageJFacts:
+    """What an ImageJ file says of an image beside its pixel size.
+
+    Parameters
+    ----------
+    axes : str or None
+        Of the image that it is said of.
+    shape : tuple of int
+        Of its array.
+    dtype : dtype
+        Of its array.
+    said : mapping of str to object
+        Such as ``"Info"``, ``"Labels"`` and ``"Ranges"``, as tifffile names and writes them.
+    palette : array, optional
+        (3, 256) uint16: the colours that grey values of 8 bit are shown in.
+    of_differences : bool
+        Whether the image is now one of differences, whose grey values are others.
+    """
+
+    axes: str | None
+    shape: tuple[int, ...]
+    dtype: Any
+    said: Mapping[str, Any]
+    palette: Any = None
+    of_differences: bool = False
+
+
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -68,6 +96,8 @@ class ImageFile:
         0 along axes that are not in it.
     white_is_zero : bool
         Whether small grey values are shown bright, as in a TIFF file of photometric MinIsWhite.
+    imagej : ImageJFacts, optional
+        What an ImageJ file says beside; None for others.
     """
 
     path: Path
@@ -82,6 +112,7 @@ class ImageFile:
     time_unit: str = SECOND
     origin: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     white_is_zero: bool = False
+    imagej: ImageJFacts | None = None
 
     def with_stride(self, stride: int) -> ImageFile:
         """Return what describes a code, whose pixels are ``stride`` times as far apart.
@@ -99,7 +130,14 @@ class ImageFile:
             origin=MappingProxyType(shifted),
             channels=(),
             white_is_zero=False,
+            imagej=None,
         )
+
+    def with_differences(self) -> ImageFile:
+        """Return what describes differences of grey values, which are shown in limits of theirs."""
+        facts = None if self.imagej is None else replace(self.imagej, of_differences=True)
+        channels = tuple(replace(channel, window=None) for channel in self.channels)
+        return replace(self, channels=channels, imagej=facts)
 
     def channels_along(self, axes: str) -> tuple[Channel, ...]:
         """Return the channels, if the array has as many along C, and is no photograph."""

@@ -12,11 +12,17 @@ import numpy as np
 
 from napari_ae_denoise.axes import is_rgb
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_record import Channel, ImageFile
-from napari_ae_denoise.units import CENTIMETERS, IMAGEJ_UNITS, OME_UNITS, SECONDS, unit_name
+from napari_ae_denoise.image_record import Channel, ImageFile, ImageJFacts
+from napari_ae_denoise.imagej_tiff import (
+    imagej_channels,
+    imagej_facts,
+    imagej_options,
+    imagej_spacing,
+)
+from napari_ae_denoise.units import CENTIMETERS, OME_UNITS, SECONDS, unit_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}  # of the TIFF tag
@@ -50,14 +56,17 @@ def read_tiff(path: Path) -> ImageFile:
             _refuse_colours(path, first.colormap)  # there, a palette only shows grey values
         array, axes = series.asarray(), _our_axes(series.axes)
         channels: tuple[Channel, ...] = ()
+        beside: ImageJFacts | None = None
         if file.is_ome:
             pixels = _ome_pixels(tifffile.xml2dict(file.ome_metadata or ""))
             spacing, unit, flavour = *_ome_spacing(pixels), "ome"
             channels = _ome_channels(pixels)
         elif file.is_imagej:
-            facts = file.imagej_metadata or {}
-            spacing, unit, flavour = *_imagej_spacing(facts, first.tags), "imagej"
-            channels = _imagej_channels(facts, axes or "", array.shape)
+            facts, flavour = file.imagej_metadata or {}, "imagej"
+            found, unit = imagej_spacing(facts, _resolution(first.tags))
+            spacing, channels = _positive(found), imagej_channels(facts, axes or "", array.shape)
+            palette = first.colormap if first.photometric == _PALETTE else None
+            beside = imagej_facts(facts, axes, array, palette)
         else:
             spacing, unit, flavour = *_plain_spacing(first.tags), ""
         profile = first.tags.valueof("InterColorProfile") or b""
@@ -71,6 +80,7 @@ def read_tiff(path: Path) -> ImageFile:
         channels=channels,
         colour_profile=bytes(profile),
         white_is_zero=first.photometric == _WHITE_IS_ZERO,
+        imagej=beside,
     )
 
 
@@ -132,24 +142,6 @@ def _resolution(tags: Any) -> dict[str, float]:
         if pixels and length:
             spacing[axis] = length / pixels
     return spacing
-
-
-def _imagej_spacing(facts: Mapping[str, Any], tags: Any) -> tuple[dict[str, float], str]:
-    unit = unit_name(facts.get("unit"))
-    if unit in ("", "pixel", "pixels"):
-        return {}, ""
-    found = {**_resolution(tags), "Z": facts.get("spacing"), "T": facts.get("finterval")}
-    return _positive(found), unit
-
-
-def _imagej_channels(
-    facts: Mapping[str, Any], axes: str, shape: Sequence[int]
-) -> tuple[Channel, ...]:
-    """Return the labels of an image's channels; those of stacks name planes, not channels."""
-    labels = facts.get("Labels") or ()
-    if axes != "CYX" or len(labels) != shape[0]:
-        return ()
-    return tuple(Channel(str(label)) for label in labels)
 
 
 def _ome_pixels(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -231,7 +223,7 @@ def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
     if image.colour_profile and rgb:
         options["iccprofile"] = image.colour_profile
     if flavour == "imagej":
-        options |= _imagej_options(image, names)
+        options |= imagej_options(image, names, _measured(image))
     elif flavour == "ome":
         options["metadata"] = _ome_metadata(image, names)
     else:
@@ -269,24 +261,6 @@ def _measured(image: ImageFile) -> dict[str, float]:
 
 
 _PRINT_UNITS = tuple(_RESOLUTION_UNITS.values())
-
-
-def _imagej_options(image: ImageFile, axes: str) -> dict[str, Any]:
-    spacing = _measured(image)
-    facts: dict[str, Any] = {"axes": axes}
-    options: dict[str, Any] = {"metadata": facts}
-    channels = image.channels_along(image.axes or "")
-    if channels and set(image.axes or "") == set("CYX"):
-        facts["Labels"] = [channel.name for channel in channels]
-    if image.unit:
-        facts["unit"] = IMAGEJ_UNITS.get(image.unit, image.unit)
-    if "Z" in spacing:
-        facts["spacing"] = spacing["Z"]
-    if "T" in spacing:
-        facts["finterval"] = spacing["T"]
-    if {"Y", "X"} <= set(spacing):
-        options["resolution"] = (1 / spacing["X"], 1 / spacing["Y"])
-    return options
 
 
 def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
