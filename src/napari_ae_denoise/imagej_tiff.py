@@ -53,8 +53,8 @@ def imagej_facts(
     said: dict[str, Any] = {}
     for key, kind in {**_OF_ALL, **_OF_PLANES, **_OF_GREYS}.items():
         value = facts.get(key)
-        entries = value.values() if isinstance(value, dict) else value
-        entries = entries if isinstance(value, list | tuple | dict) else [value]
+        entries = list(value.values()) if isinstance(value, dict) else value
+        entries = entries if isinstance(entries, list | tuple) else [value]
         if all(isinstance(entry, kind) for entry in entries):  # or it could not be written
             said[key] = [value] if isinstance(value, np.ndarray) else value
     return ImageJFacts(axes, array.shape, array.dtype, MappingProxyType(said), palette)

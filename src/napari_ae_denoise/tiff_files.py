@@ -19,7 +19,7 @@ from napari_ae_denoise.imagej_tiff import (
     imagej_options,
     imagej_spacing,
 )
-from napari_ae_denoise.units import CENTIMETERS, OME_UNITS, SECONDS, unit_name
+from napari_ae_denoise.units import CENTIMETERS, OME_UNITS, PRINT_UNITS, SECONDS, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -247,7 +247,7 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
         and image.array.nbytes <= _CLASSIC_LIMIT,
         "ome": set(axes) <= set("TZCYX") and dtype in _OME_TYPES,
     }
-    measured = bool(set("ZT") & set(_measured(image))) or image.unit not in ("", *_PRINT_UNITS)
+    measured = bool(set("ZT") & set(_measured(image))) or image.unit not in ("", *PRINT_UNITS)
     if ome or image.flavour == "ome" or (image.channels and image.flavour != "imagej"):
         wanted = ["ome"]
     else:
@@ -258,9 +258,6 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
 def _measured(image: ImageFile) -> dict[str, float]:
     """Return the spacings without a time of no unit, which TIFF would take for seconds."""
     return {a: d for a, d in image.spacing.items() if a != "T" or image.time_unit}
-
-
-_PRINT_UNITS = tuple(_RESOLUTION_UNITS.values())
 
 
 def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
@@ -280,7 +277,7 @@ def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
 def _plain_resolution(image: ImageFile) -> dict[str, Any]:
     if not {"Y", "X"} <= set(image.spacing) or image.unit not in CENTIMETERS:
         return {}
-    unit = image.unit if image.unit in _PRINT_UNITS else "centimeter"
+    unit = image.unit if image.unit in PRINT_UNITS else "centimeter"
     factor = CENTIMETERS[image.unit] / CENTIMETERS[unit]
     pixels = tuple(1 / (factor * image.spacing[axis]) for axis in "XY")
     return {"resolution": pixels, "resolutionunit": unit}

@@ -33,6 +33,8 @@ CENTIMETERS = {
     "inch": 2.54,
     "meter": 100.0,
 }
+INCH = "inch"
+PRINT_UNITS = (INCH, "centimeter")  # in which files tell how large a picture is printed
 SECOND = "second"
 SECONDS = {
     "s": 1.0,
