@@ -319,3 +319,29 @@ def test_transformations_of_the_whole_image_are_applied_last(tmp_path):
     back = read_image(tmp_path / "a.ome.zarr")
     assert back.spacing == {"T": 2.0, "Y": 1.0, "X": 0.5}
     assert back.origin == {"T": 6.0, "Y": 201.0, "X": -80.0}
+
+
+# ---- plain zarr arrays
+
+
+def test_a_plain_zarr_array_says_where_its_pixels_lie(tmp_path):
+    spacing, origin = {"T": 2.0, "Y": 0.5, "X": 0.25}, {"Y": 3.0}
+    like = ImageFile(tmp_path, None, "TCYX", spacing, MICRO, channels=DAPI, origin=origin)
+    write_image(tmp_path / "a.tif", picture((2, 2, 8, 9)), like)
+    for source in (like, read_image(tmp_path / "a.tif")):
+        write_image(tmp_path / "a.zarr", picture((2, 2, 8, 9)), source, "TCYX")
+        back = read_image(tmp_path / "a.zarr")
+        assert isinstance(zarr.open(tmp_path / "a.zarr", mode="r"), zarr.Array)
+        assert back.spacing == pytest.approx(spacing, rel=1e-5)
+        assert (back.unit, back.time_unit, back.origin) == (MICRO, "second", source.origin)
+        assert [c.name for c in back.channels] == ["DAPI", "GFP"]
+    write_image(tmp_path / "b.zarr", picture((8, 9)))
+    assert not dict(zarr.open(tmp_path / "b.zarr", mode="r").attrs)
+
+
+@pytest.mark.parametrize("notes", [3, {"spacing": 4, "channels": 5}, {"spacing": {"X": "wide"}}])
+def test_notes_that_are_not_right_are_left_out(notes, tmp_path):
+    write_image(tmp_path / "a.zarr", picture((8, 9)))
+    zarr.open(tmp_path / "a.zarr", mode="r+").attrs["napari-ae-denoise"] = notes
+    back = read_image(tmp_path / "a.zarr")
+    assert (dict(back.spacing), back.unit, back.channels) == ({}, "", ())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 import shutil
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.errors import DenoisingError
@@ -22,6 +24,7 @@ from napari_ae_denoise.ome_zarr import (
     ome_order,
     placement_of,
 )
+from napari_ae_denoise.units import SECOND, unit_name
 from napari_ae_denoise.zarr_checks import check_array
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = 512  # pixels along Y and X
+_NOTES = "napari-ae-denoise"  # our entry among the attributes of an array
 
 
 def read_zarr(path: Path, level: int = 0) -> ImageFile:
@@ -45,6 +49,7 @@ def read_zarr(path: Path, level: int = 0) -> ImageFile:
         names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("axes")
         array, axes = node, letters_of(names)
         _check_level(path, level, 1)
+        placement, channels = _described(node.attrs.get(_NOTES))
     else:
         attributes: dict[str, Any] = dict(node.attrs)
         described = multiscale(path, attributes)
@@ -74,7 +79,8 @@ def write_zarr(path: Path, image: ImageFile) -> None:
     """Write a zarr folder, whole or not at all, chunk by chunk.
 
     A folder named ``.ome.zarr`` becomes an OME-Zarr image of one level, and so does an image that
-    came from one, if it can have the axes; any other becomes a zarr array with named axes.
+    came from one, if it can have the axes; any other becomes a zarr array with named axes, and
+    pixel size and names of channels among its attributes.
     """
     import dask.array
     import zarr
@@ -101,7 +107,42 @@ def write_zarr(path: Path, image: ImageFile) -> None:
         else:
             names = [a.lower() for a in axes]
             target = zarr.create_array(temporary, zarr_format=3, dimension_names=names, **options)
+            if notes := _notes_of(image):
+                target.attrs[_NOTES] = notes
         lazy.rechunk(chunks).store(target, lock=False)
+
+
+def _notes_of(image: ImageFile) -> dict[str, Any]:
+    """Return what an array without a standard for it says of its pixels; see `_described`."""
+    axes = image.axes or ""
+    told: dict[str, Any] = {
+        "spacing": {a: d for a, d in image.spacing.items() if a in axes and math.isfinite(d)},
+        "origin": {a: d for a, d in image.origin.items() if a in axes and math.isfinite(d)},
+        "channels": [channel.name for channel in image.channels_along(axes)],
+    }
+    notes = {key: value for key, value in told.items() if value}
+    if "spacing" in notes or "origin" in notes:
+        notes |= {"unit": image.unit, "time_unit": image.time_unit}
+    return notes
+
+
+def _described(notes: Any) -> tuple[dict[str, Any], tuple[Channel, ...]]:
+    """Return where pixels lie, and the channels; what is not right is left out."""
+    notes = notes if isinstance(notes, dict) else {}
+    placement: dict[str, Any] = {}
+    for key in ("spacing", "origin"):
+        found = notes.get(key)
+        kept = {
+            axis: float(number)
+            for axis, number in (found if isinstance(found, dict) else {}).items()
+            if axis in list("TZYX") and isinstance(number, int | float) and math.isfinite(number)
+            if key == "origin" or number > 0
+        }
+        placement[key] = MappingProxyType(kept)
+    placement["unit"] = unit_name(notes.get("unit"))
+    placement["time_unit"] = "" if notes.get("time_unit") == "" else SECOND
+    names = notes.get("channels")
+    return placement, tuple(Channel(str(n)) for n in (names if isinstance(names, list) else ()))
 
 
 @contextlib.contextmanager
