@@ -86,8 +86,10 @@ def read_tiff(path: Path) -> ImageFile:
 
 def _refuse_colours(path: Path, palette: Any) -> None:
     """Refuse a palette of colours: neighbouring numbers may stand for very different ones."""
-    ramp = np.linspace(0, 65535, np.shape(palette)[-1])
-    if palette is None or not np.allclose(palette, ramp, atol=257):
+    greys = palette is not None and np.allclose(
+        palette, np.linspace(0, 65535, np.shape(palette)[-1]), atol=257
+    )
+    if not greys:
         raise DenoisingError(
             f"The pixels of {path} are no grey values, but places in a palette of colours.",
             "Open it elsewhere, convert it to grey or to RGB, and save it again.",
