@@ -10,9 +10,9 @@ import zarr
 from typer.testing import CliRunner
 
 from napari_ae_denoise.cli import app
-from napari_ae_denoise.image_files import FORMATS, read_image, write_image
+from napari_ae_denoise.image_files import FORMATS, check_writable, read_image, write_image
 from napari_ae_denoise.image_record import Channel, ImageFile
-from napari_ae_denoise.zarr_folders import attributes_of
+from napari_ae_denoise.ome_zarr import attributes_of
 
 MICRO = "micrometer"
 STACK = {"Z": 0.7, "Y": 0.25, "X": 0.2}
@@ -164,3 +164,184 @@ def test_a_tiff_of_an_unknown_time_unit_has_no_time(tmp_path):
     facts = {"axes": "TYX", "TimeIncrement": 2.0, "TimeIncrementUnit": "d"}
     tifffile.imwrite(tmp_path / "a.ome.tif", picture((2, 8, 9)), metadata=facts)
     assert "T" not in json.loads(json.dumps(dict(read_image(tmp_path / "a.ome.tif").spacing)))
+
+
+# ---- what OME-Zarr leaves open
+
+
+def rescaled(path, scale, **changes):
+    """Give the only level of an OME-Zarr image a scale, and take all units away."""
+    group = zarr.open_group(path, mode="r+")
+    described = group.attrs["multiscales"]
+    for axis in described[0]["axes"]:
+        axis.pop("unit", None)
+    steps = [{"type": "scale", "scale": scale}, *changes.get("steps", ())]
+    described[0]["datasets"][0]["coordinateTransformations"] = steps
+    group.attrs["multiscales"] = described
+
+
+def test_a_scale_without_units_is_kept_without_units(untrained, tmp_path):
+    write_image(tmp_path / "a.ome.zarr", picture((2, 24, 28)), axes="TYX")
+    rescaled(tmp_path / "a.ome.zarr", [3.0, 0.5, 0.25])
+    first = read_image(tmp_path / "a.ome.zarr")
+    write_image(tmp_path / "b.ome.zarr", first.array, first)
+    model = untrained("plain").save(tmp_path / "m.safetensors")
+    words = ["denoise", tmp_path / "a.ome.zarr", "-o", tmp_path / "c.ome.zarr", "-m", model]
+    assert CliRunner().invoke(app, list(map(str, words))).exit_code == 0
+    for name in "abc":
+        back = read_image(tmp_path / f"{name}.ome.zarr")
+        assert back.spacing == {"T": 3.0, "Y": 0.5, "X": 0.25}
+        assert (back.unit, back.time_unit) == ("", "")
+        described = zarr.open_group(tmp_path / f"{name}.ome.zarr", mode="r").attrs["multiscales"]
+        assert not any("unit" in axis for axis in described[0]["axes"])
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_a_time_without_a_unit_does_not_become_seconds(name, tmp_path):
+    spacing = {"T": 3.0, "Z": 2.0, "Y": 0.5, "X": 0.5}
+    like = ImageFile(tmp_path, None, "TZYX", spacing, time_unit="")
+    write_image(tmp_path / name, picture((2, 3, 8, 9)), like)
+    back = read_image(tmp_path / name)
+    assert "T" not in back.spacing
+    assert back.unit == ""
+
+
+def test_a_scale_of_one_without_a_unit_says_nothing(tmp_path):
+    write_image(tmp_path / "a.ome.zarr", picture((2, 3, 8, 9)), axes="TZYX")
+    assert not read_image(tmp_path / "a.ome.zarr").spacing
+    rescaled(tmp_path / "a.ome.zarr", [1.0, 2.0, 1.0, 1.0])
+    assert read_image(tmp_path / "a.ome.zarr").spacing == {"Z": 2.0, "Y": 1.0, "X": 1.0}
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
+def test_infinity_never_gets_into_the_attributes(wrong, tmp_path):
+    image = np.linspace(2, 7, 2 * 8 * 9, dtype=np.float32).reshape(2, 8, 9)
+    image[0, 3, 3] = wrong
+    write_image(tmp_path / "a.ome.zarr", image, ImageFile(tmp_path, None, "CYX", channels=DAPI))
+    text = (tmp_path / "a.ome.zarr" / ".zattrs").read_text()
+    json.loads(text, parse_constant=pytest.fail)
+    window = json.loads(text)["omero"]["channels"][0]["window"]
+    assert window == {"min": 0, "max": 7, "start": 2, "end": 7}
+
+
+def test_channels_without_a_finite_pixel_have_a_window_all_the_same(tmp_path):
+    image = np.full((2, 8, 9), np.nan, np.float32)
+    write_image(tmp_path / "a.ome.zarr", image, ImageFile(tmp_path, None, "CYX", channels=DAPI))
+    assert read_image(tmp_path / "a.ome.zarr").channels[0].window == (0, 1, 0, 1)
+
+
+# ---- axes that OME-Zarr has not
+
+
+def test_the_code_of_an_ome_tiff_with_channels_goes_to_a_plain_zarr(untrained, tmp_path):
+    model = untrained("plain").save(tmp_path / "m.safetensors")
+    like = ImageFile(tmp_path, None, "CYX", {"Y": 0.2, "X": 0.2}, MICRO, channels=DAPI)
+    write_image(tmp_path / "c.ome.tif", picture((2, 24, 28)), like)
+    words = ["encode", tmp_path / "c.ome.tif", "-o", tmp_path / "code.zarr", "-m", model]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    assert read_image(tmp_path / "code.zarr").axes == "CNYX"
+
+
+def test_what_no_ome_zarr_can_hold_is_refused_before_the_work(tmp_path, refused):
+    with refused('"CNYX"', remedy="without .ome"):
+        check_writable(tmp_path / "a.ome.zarr", (8, 2, 6, 7), "float32", "CNYX")
+    check_writable(tmp_path / "a.zarr", (8, 2, 6, 7), "float32", "CNYX")
+    image = picture((8, 2, 6, 7))
+    like = ImageFile(tmp_path, None, "CNYX", ome_version="0.4")  # the advice can be followed
+    write_image(tmp_path / "a.zarr", image, like)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.zarr").array, image)
+
+
+@pytest.mark.parametrize("command", ["denoise", "encode"])
+def test_a_code_that_goes_straight_to_disk_has_axes_that_fit(command, untrained, tmp_path):
+    model = untrained("plain").save(tmp_path / "m.safetensors")
+    like = ImageFile(tmp_path, None, "CYX", ome_version="0.4", channels=DAPI)
+    write_image(tmp_path / "c.ome.zarr", picture((2, 24, 28)), like)
+    words = [command, tmp_path / "c.ome.zarr", "-m", model, "-o"]
+    code = [tmp_path / "code.ome.zarr"]
+    words += code if command == "encode" else [tmp_path / "d.ome.zarr", "--latent", *code]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    assert read_image(*code).axes == "CYX"
+
+
+# ---- where the first pixel lies
+
+
+def moved(path, units=MICRO, whole=()):
+    """Write an OME-Zarr image of two levels that does not begin at zero."""
+    like = ImageFile(path, None, "TYX", {"T": 2.0, "Y": 0.5, "X": 0.25}, units, ome_version="0.4")
+    write_image(path, picture((2, 24, 28)), like)
+    group = zarr.open_group(path, mode="r+")
+    group.create_array("1", data=picture((2, 12, 14)))
+    described = group.attrs["multiscales"]
+    scale, shift = [2.0, 0.5, 0.25], [6.0, 100.0, -40.0]
+    steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
+    coarse = [
+        {"type": "scale", "scale": [2.0, 1.0, 0.5]},
+        {"type": "translation", "translation": [6.0, 100.25, -39.875]},
+    ]
+    described[0]["datasets"][0]["coordinateTransformations"] = steps
+    described[0]["datasets"].append({"path": "1", "coordinateTransformations": coarse})
+    described[0]["coordinateTransformations"] = list(whole)
+    group.attrs["multiscales"] = described
+
+
+@pytest.mark.parametrize(("level", "y", "x"), [(0, 100.0, -40.0), (1, 100.25, -39.875)])
+def test_an_image_stays_where_it_lay(level, y, x, untrained, tmp_path):
+    moved(tmp_path / "a.ome.zarr")
+    image = read_image(tmp_path / "a.ome.zarr", level)
+    assert image.origin == {"T": 6.0, "Y": y, "X": x}
+    write_image(tmp_path / "b.ome.zarr", np.asarray(image.array), image)
+    denoiser = untrained("plain")
+    words = ["denoise", tmp_path / "a.ome.zarr", "-m", denoiser.save(tmp_path / "m.safetensors")]
+    words += ["--level", level, "-o", tmp_path / "c.ome.zarr", "--latent", tmp_path / "d.ome.zarr"]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    for name in "bc":  # in memory, and straight to disk
+        back = read_image(tmp_path / f"{name}.ome.zarr")
+        assert (back.origin, back.spacing) == (image.origin, image.spacing)
+    code, side = read_image(tmp_path / "d.ome.zarr"), denoiser.stride
+    for axis in "YX":  # the centre of the code pixel is that of the pixels that it stands for
+        half = image.spacing[axis] * (side - 1) / 2
+        assert code.origin[axis] == pytest.approx(image.origin[axis] + half)
+        assert code.spacing[axis] == pytest.approx(image.spacing[axis] * side)
+        assert image.with_stride(side).origin[axis] == pytest.approx(code.origin[axis])
+
+
+def test_transformations_of_the_whole_image_are_applied_last(tmp_path):
+    whole = [
+        {"type": "scale", "scale": [1.0, 2.0, 2.0]},
+        {"type": "translation", "translation": [0.0, 1.0, 0.0]},
+    ]
+    moved(tmp_path / "a.ome.zarr", whole=whole)
+    back = read_image(tmp_path / "a.ome.zarr")
+    assert back.spacing == {"T": 2.0, "Y": 1.0, "X": 0.5}
+    assert back.origin == {"T": 6.0, "Y": 201.0, "X": -80.0}
+
+
+# ---- plain zarr arrays
+
+
+def test_a_plain_zarr_array_says_where_its_pixels_lie(tmp_path):
+    spacing, origin = {"T": 2.0, "Y": 0.5, "X": 0.25}, {"Y": 3.0}
+    like = ImageFile(tmp_path, None, "TCYX", spacing, MICRO, channels=DAPI, origin=origin)
+    write_image(tmp_path / "a.tif", picture((2, 2, 8, 9)), like)
+    for source in (like, read_image(tmp_path / "a.tif")):
+        write_image(tmp_path / "a.zarr", picture((2, 2, 8, 9)), source, "TCYX")
+        back = read_image(tmp_path / "a.zarr")
+        assert isinstance(zarr.open(tmp_path / "a.zarr", mode="r"), zarr.Array)
+        assert back.spacing == pytest.approx(spacing, rel=1e-5)
+        assert (back.unit, back.time_unit, back.origin) == (MICRO, "second", source.origin)
+        assert [c.name for c in back.channels] == ["DAPI", "GFP"]
+    write_image(tmp_path / "b.zarr", picture((8, 9)))
+    assert not dict(zarr.open(tmp_path / "b.zarr", mode="r").attrs)
+
+
+@pytest.mark.parametrize("notes", [3, {"spacing": 4, "channels": 5}, {"spacing": {"X": "wide"}}])
+def test_notes_that_are_not_right_are_left_out(notes, tmp_path):
+    write_image(tmp_path / "a.zarr", picture((8, 9)))
+    zarr.open(tmp_path / "a.zarr", mode="r+").attrs["napari-ae-denoise"] = notes
+    back = read_image(tmp_path / "a.zarr")
+    assert (dict(back.spacing), back.unit, back.channels) == ({}, "", ())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.zarr_folders import ome_order
+from napari_ae_denoise.ome_zarr import ome_order
 
 if TYPE_CHECKING:
     from napari_ae_denoise.axes import PlaneLayout

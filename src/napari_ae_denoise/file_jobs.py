@@ -13,13 +13,13 @@ from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import ZARR, check_writable, format_of, read_image, write_image
 from napari_ae_denoise.normalization import check_real
+from napari_ae_denoise.ome_zarr import OME_VERSION
 from napari_ae_denoise.output_names import refuse_existing
 from napari_ae_denoise.prediction import note_of
 from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.result_folder import Destination
 from napari_ae_denoise.strength import difference
 from napari_ae_denoise.to_disk import begin
-from napari_ae_denoise.zarr_folders import OME_VERSION
 
 if TYPE_CHECKING:
     import threading
@@ -156,9 +156,8 @@ class FileJob:
             coarse = image.with_stride(self.denoiser.stride)
             write_file(targets.latent, code, coarse, self.code_axes, writing)
         if targets.removed is not None:
-            write_file(
-                targets.removed, difference(image.array, denoised), image, layout.axes, writing
-            )
+            noise = difference(image.array, denoised)
+            write_file(targets.removed, noise, image.with_differences(), layout.axes, writing)
         return True
 
     def _lazily(
@@ -213,17 +212,17 @@ def file_job(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> Fi
     layout = planes_of(denoiser, image, work.axes)
     dtype = work.settings.dtype or image.array.dtype
     check_writable(targets.denoised, layout.shape, dtype, layout.axes)
+    lazy = is_dask(image.array)
+    straight = [lazy and can_store(targets.denoised, ImageOnDisk(layout)), False]
     code_axes = ""
     if targets.latent is not None:
-        code_shape, code_axes = code_layout(denoiser, layout)
-        check_writable(targets.latent, code_shape, np.float32, code_axes)
+        shape, code_axes = code_layout(denoiser, layout)
+        lies = code_on_disk(denoiser, layout)
+        straight[1] = lazy and can_store(targets.latent, lies)
+        # straight on disk a code has axes of its own
+        check_writable(targets.latent, shape, np.float32, lies.order if straight[1] else code_axes)
     if targets.removed is not None:
         check_writable(targets.removed, layout.shape, np.float32, layout.axes)
-    lazy = is_dask(image.array)
-    straight = (
-        lazy and can_store(targets.denoised, ImageOnDisk(layout)),
-        lazy and can_store(targets.latent, code_on_disk(denoiser, layout)),
-    )
     for target, goes in zip(targets, straight, strict=False):
         if target is not None and not goes:
             refuse_existing(target, overwrite=work.overwrite)
@@ -264,6 +263,8 @@ def store_steps(
         overwrite,
         ome_version=image.ome_version or OME_VERSION,
         channels=image.channels,
+        time_unit=image.time_unit,
+        origin=image.origin,
     )
     job = begin(denoiser, image.array, to, settings=settings, code=code, seen=seen)
     before = job.folder.record.finished

@@ -9,14 +9,12 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.glance import glance_steps
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.proposal import Proposal, propose
-from napari_ae_denoise.units import CENTIMETERS
+from napari_ae_denoise.units import CENTIMETERS, PRINT_UNITS
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Generator, Sequence
     from pathlib import Path
-
-_OF_PRINT = ("inch", "centimeter")  # what photographs say of their pixels
 
 
 def file_proposal_steps(
@@ -64,7 +62,7 @@ def file_proposal_steps(
             continue
         if seen is None:
             return None
-        measured = bool(image.spacing) and image.unit in CENTIMETERS and image.unit not in _OF_PRINT
+        measured = bool(image.spacing) and image.unit in set(CENTIMETERS) - set(PRINT_UNITS)
         found = propose(seen, bundled_names(), calibrated=measured)
         if found is not None:
             return path, found

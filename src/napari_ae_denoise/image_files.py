@@ -2,7 +2,7 @@
 
 What belongs to an image beside its pixels (axes, pixel size, a photograph's colour profile) is
 read with it and written back, so that a denoised image lies where the noisy one lay. Formats with
-much to say about themselves have a module each: `tiff_files` and `zarr_folders`.
+much to say about themselves have a module each: `tiff_files`, `zarr_folders`, `photographs`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import check_axes, guess_axes, is_rgb
+from napari_ae_denoise.axes import check_axes, guess_axes
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.microscope_files import refuse_microscope_file
+from napari_ae_denoise.ome_zarr import ome_order
 from napari_ae_denoise.storage import is_there, replacing
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ FORMATS = {
     ".zarr": ZARR,
 }
 _ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
-_JPEG_QUALITY = 95  # above it files grow and nothing is seen
 
 
 def format_of(path: str | Path) -> str:
@@ -168,10 +168,11 @@ def read_image(path: str | Path, level: int = 0) -> ImageFile:
 
 
 def _readers() -> dict[str, Callable[..., ImageFile]]:
+    from napari_ae_denoise.photographs import read_photograph
     from napari_ae_denoise.tiff_files import read_tiff
     from napari_ae_denoise.zarr_folders import read_zarr
 
-    photograph = _read_photograph
+    photograph = read_photograph
     return {TIFF: read_tiff, PNG: photograph, JPEG: photograph, NUMPY: _read_npy, ZARR: read_zarr}
 
 
@@ -193,19 +194,6 @@ def _read_npy(path: Path) -> ImageFile:
     return ImageFile(path, array)
 
 
-def _read_photograph(path: Path) -> ImageFile:
-    import imageio.v3 as iio
-
-    file: Any  # imageio's own type does not know what its plugin for Pillow can do
-    with iio.imopen(path, "r", plugin="pillow") as file:
-        facts = file.metadata(index=0, exclude_applied=False)
-        # grey with alpha, and the four inks of print, become colours that everyone knows
-        mode = {"LA": "RGBA", "CMYK": "RGB"}.get(str(facts.get("mode", "")))
-        array = file.read(index=0, rotate=True, mode=mode)
-    axes = "YXC" if array.ndim == 3 else "YX"
-    return ImageFile(path, array, axes, colour_profile=facts.get("icc_profile") or b"")
-
-
 # ---- writing
 
 
@@ -223,6 +211,8 @@ def check_writable(path: str | Path, shape: Sequence[int], dtype: npt.DTypeLike,
             f"There is no folder {path.parent} to write {path.name} into.",
             "Make it first, or choose another one.",
         )
+    if kind == ZARR and path.name.lower().endswith(".ome.zarr"):
+        ome_order(axes)  # refuses those that such an image cannot have
     if kind not in (PNG, JPEG):
         return
     colours = {PNG: (3, 4), JPEG: (3,)}[kind]
@@ -267,8 +257,10 @@ def write_image(
 
         write_zarr(path, made)
         return
+    from napari_ae_denoise.photographs import write_photograph
+
     made = replace(made, array=np.asarray(array))
-    writer = {TIFF: _write_tiff, PNG: _write_photograph, JPEG: _write_photograph, NUMPY: _write_npy}
+    writer = {TIFF: _write_tiff, PNG: write_photograph, JPEG: write_photograph, NUMPY: _write_npy}
     with replacing(path) as temporary:
         writer[kind](temporary, made, path)
 
@@ -282,16 +274,6 @@ def _write_tiff(temporary: Path, image: ImageFile, path: Path) -> None:
     from napari_ae_denoise.tiff_files import write_tiff
 
     write_tiff(temporary, image, ome=".ome." in path.name.lower())
-
-
-def _write_photograph(temporary: Path, image: ImageFile, path: Path) -> None:
-    import imageio.v3 as iio
-
-    kind = format_of(path)
-    options: dict[str, Any] = {"quality": _JPEG_QUALITY} if kind == JPEG else {}
-    if image.colour_profile and is_rgb(image.axes or "", image.array.shape):
-        options["icc_profile"] = image.colour_profile
-    iio.imwrite(temporary, image.array, plugin="pillow", extension=path.suffix.lower(), **options)
 
 
 def same_file(a: Path, b: Path) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from napari_ae_denoise.units import SECOND
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -30,7 +32,35 @@ class Channel:
     window: tuple[float, float, float, float] | None = None
 
 
-_NO_SPACING: Mapping[str, float] = MappingProxyType({})
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageJFacts:
+    """What an ImageJ file says of an image beside its pixel size.
+
+    Parameters
+    ----------
+    axes : str or None
+        Of the image that it is said of.
+    shape : tuple of int
+        Of its array.
+    dtype : dtype
+        Of its array.
+    said : mapping of str to object
+        Such as ``"Info"``, ``"Labels"`` and ``"Ranges"``, as tifffile names and writes them.
+    palette : array, optional
+        (3, 256) uint16: the colours that grey values of 8 bit are shown in.
+    of_differences : bool
+        Whether the image is now one of differences, whose grey values are others.
+    """
+
+    axes: str | None
+    shape: tuple[int, ...]
+    dtype: Any
+    said: Mapping[str, Any]
+    palette: Any = None
+    of_differences: bool = False
+
+
+_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +76,8 @@ class ImageFile:
     axes : str or None
         One letter per axis; None where the file does not tell.
     spacing : mapping of str to float
-        Distance between neighbours along Z, Y and X in ``unit``, and along T in seconds; only
-        what the file tells.
+        Distance between neighbours along Z, Y and X in ``unit``, and along T in ``time_unit``;
+        only what the file tells.
     unit : str
         Of the spacing along Z, Y and X, such as ``"micrometer"``; empty where the file does not
         tell.
@@ -59,25 +89,55 @@ class ImageFile:
         Along the axis C; empty where the file does not tell.
     colour_profile : bytes
         The ICC profile of a photograph; empty where there is none.
+    time_unit : {"second", ""}
+        Of the spacing along T; empty where the file tells a number without a unit.
+    origin : mapping of str to float
+        Where the centre of the first pixel lies along T, Z, Y and X, in the units of the spacing;
+        0 along axes that are not in it.
+    white_is_zero : bool
+        Whether small grey values are shown bright, as in a TIFF file of photometric MinIsWhite.
+    imagej : ImageJFacts, optional
+        What an ImageJ file says beside; None for others.
     """
 
     path: Path
     array: Any
     axes: str | None = None
-    spacing: Mapping[str, float] = field(default_factory=lambda: _NO_SPACING)
+    spacing: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     unit: str = ""
     flavour: str = ""
     ome_version: str = ""
     channels: tuple[Channel, ...] = ()
     colour_profile: bytes = b""
+    time_unit: str = SECOND
+    origin: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    white_is_zero: bool = False
+    imagej: ImageJFacts | None = None
 
     def with_stride(self, stride: int) -> ImageFile:
         """Return what describes a code, whose pixels are ``stride`` times as far apart.
 
-        Its channels are features, and none of the image's.
+        Its channels are features, and none of the image's. The centre of a code pixel is that of
+        the pixels that it stands for.
         """
-        wider = {a: d * (stride if a in "YX" else 1) for a, d in self.spacing.items()}
-        return replace(self, spacing=MappingProxyType(wider), channels=())
+        sides = {a: stride if a in "YX" else 1 for a in self.spacing}
+        wider = {a: d * sides[a] for a, d in self.spacing.items()}
+        half = {a: d * (sides[a] - 1) / 2 for a, d in self.spacing.items() if sides[a] > 1}
+        shifted = {**self.origin, **{a: self.origin.get(a, 0.0) + d for a, d in half.items()}}
+        return replace(
+            self,
+            spacing=MappingProxyType(wider),
+            origin=MappingProxyType(shifted),
+            channels=(),
+            white_is_zero=False,
+            imagej=None,
+        )
+
+    def with_differences(self) -> ImageFile:
+        """Return what describes differences of grey values, which are shown in limits of theirs."""
+        facts = None if self.imagej is None else replace(self.imagej, of_differences=True)
+        channels = tuple(replace(channel, window=None) for channel in self.channels)
+        return replace(self, channels=channels, imagej=facts)
 
     def channels_along(self, axes: str) -> tuple[Channel, ...]:
         """Return the channels, if the array has as many along C, and is no photograph."""

@@ -13,14 +13,15 @@ from napari_ae_denoise import pyramid
 from napari_ae_denoise.disk import disk_errors
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import Channel, ImageFile
-from napari_ae_denoise.unfinished import unfinished_value
-from napari_ae_denoise.zarr_folders import (
-    CHUNK,
+from napari_ae_denoise.ome_zarr import (
     OME_VERSION,
     ZARR_FORMATS,
     attributes_of,
     layout_options,
 )
+from napari_ae_denoise.unfinished import unfinished_value
+from napari_ae_denoise.units import SECOND
+from napari_ae_denoise.zarr_folders import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ class Destination:
     path : path-like
         Folder of the OME-Zarr image, ending in ``.zarr``.
     spacing : mapping of str to float
-        Distance between neighbours along Z, Y and X in ``unit``, and along T in seconds.
+        Distance between neighbours along Z, Y and X in ``unit``, and along T in ``time_unit``.
     unit : str
         Such as ``"micrometer"``.
     overwrite : bool
@@ -55,6 +56,10 @@ class Destination:
         Of OME-Zarr.
     channels : tuple of Channel
         Along the axis C, if known.
+    time_unit : {"second", ""}
+        Of the spacing along T.
+    origin : mapping of str to float
+        Where the centre of the image's first pixel lies, in the same units.
     """
 
     path: str | Path
@@ -63,6 +68,8 @@ class Destination:
     overwrite: bool = False
     ome_version: str = OME_VERSION
     channels: tuple[Channel, ...] = ()
+    time_unit: str = SECOND
+    origin: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def chunk_and_step(tile: int, grid: int) -> tuple[int, int]:
@@ -228,7 +235,17 @@ def create(
                 **layout_options(version, order),
             )
         channels = to.channels if lies.stride == 1 else ()  # units of a code are none of them
-        image = ImageFile(path, group["0"], order, to.spacing, to.unit, "ome", version, channels)
+        image = ImageFile(
+            path,
+            group["0"],
+            order,
+            to.spacing,
+            to.unit,
+            ome_version=version,
+            channels=channels,
+            time_unit=to.time_unit,
+            origin=to.origin,
+        )
         wider = [factor * lies.stride for factor in factors]  # than a pixel of the image
         group.attrs.update(attributes_of(path, image, order, wider))
         mark = "nan" if isinstance(fill, float) else fill

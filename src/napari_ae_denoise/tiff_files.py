@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise.axes import is_rgb
-from napari_ae_denoise.image_record import Channel, ImageFile
-from napari_ae_denoise.units import CENTIMETERS, IMAGEJ_UNITS, OME_UNITS, SECONDS, unit_name
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.image_record import Channel, ImageFile, ImageJFacts
+from napari_ae_denoise.imagej_tiff import (
+    imagej_channels,
+    imagej_facts,
+    imagej_options,
+    imagej_spacing,
+)
+from napari_ae_denoise.units import CENTIMETERS, OME_UNITS, PRINT_UNITS, SECONDS, unit_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}  # of the TIFF tag
@@ -29,6 +36,7 @@ _DAMAGE = (
     "corrupted file",
     "corrupted tag list",
 )  # in what tifffile logs of broken files
+_WHITE_IS_ZERO, _PALETTE = 0, 3  # of the TIFF tag "photometric interpretation"
 _CLASSIC_LIMIT = 2**32 - 2**25  # bytes; larger files are written as BigTIFF
 
 
@@ -43,19 +51,25 @@ def read_tiff(path: Path) -> ImageFile:
                 f"{path.name} holds {len(file.series)} images; only the first is read.",
                 stacklevel=2,
             )
+        first = file.pages.first
+        if first.photometric == _PALETTE and not (file.is_ome or file.is_imagej):
+            _refuse_colours(path, first.colormap)  # there, a palette only shows grey values
         array, axes = series.asarray(), _our_axes(series.axes)
         channels: tuple[Channel, ...] = ()
+        beside: ImageJFacts | None = None
         if file.is_ome:
             pixels = _ome_pixels(tifffile.xml2dict(file.ome_metadata or ""))
             spacing, unit, flavour = *_ome_spacing(pixels), "ome"
             channels = _ome_channels(pixels)
         elif file.is_imagej:
-            facts = file.imagej_metadata or {}
-            spacing, unit, flavour = *_imagej_spacing(facts, file.pages.first.tags), "imagej"
-            channels = _imagej_channels(facts, axes or "", array.shape)
+            facts, flavour = file.imagej_metadata or {}, "imagej"
+            found, unit = imagej_spacing(facts, _resolution(first.tags))
+            spacing, channels = _positive(found), imagej_channels(facts, axes or "", array.shape)
+            palette = first.colormap if first.photometric == _PALETTE else None
+            beside = imagej_facts(facts, axes, array, palette)
         else:
-            spacing, unit, flavour = *_plain_spacing(file.pages.first.tags), ""
-        profile = file.pages.first.tags.valueof("InterColorProfile") or b""
+            spacing, unit, flavour = *_plain_spacing(first.tags), ""
+        profile = first.tags.valueof("InterColorProfile") or b""
     return ImageFile(
         path,
         array,
@@ -65,7 +79,21 @@ def read_tiff(path: Path) -> ImageFile:
         flavour,
         channels=channels,
         colour_profile=bytes(profile),
+        white_is_zero=first.photometric == _WHITE_IS_ZERO,
+        imagej=beside,
     )
+
+
+def _refuse_colours(path: Path, palette: Any) -> None:
+    """Refuse a palette of colours: neighbouring numbers may stand for very different ones."""
+    greys = palette is not None and np.allclose(
+        palette, np.linspace(0, 65535, np.shape(palette)[-1]), atol=257
+    )
+    if not greys:
+        raise DenoisingError(
+            f"The pixels of {path} are no grey values, but places in a palette of colours.",
+            "Open it elsewhere, convert it to grey or to RGB, and save it again.",
+        )
 
 
 @contextlib.contextmanager
@@ -118,24 +146,6 @@ def _resolution(tags: Any) -> dict[str, float]:
     return spacing
 
 
-def _imagej_spacing(facts: Mapping[str, Any], tags: Any) -> tuple[dict[str, float], str]:
-    unit = unit_name(facts.get("unit"))
-    if unit in ("", "pixel", "pixels"):
-        return {}, ""
-    found = {**_resolution(tags), "Z": facts.get("spacing"), "T": facts.get("finterval")}
-    return _positive(found), unit
-
-
-def _imagej_channels(
-    facts: Mapping[str, Any], axes: str, shape: Sequence[int]
-) -> tuple[Channel, ...]:
-    """Return the labels of an image's channels; those of stacks name planes, not channels."""
-    labels = facts.get("Labels") or ()
-    if axes != "CYX" or len(labels) != shape[0]:
-        return ()
-    return tuple(Channel(str(label)) for label in labels)
-
-
 def _ome_pixels(record: Mapping[str, Any]) -> Mapping[str, Any]:
     images = record.get("OME", {}).get("Image", {})
     found: Mapping[str, Any] = (images[0] if isinstance(images, list) else images).get("Pixels", {})
@@ -151,10 +161,10 @@ def _ome_channels(pixels: Mapping[str, Any]) -> tuple[Channel, ...]:
 
 
 def _ome_spacing(pixels: Mapping[str, Any]) -> tuple[dict[str, float], str]:
-    unit = unit_name(pixels.get("PhysicalSizeXUnit", "µm"))
+    unit = _ome_unit(pixels, "X")
     spacing: dict[str, Any] = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
     for axis in "ZYX":  # the schema lets each axis have its own unit
-        own = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        own = _ome_unit(pixels, axis)
         if spacing[axis] and own != unit and own in CENTIMETERS and unit in CENTIMETERS:
             spacing[axis] *= CENTIMETERS[own] / CENTIMETERS[unit]
     interval, of_time = pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")
@@ -162,6 +172,11 @@ def _ome_spacing(pixels: Mapping[str, Any]) -> tuple[dict[str, float], str]:
         spacing["T"] = interval * SECONDS[of_time]
     found = _positive(spacing)
     return found, unit if set("ZYX") & set(found) else ""
+
+
+def _ome_unit(pixels: Mapping[str, Any], axis: str) -> str:
+    unit = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+    return "" if unit in ("pixel", OME_UNITS[""]) else unit
 
 
 def _plain_spacing(tags: Any) -> tuple[dict[str, float], str]:
@@ -203,13 +218,14 @@ def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
         axes = order
     array = np.ascontiguousarray(array)
     names = axes[:-1] + "S" if rgb else axes
-    options: dict[str, Any] = {"photometric": "rgb" if rgb else "minisblack"}
+    grey = "miniswhite" if image.white_is_zero else "minisblack"
+    options: dict[str, Any] = {"photometric": "rgb" if rgb else grey}
     if rgb and array.shape[-1] == 4:
         options["extrasamples"] = ["unassalpha"]
     if image.colour_profile and rgb:
         options["iccprofile"] = image.colour_profile
     if flavour == "imagej":
-        options |= _imagej_options(image, names)
+        options |= imagej_options(image, names, _measured(image))
     elif flavour == "ome":
         options["metadata"] = _ome_metadata(image, names)
     else:
@@ -233,7 +249,7 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
         and image.array.nbytes <= _CLASSIC_LIMIT,
         "ome": set(axes) <= set("TZCYX") and dtype in _OME_TYPES,
     }
-    measured = bool(set("ZT") & set(image.spacing)) or image.unit not in ("", *_PRINT_UNITS)
+    measured = bool(set("ZT") & set(_measured(image))) or image.unit not in ("", *PRINT_UNITS)
     if ome or image.flavour == "ome" or (image.channels and image.flavour != "imagej"):
         wanted = ["ome"]
     else:
@@ -241,34 +257,19 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
     return next((name for name in wanted if fits[name]), "")
 
 
-_PRINT_UNITS = tuple(_RESOLUTION_UNITS.values())
-
-
-def _imagej_options(image: ImageFile, axes: str) -> dict[str, Any]:
-    spacing = image.spacing
-    facts: dict[str, Any] = {"axes": axes}
-    options: dict[str, Any] = {"metadata": facts}
-    channels = image.channels_along(image.axes or "")
-    if channels and set(image.axes or "") == set("CYX"):
-        facts["Labels"] = [channel.name for channel in channels]
-    if image.unit:
-        facts["unit"] = IMAGEJ_UNITS.get(image.unit, image.unit)
-    if "Z" in spacing:
-        facts["spacing"] = spacing["Z"]
-    if "T" in spacing:
-        facts["finterval"] = spacing["T"]
-    if {"Y", "X"} <= set(spacing):
-        options["resolution"] = (1 / spacing["X"], 1 / spacing["Y"])
-    return options
+def _measured(image: ImageFile) -> dict[str, float]:
+    """Return the spacings without a time of no unit, which TIFF would take for seconds."""
+    return {a: d for a, d in image.spacing.items() if a != "T" or image.time_unit}
 
 
 def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"axes": axes}
-    for axis in set("ZYX") & set(image.spacing):
-        facts[f"PhysicalSize{axis}"] = image.spacing[axis]
+    spacing = _measured(image)
+    for axis in set("ZYX") & set(spacing):
+        facts[f"PhysicalSize{axis}"] = spacing[axis]
         facts[f"PhysicalSize{axis}Unit"] = OME_UNITS.get(image.unit, image.unit)
-    if "T" in image.spacing:
-        facts |= {"TimeIncrement": image.spacing["T"], "TimeIncrementUnit": "s"}
+    if "T" in spacing:
+        facts |= {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"}
     channels = image.channels_along(image.axes or "")
     if channels:
         facts["Channel"] = {"Name": [channel.name for channel in channels]}
@@ -278,7 +279,7 @@ def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
 def _plain_resolution(image: ImageFile) -> dict[str, Any]:
     if not {"Y", "X"} <= set(image.spacing) or image.unit not in CENTIMETERS:
         return {}
-    unit = image.unit if image.unit in _PRINT_UNITS else "centimeter"
+    unit = image.unit if image.unit in PRINT_UNITS else "centimeter"
     factor = CENTIMETERS[image.unit] / CENTIMETERS[unit]
     pixels = tuple(1 / (factor * image.spacing[axis]) for axis in "XY")
     return {"resolution": pixels, "resolutionunit": unit}

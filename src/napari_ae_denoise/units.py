@@ -23,7 +23,8 @@ IMAGEJ_UNITS = {
     "centimeter": "cm",
     "meter": "m",
 }
-OME_UNITS = {**IMAGEJ_UNITS, "micrometer": "µm", "inch": "in"}
+# without a unit, OME means micrometers; its "reference frame" is the unit of what is not measured
+OME_UNITS = {**IMAGEJ_UNITS, "micrometer": "µm", "inch": "in", "": "reference frame"}
 CENTIMETERS = {
     "nanometer": 1e-7,
     "micrometer": 1e-4,
@@ -32,6 +33,9 @@ CENTIMETERS = {
     "inch": 2.54,
     "meter": 100.0,
 }
+INCH = "inch"
+PRINT_UNITS = (INCH, "centimeter")  # in which files tell how large a picture is printed
+SECOND = "second"
 SECONDS = {
     "s": 1.0,
     "second": 1.0,

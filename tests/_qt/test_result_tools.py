@@ -60,6 +60,21 @@ def test_what_napari_does_not_read_of_the_file_is_kept(
     assert made.unit == "micrometer"
 
 
+def test_removed_noise_is_not_shown_in_the_limits_of_its_image(
+    viewer, panel, run, save, small_image, tmp_path
+):
+    facts = {"axes": "YX", "min": 10.0, "max": 90.0, "Info": "objective: 63x"}
+    image = small_image.astype(np.float32)
+    tifffile.imwrite(tmp_path / "in.tif", image, imagej=True, metadata=facts)
+    viewer.open(tmp_path / "in.tif", plugin="napari")
+    panel.denoised.value, panel.noise.value = False, True
+    run(panel)
+    save(tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.imagej_metadata["Info"] == facts["Info"]
+        assert "max" not in file.imagej_metadata
+
+
 def test_a_photograph_is_offered_in_its_own_format(viewer, panel, run, save, tmp_path):
     colours = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
     Image.fromarray(colours).save(tmp_path / "in.png", icc_profile=b"a profile")

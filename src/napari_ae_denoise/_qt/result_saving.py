@@ -26,9 +26,10 @@ from napari_ae_denoise.image_files import (
     write_image,
 )
 from napari_ae_denoise.image_record import ImageFile
-from napari_ae_denoise.provenance import CODE, COLOURED
+from napari_ae_denoise.provenance import CODE, COLOURED, REMOVED
 from napari_ae_denoise.removed_noise import from_colours
 from napari_ae_denoise.strength import lazily
+from napari_ae_denoise.units import SECOND
 
 if TYPE_CHECKING:
     import threading
@@ -43,11 +44,15 @@ _SAME = {".png", ".jpg", ".jpeg"}  # formats that photographs are saved in again
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ToSave:
-    """A snapshot of a result, the file that its image came from, and its own folder, if any."""
+    """A snapshot of a result, the file that its image came from, and its own folder, if any.
+
+    Its values are grey values of that image, or ``differences`` of them.
+    """
 
     source: Source
     origin: Path | None
     folder: Path | None
+    differences: bool
 
     @property
     def name(self) -> str:
@@ -103,7 +108,7 @@ class SaveResultButton(WritingButton):
         source = take(layer, _axes_of(layer, record))
         if COLOURED in record:
             source = replace(source, image=from_colours(source.image, record[COLOURED]))
-        return ToSave(source, origin, folder)
+        return ToSave(source, origin, folder, record["what"] == REMOVED)
 
 
 def _axes_of(layer: Any, record: Mapping[str, Any]) -> str:
@@ -133,10 +138,18 @@ def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, 
     if what.origin is not None and not large:
         with contextlib.suppress(DenoisingError):  # gone, or what another plugin reads
             read = read_image(what.origin)
+            read = read.with_differences() if what.differences else read
             like = read if tuple(read.array.shape) == tuple(source.image.shape) else like
     spacing, unit = spacing_of(source)
     if spacing:
-        known = like.spacing if like.unit in ("", unit) else {}
-        like = replace(like, spacing=MappingProxyType({**known, **spacing}), unit=unit)
+        fits = "TZYX" if like.unit == unit else "T"  # the rest is in other units
+        known = {a: d for a, d in like.spacing.items() if a in fits}
+        like = replace(
+            like,
+            spacing=MappingProxyType({**known, **spacing}),
+            unit=unit,
+            time_unit=SECOND if "T" in spacing else like.time_unit,
+            origin=MappingProxyType({a: d for a, d in like.origin.items() if a in fits}),
+        )
     write_image(path, lazily(source.image) if lazy else source.image, like, source.axes)
     return path.absolute()
