@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 # Of a few units all may be dead: nothing passes a ReLU whose input is always below zero, and no
 # gradient either. Of codes of one and two channels 23 and 5 of 60 began so, and stayed one grey.
-# With a small positive bias all begin alive (Goodfellow et al., "Deep Learning", 6.3.1).
+# With a positive bias all begin alive (Goodfellow et al., "Deep Learning", 6.3.1).
 _NARROW = 4  # channels
-_ALIVE = 0.1
+_ALIVE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
