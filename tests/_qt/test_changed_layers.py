@@ -1,10 +1,14 @@
-"""A layer whose data is replaced is followed: by its axes, its levels, and the live preview."""
+"""Layers that are changed are followed: by axes, levels, the live preview, and scripts."""
 
+import napari
 import numpy as np
 import pytest
+import tifffile
+from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.provenance import KEY
 
 
 @pytest.fixture
@@ -99,3 +103,53 @@ def test_colour_maps_of_the_same_name_are_not_mixed_up(viewer, panel, run, small
     run(panel)
     made = viewer.layers["green denoised"].colormap.colors
     np.testing.assert_allclose(made[-1][:3], (0, 1, 0))
+
+
+@pytest.fixture
+def script(viewer, panel, press, tmp_path, untrained_classic, monkeypatch):
+    """Return a function that runs the script of a result, as in napari's console."""
+    panel.model.value = panel.shelf.open(untrained_classic.save(tmp_path / "mine.safetensors"))
+    monkeypatch.setattr(napari, "current_viewer", lambda: viewer)
+
+    def run_script(layer):
+        viewer.layers.selection.active = layer
+        press(panel.tools.copy_button)
+        names = {}
+        exec(QApplication.clipboard().text(), names)
+        return np.asarray(names["result"])
+
+    return run_script
+
+
+@pytest.mark.parametrize("limit", [2.0, 0.0])
+def test_the_script_reads_a_layer_by_its_present_name(
+    viewer, panel, run, script, small_image, tmp_path, limit
+):
+    panel.filling.limit.value, panel.filling.folder.value = limit, str(tmp_path)
+    layer = viewer.add_image(small_image, name="cells")
+    panel.noise.value = True
+    run(panel)
+    results = [viewer.layers[f"cells {what}"] for what in ("denoised", "removed noise")]
+    layer.name = "nuclei"
+    for result in results:
+        levels = result.data if result.multiscale else [result.data]
+        made = script(result)
+        np.testing.assert_allclose(made, np.asarray(levels[0]), atol=1e-4)
+        assert result.metadata[KEY]["image"] == "cells"
+    viewer.layers.remove(layer)
+    with pytest.raises(KeyError):
+        script(results[0])
+
+
+def test_the_script_refuses_a_file_that_does_not_hold_what_was_denoised(
+    viewer, panel, run, script, small_image, tmp_path
+):
+    tifffile.imwrite(tmp_path / "in.tif", small_image)
+    (layer,) = viewer.open(tmp_path / "in.tif", plugin="napari")
+    run(panel)
+    made = viewer.layers["in denoised"]
+    np.testing.assert_array_equal(script(made), made.data)
+    layer.data = small_image[::-1].copy()
+    run(panel)
+    with pytest.raises(SystemExit, match="another image"):
+        script(viewer.layers[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,8 @@ class Source:
         Which level of a multiscale layer it is; 0 for the finest, and for other layers.
     step : ndarray, optional
         By how much the level is coarser than the finest, along each axis of the layer.
+    layer : weak reference to a Layer, optional
+        Which it was taken of.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Source:
     path: str = ""
     level: int = 0
     step: Any = 1.0
+    layer: weakref.ref[Any] | None = None
 
     @property
     def calibrated(self) -> bool:
@@ -250,6 +254,7 @@ def take(layer: Layer | None, axes: str | None = None, level: int = 0) -> Source
         path=str(layer.source.path or ""),
         level=level if layer.multiscale else 0,
         step=step,
+        layer=weakref.ref(unwrapped(layer)),
     )
 
 
@@ -263,8 +268,8 @@ def _shear_matrix(shear: Any, ndim: int) -> npt.NDArray[np.float64]:
     return matrix
 
 
-def unwrapped(viewer: ViewerModel) -> ViewerModel:
-    """Return a viewer itself, where napari gave a proxy of it: each call gives another proxy."""
+def unwrapped(viewer: Any) -> Any:
+    """Return a viewer or layer itself, where napari gave a proxy: each call gives another one."""
     return getattr(viewer, "__wrapped__", viewer)
 
 
