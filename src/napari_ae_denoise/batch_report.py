@@ -67,13 +67,21 @@ def write_report(path: Path, outcomes: Sequence[Outcome], model: str) -> None:
     model : str
         Name of the model.
     """
-    entries = [_entry(outcome, path.parent) for outcome in outcomes if not outcome.problem]
-    failed = [(str(o.path), o.problem) for o in outcomes if o.problem]
+    entries, failed = [], [(str(o.path), o.problem) for o in outcomes if o.problem]
+    for outcome in (o for o in outcomes if not o.problem):
+        try:
+            entries.append(_entry(outcome, path.parent))
+        except DenoisingError as error:
+            if not outcome.skipped:
+                raise
+            failed.append((str(outcome.path), f"skipped, and what is there is no image: {error}"))
     seconds = sum(outcome.seconds for outcome in outcomes)
+    there = sum(outcome.skipped for outcome in outcomes)
+    made = sum(not (outcome.problem or outcome.skipped) for outcome in outcomes)
     summary = (
-        f"{len(entries)} of {len(outcomes)} images denoised with {model} in {seconds:.0f} seconds, "
-        f"{now()}."
+        f"{made} of {len(outcomes)} images denoised with {model} in {seconds:.0f} seconds, {now()}."
     )
+    summary += f" {there} skipped, for their results were there." if there else ""
     make = _as_html if path.suffix.lower() == ".html" else _as_markdown
     text = make(path, entries, failed, summary)
     with replacing(path) as temporary:
@@ -88,7 +96,8 @@ def _entry(outcome: Outcome, folder: Path) -> _Entry:
     link = os.path.relpath(outcome.targets.denoised, folder)
     shape = " x ".join(map(str, clean.array.shape))
     cells = (outcome.path.name, link, shape, str(clean.array.dtype), *sigmas)
-    return _Entry((*cells, f"{outcome.seconds:.1f}"), _picture(*parts))
+    took = "skipped" if outcome.skipped else f"{outcome.seconds:.1f}"
+    return _Entry((*cells, took), _picture(*parts))
 
 
 def _middle(array: Any, axes: str | None) -> npt.NDArray[np.float64]:
@@ -121,7 +130,8 @@ def _picture(noisy: npt.NDArray[Any], clean: npt.NDArray[Any]) -> bytes:
 
     finite = noisy[np.isfinite(noisy)]
     low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
-    pair = np.concatenate([noisy, clean], axis=1)
+    # a result that was there may be of another image
+    pair = np.concatenate([noisy, clean], axis=1) if noisy.shape == clean.shape else noisy
     grey = np.clip((np.nan_to_num(pair) - low) / max(high - low, 1e-20), 0, 1)
     file = io.BytesIO()
     iio.imwrite(file, np.rint(255 * grey).astype(np.uint8), extension=".png", plugin="pillow")
