@@ -130,6 +130,23 @@ def test_two_images_of_one_name_are_refused(run, scans):
     assert "would both be written" in done.stderr
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_there_is_skipped(jobs, run, scans, tmp_path):
+    words = ("denoise", scans / "*.tif", "-m", "m.safetensors", "-o", "out/{name}", "--jobs", jobs)
+    (scans / "broken.tif").unlink()
+    first = run(*words[:1], scans / "a.tif", *words[2:])
+    assert first.exit_code == 0, first.output
+    before = (tmp_path / "out" / "a.tif").stat().st_mtime_ns
+    again = run(*words, "--skip-existing")
+    assert again.exit_code == 0, again.output
+    assert "a.tif: skipped, a.tif is there already." in again.stderr
+    assert (tmp_path / "out" / "a.tif").stat().st_mtime_ns == before
+    assert (tmp_path / "out" / "b.ome.tif").exists()
+    both = run(*words, "--skip-existing", "--overwrite")
+    assert both.exit_code == 2
+    assert "not both" in both.stderr
+
+
 def test_patterns_of_inputs_are_expanded(scans, refused):
     found = find_images([scans / "*.tif"])
     assert [p.name for p in found] == ["a.tif", "b.ome.tif", "broken.tif"]

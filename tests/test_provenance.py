@@ -6,7 +6,9 @@ import tifffile
 
 from napari_ae_denoise import Denoiser
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.fingerprints import of_image
 from napari_ae_denoise.provenance import CODE, DENOISED, REMOVED, as_script, card_hash, record_of
+from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.strength import mixed
 from napari_ae_denoise.tile_runner import PredictSettings
 
@@ -78,6 +80,17 @@ def test_another_image_and_another_model_are_refused(files, image, untrained):
     script = as_script(record(files, image))
     untrained("plain", seed=1).save(files[1])
     with pytest.raises(SystemExit, match="another model"):
+        run(script)
+
+
+def test_an_image_of_the_same_shape_is_told_apart(files, image):
+    denoiser = Denoiser.load(files[1])
+    layout = layout_for(denoiser.card.network, image.shape, "YX")
+    script = as_script(record(files, image, fingerprint=of_image(image, layout)))
+    expected = denoiser.denoise(image, axes="YX", noise_model="gaussian")
+    np.testing.assert_array_equal(run(script), expected)
+    tifffile.imwrite(files[0], image[::-1])
+    with pytest.raises(SystemExit, match="another image"):
         run(script)
 
 

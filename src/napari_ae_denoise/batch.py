@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_ae_denoise.already_there import all_there
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError, problem_of
 from napari_ae_denoise.file_jobs import Work, file_job
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.output_names import Outputs
 
-__all__ = ["STOPPED", "BatchProgress", "Outcome", "Work", "batch_steps", "denoise_one"]
+__all__ = ["STOPPED", "BatchProgress", "Outcome", "Work", "batch_steps", "denoise_one", "skipped"]
 
 STOPPED = "Stopped before it was finished."
 
@@ -41,6 +42,8 @@ class Outcome:
         What it took.
     notes : tuple of str
         What people should know of the image.
+    skipped : bool
+        Whether its results were there already.
     """
 
     path: Path
@@ -48,6 +51,15 @@ class Outcome:
     problem: str
     seconds: float
     notes: tuple[str, ...] = ()
+    skipped: bool = False
+
+
+def skipped(path: Path, targets: Outputs, work: Work) -> Outcome | None:
+    """Return the outcome of an image that is left alone, for its results are there; else None."""
+    if not (work.skip and all_there(targets)):
+        return None
+    note = f"{path.name}: skipped, {targets.denoised.name} is there already."
+    return Outcome(path, targets, "", 0.0, (note,), skipped=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +213,9 @@ def _one_steps(
     denoiser: Denoiser, path: Path, targets: Outputs, work: Work, stop: threading.Event
 ) -> Generator[float, None, Outcome]:
     """Yield how much of an image is done; what a user can do something about is an outcome."""
+    left = skipped(path, targets, work)
+    if left is not None:
+        return left
     began, problem, notes = time.monotonic(), "", list[str]()
     try:
         job = file_job(denoiser, path, targets, work)

@@ -84,10 +84,12 @@ def write_report(
     entries = [_entry(outcome, path.parent, axes, level) for outcome in done]
     failed = [(str(o.path), o.problem) for o in outcomes if o.problem]
     seconds = sum(outcome.seconds for outcome in outcomes)
+    there = sum(outcome.skipped for outcome in outcomes)
+    made = sum(not (outcome.problem or outcome.skipped) for outcome in outcomes)
     summary = (
-        f"{len(entries)} of {len(outcomes)} images denoised with {model} in {seconds:.0f} seconds, "
-        f"{now()}."
+        f"{made} of {len(outcomes)} images denoised with {model} in {seconds:.0f} seconds, {now()}."
     )
+    summary += f" {there} skipped, for their results were there." if there else ""
     make = _as_html if path.suffix.lower() == ".html" else _as_markdown
     text = make(path, entries, failed, summary)
     with replacing(path) as temporary:
@@ -97,7 +99,8 @@ def write_report(
 def _entry(outcome: Outcome, folder: Path, axes: str | None, level: int) -> _Entry:
     """Read what was written, and measure it; what fails costs the picture and the figures."""
     link = os.path.relpath(outcome.targets.denoised, folder)
-    names, seconds = (outcome.path.name, link), f"{outcome.seconds:.1f}"
+    names = outcome.path.name, link
+    seconds = "skipped" if outcome.skipped else f"{outcome.seconds:.1f}"
     try:
         noisy = read_image(outcome.path, level)
         clean = read_image(outcome.targets.denoised)
@@ -156,7 +159,8 @@ def _picture(noisy: npt.NDArray[Any], clean: npt.NDArray[Any]) -> bytes:
 
     finite = noisy[np.isfinite(noisy)]
     low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
-    pair = np.concatenate([noisy, clean], axis=1)
+    # a result that was there may be of another image
+    pair = np.concatenate([noisy, clean], axis=1) if noisy.shape == clean.shape else noisy
     grey = np.clip((np.nan_to_num(pair) - low) / max(high - low, 1e-20), 0, 1)
     file = io.BytesIO()
     iio.imwrite(file, np.rint(255 * grey).astype(np.uint8), extension=".png", plugin="pillow")

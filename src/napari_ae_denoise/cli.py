@@ -156,6 +156,7 @@ def denoise(
     scheduler: options.Scheduler = None,
     report: options.Report = None,
     overwrite: options.Overwrite = False,
+    skip_existing: options.SkipExisting = False,
 ) -> None:
     """Denoise images: files, folders, patterns.
 
@@ -173,6 +174,8 @@ def denoise(
 
     if scheduler is not None and jobs > 1:
         raise typer.BadParameter("Give --jobs (here) or --scheduler (on a cluster), not both.")
+    if overwrite and skip_existing:
+        raise typer.BadParameter("Give --overwrite or --skip-existing, not both.")
     settings = PredictSettings(
         "auto" if tile is None else tile,
         device,
@@ -186,10 +189,11 @@ def denoise(
     batch = Batch(find_images(images))
     model = model or fitting_model(batch.paths, axes, level)
     denoiser = Denoiser.load(model)
-    outputs = resolve_outputs(batch.paths, output, latent, removed, overwrite=overwrite)
+    replacing = overwrite or skip_existing  # of an image that lacks one, all are made anew
+    outputs = resolve_outputs(batch.paths, output, latent, removed, overwrite=replacing)
     if report is not None:
-        check_report(report, overwrite=overwrite)
-    work = Work(model, axes, settings, level, overwrite)
+        check_report(report, overwrite=replacing)
+    work = Work(model, axes, settings, level, replacing, skip_existing)
     outcomes = run_batch(denoiser, batch, outputs, work, jobs, scheduler)
     if report is not None:
         write_report(report, outcomes, denoiser.card.name, axes=axes, level=level)

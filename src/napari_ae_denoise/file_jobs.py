@@ -53,6 +53,8 @@ class Work:
         Of OME-Zarr images.
     overwrite : bool
         Whether results may be replaced.
+    skip : bool
+        Whether an image whose results are all there is left alone.
     """
 
     model: str
@@ -60,6 +62,7 @@ class Work:
     settings: PredictSettings
     level: int
     overwrite: bool
+    skip: bool = False
 
 
 def _quietly(_name: str) -> AbstractContextManager[None]:

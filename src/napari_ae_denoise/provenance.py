@@ -121,7 +121,9 @@ def as_script(record: Mapping[str, Any]) -> str:
 def _script(record: Mapping[str, Any]) -> str:
     versions, what = record["versions"], record["what"]
     imports = ["from napari_ae_denoise import Denoiser"]
-    imports += ["from napari_ae_denoise.fingerprints import of_network"]
+    known = record.get("fingerprint")  # results of the first days have none
+    told = "of_image, of_network" if known else "of_network"
+    imports += [f"from napari_ae_denoise.fingerprints import {told}"]
     if record["path"]:
         imports += ["from napari_ae_denoise.image_files import read_image"]
         level = f", level={record['level']}" if record.get("level") else ""
@@ -141,6 +143,16 @@ def _script(record: Mapping[str, Any]) -> str:
         f"if tuple(image.shape) != {shape} or image.dtype.str != {record['dtype']!r}:",
         '    raise SystemExit(f"This is another image: {image.shape} {image.dtype}.")',
     ]
+    same = []
+    if known:
+        imports += ["from napari_ae_denoise.resolving import layout_for"]
+        same = [
+            "",
+            "# A layer may hold other grey values than its file, and may be edited.",
+            f"planes = layout_for(denoiser.card.network, image.shape, {record['axes']!r})",
+            f"if of_image(image, planes) != {known!r}:",
+            '    raise SystemExit("This is another image than the one that was denoised.")',
+        ]
     run = [f"axes={record['axes']!r}", f"device={record['device']!r}"]
     run += [f"precision={record['precision']!r}", f"noise_model={record['noise_model']!r}"]
     correlated = record.get("correlated", "auto")
@@ -179,6 +191,7 @@ def _script(record: Mapping[str, Any]) -> str:
             *_model(record),
             f"if of_network(denoiser.network) != {record['weights_hash']!r}:",
             '    raise SystemExit(f"This is another model than that of the result: {denoiser}.")',
+            *same,
             "",
             *made,
             "print(result.shape, result.dtype)",
@@ -192,7 +205,9 @@ def _model(record: Mapping[str, Any]) -> list[str]:
     from napari_ae_denoise.bundled import bundled_names
 
     if record["model_file"]:
-        return [f"denoiser = Denoiser.load({record['model_file']!r})"]
+        load = f"denoiser = Denoiser.load({record['model_file']!r})"
+        # what is on disk knows its model by the name that it was opened under
+        return [f"{load}.renamed({record['model']!r})" if record.get("folder") else load]
     if record["model"] in bundled_names():
         return [f"denoiser = Denoiser.load({record['model']!r})"]
     name = str(Path(f"{record['model']}.safetensors"))

@@ -108,6 +108,73 @@ def test_one_image_goes_into_the_folder_too(batch, run, scans):
     assert isinstance(batch.models.chosen(), Denoiser)
 
 
+def test_a_cancelled_batch_is_gone_on_with(batch, run, press, scans):
+    fields = batch.fields
+    fields.patterns.value, fields.noise.value = "a.tif", True
+    run(batch)
+    made = [scans / "out" / name for name in ("a_clean.tif", "a_noise.tif")]
+    before = [path.stat().st_mtime_ns for path in made]
+    fields.patterns.value = "[ac].tif"
+    press(batch.bar.start_button)
+    said = batch.bar.status.text()
+    assert "--" not in said
+    assert "Tick Overwrite or Skip what is there, or choose another Output." in said
+    fields.skip.value = True
+    run(batch)
+    assert "1 of 2 images denoised, 1 skipped." in batch.bar.status.text()
+    assert listed(batch)[0] == "a.tif: skipped, a_clean.tif is there already."
+    assert [path.stat().st_mtime_ns for path in made] == before
+    page = (scans / "out" / "report.html").read_text(encoding="utf-8")
+    assert "1 of 2 images denoised" in page
+    assert "1 skipped" in page
+    assert page.count("<img") == 2
+    made[1].unlink()  # a result is not whole: all of it is made anew
+    run(batch)
+    assert "1 of 2 images denoised, 1 skipped." in batch.bar.status.text()
+    assert made[1].exists()
+
+
+def test_what_is_there_is_either_skipped_or_replaced(batch):
+    batch.fields.skip.value = True
+    batch.fields.overwrite.value = True
+    assert not batch.fields.skip.value
+    batch.fields.skip.value = True
+    assert not batch.fields.overwrite.value
+
+
+def test_remedies_name_fields_of_the_panel(batch, press):
+    batch.fields.output.value, batch.fields.latent.value = "out/{stem}_latent.tif", True
+    press(batch.bar.start_button)
+    assert "--" not in batch.bar.status.text()
+    assert "Choose another pattern in Output" in batch.bar.status.text()
+
+
+def test_the_name_of_a_folder_is_no_pattern(batch, run, scans):
+    folder = scans.rename(scans.with_name("exp {1}"))
+    batch.fields.folder.value, batch.fields.patterns.value = folder, "[ac].tif"
+    batch.fields.noise.value = True
+    for output, made in (("made", "made/a.tif"), ("out/{stem}_clean{suffix}", "out/a_clean.tif")):
+        batch.fields.output.value = output
+        run(batch)
+        assert "2 of 2" in batch.bar.status.text()
+        assert (folder / made).exists()
+        assert (folder / made).with_name("a_noise.tif").exists()
+
+
+@pytest.mark.parametrize("name", ["scans", "exp {1}"])
+def test_the_name_of_an_image_is_one_image(batch, run, press, scans, name):
+    folder = scans.rename(scans.with_name(name))
+    batch.fields.folder.value = folder
+    batch.fields.patterns.value, batch.fields.output.value = "a.tif", "one/clean.tif"
+    batch.fields.report.value = False
+    run(batch)
+    assert (folder / "one" / "clean.tif").is_file()
+    batch.fields.patterns.value, batch.fields.output.value = "[ac].tif", "two.tif"
+    press(batch.bar.start_button)
+    assert "two.tif is the name of one image, but there are 2" in batch.bar.status.text()
+    assert not (folder / "two.tif").exists()
+
+
 @pytest.mark.parametrize("output", ["made", "made/{stem}_clean{suffix}"])
 def test_code_and_removed_noise_are_written_beside_each_result(
     batch, run, scans, untrained_classic, output

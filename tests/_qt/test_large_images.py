@@ -10,7 +10,7 @@ from napari_ae_denoise._qt.disk_places import folder_for, too_large
 from napari_ae_denoise._qt.disk_results import Begun
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise.axes import plane_layout
-from napari_ae_denoise.done_record import DoneRecord
+from napari_ae_denoise.done_record import FILE_NAME, DoneRecord
 from napari_ae_denoise.image_files import read_image
 
 from .conftest import wait_idle
@@ -256,3 +256,38 @@ def test_no_picture_is_drawn_anew_while_somebody_scrolls(viewer, panel, qtbot, m
         panel.filling._look()
     assert len(drawn) == 5
     panel.filling.end(None)
+
+
+def test_another_image_of_the_same_name_goes_to_a_place_of_its_own(
+    viewer, panel, run, stack, tmp_path, untrained_classic
+):
+    layer = viewer.add_image(stack[0, :80, :90], name="cells")
+    run(panel)
+    layer.data = stack[1, :80, :90]
+    run(panel)
+    assert "Done" in panel.bar.status.text()
+    assert "was there" not in panel.bar.status.text()
+    assert len(list(tmp_path.glob("cells denoised *.ome.zarr"))) == 2
+    made = viewer.layers[-1].data
+    finest = made[0] if viewer.layers[-1].multiscale else made
+    expected = untrained_classic.denoise(stack[1, :80, :90]).astype(int)
+    assert np.abs(np.asarray(finest).astype(int) - expected).max() <= 16
+    layer.data = stack[0, :80, :90]
+    run(panel)
+    assert "was there" in panel.bar.status.text()
+
+
+def test_what_cannot_be_gone_on_with_is_left_alone(viewer, panel, run, stack, tmp_path):
+    viewer.add_image(stack[0, :80, :90], name="cells")
+    run(panel)
+    (path,) = tmp_path.glob("*.ome.zarr")
+    (path / FILE_NAME).write_text("{}", encoding="utf-8")
+    for said in (False, True):
+        run(panel)
+        assert "Done" in panel.bar.status.text()
+        assert ("was there" in panel.bar.status.text()) is said
+    (path / FILE_NAME).unlink()
+    run(panel)
+    assert "was there" in panel.bar.status.text()
+    other = path.with_name(path.name.replace(".ome.zarr", "-2.ome.zarr"))
+    assert set(tmp_path.glob("*.ome.zarr")) == {path, other}

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Points
 
-from napari_ae_denoise._qt.layers import layer_axes, take
+from napari_ae_denoise._qt.layer_facts import layer_axes
+from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise.errors import DenoisingError
 
 _rng = np.random.default_rng(0)

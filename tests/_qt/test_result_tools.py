@@ -220,3 +220,8 @@ def test_the_removed_noise_of_a_photograph_is_saved_in_grey_values_and_made_agai
     bound = layer.metadata[KEY][COLOURED]
     assert np.abs(removed).max() > 3  # grey values
     np.testing.assert_allclose(made, removed.clip(-bound, bound), atol=1e-3)
+
+
+def test_the_command_that_is_told_can_be_run(panel):
+    told = panel.tools.workflow_button.toolTip()
+    assert "napari-ae-denoise replay FILE IMAGE -o OUTPUT" in told

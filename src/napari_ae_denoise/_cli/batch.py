@@ -21,7 +21,7 @@ from napari_ae_denoise._cli.terminal import (
     stop_on_interrupt,
     warnings_as_lines,
 )
-from napari_ae_denoise.batch import Outcome, Work, denoise_one
+from napari_ae_denoise.batch import Outcome, Work, denoise_one, skipped
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.devices import cpu_count
 from napari_ae_denoise.errors import DenoisingError, problem_of
@@ -88,6 +88,9 @@ def run_batch(
 
 def _one(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> Outcome:
     """Denoise one image; what a user can do something about is an outcome."""
+    left = skipped(path, targets, work)
+    if left is not None:
+        return left
     began, problem = time.monotonic(), ""
     try:
         denoise_file(denoiser, path, targets, work)
@@ -199,6 +202,6 @@ def _from_cluster(future: Any, path: Path, targets: Outputs) -> Outcome:
     error = future.exception()
     if error is None:
         done: Outcome = future.result()
-        return Outcome(path, targets, done.problem, done.seconds, done.notes)
+        return Outcome(path, targets, done.problem, done.seconds, done.notes, done.skipped)
     problem = f"A worker could not do it: {type(error).__name__}: {error}. See the worker's log."
     return Outcome(path, targets, problem, 0.0)

@@ -40,6 +40,9 @@ Report = Annotated[
 Overwrite = Annotated[
     bool, Option("--overwrite", help="Replace outputs that are there. Inputs never are.")
 ]
+SkipExisting = Annotated[
+    bool, Option("--skip-existing", help="Leave images alone whose outputs are all there.")
+]
 Axes = Annotated[
     str | None,
     Option(

@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from napari_ae_denoise._qt.layers import full_resolution, layer_axes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from napari_ae_denoise._qt.layer_facts import full_resolution, layer_axes
+from napari_ae_denoise._qt.listening import listen_to_chosen
 
 
-def follow_axes(layer_field: Any, axes_field: Any) -> Callable[[], None]:
-    """Fill a field of axes from the layer chosen in another, whenever that changes."""
+class _FollowsLayer:
+    """What fills the field."""
 
-    def fill(*_: Any) -> None:
-        layer = layer_field.value
-        axes_field.value = "" if layer is None else layer_axes(layer)
+    def __init__(self, layer_field: Any, axes_field: Any) -> None:
+        self._layer_field, self._axes_field = layer_field, axes_field
+        self._proposed = ""
+
+    def choose(self) -> None:
+        """Say the axes of the layer that is chosen now."""
+        layer = self._layer_field.value
+        self._proposed = "" if layer is None else layer_axes(layer)
+        self._axes_field.value = self._proposed
+        self._explain()
+
+    def look_again(self) -> None:
+        """Follow other data of the same layer; what somebody wrote stays where it may still fit."""
+        layer = self._layer_field.value
+        if layer is None:
+            return
+        fits = len(self._axes_field.value.strip()) == full_resolution(layer).ndim
+        if fits and layer_axes(layer) == self._proposed:
+            self._explain()
+        else:
+            self.choose()
+
+    def _explain(self) -> None:
+        layer = self._layer_field.value
         if layer is not None:
             shape = " x ".join(map(str, full_resolution(layer).shape))
-            axes_field.tooltip = (
+            self._axes_field.tooltip = (
                 f"One letter per axis of the image ({shape}): Y and X are the plane, C are "
                 "colours or channels, and Z, T, N are stacks of planes."
             )
 
-    layer_field.changed.connect(fill)
-    fill()
-    return fill
+
+def follow_axes(layer_field: Any, axes_field: Any) -> None:
+    """Fill a field of axes from the layer chosen in another, whenever that or its data changes."""
+    following = _FollowsLayer(layer_field, axes_field)
+
+    def choose(*_: Any) -> None:  # a function, which keeps what it calls alive
+        following.choose()
+
+    layer_field.changed.connect(choose)
+    choose()
+    listen_to_chosen(layer_field, ("data", "axis_labels"), following, "look_again")

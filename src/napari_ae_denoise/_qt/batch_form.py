@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit, LineEdit
 
 from napari_ae_denoise._qt.denoise_fields import PredictFields
-from napari_ae_denoise._qt.forms import field
+from napari_ae_denoise._qt.forms import field, on_change
 from napari_ae_denoise.batch import Work
 from napari_ae_denoise.batch_report import check_report
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_files import find_images
-from napari_ae_denoise.output_names import each_once, resolve_outputs
+from napari_ae_denoise.image_files import FORMATS, find_images
+from napari_ae_denoise.output_names import each_once, make_folder, resolve_outputs
 
 if TYPE_CHECKING:
     from napari_ae_denoise._qt.model_choice import ModelChoice
@@ -88,6 +89,14 @@ class BatchFields:
         self.overwrite = field(
             "overwrite", False, "Overwrite", "Replace results that are there. Inputs never are."
         )
+        self.skip = field(
+            "skip",
+            False,
+            "Skip what is there",
+            "Leave images alone whose results are all there: so a batch that was cancelled is "
+            "gone on with.",
+        )
+        _one_or_none(self.overwrite, self.skip)
         self.axes = _text("axes", "Axes", "Of all images. Empty: as each file says.", "by the file")
         self.how = how = PredictFields()
         self.device = how.device
@@ -111,7 +120,7 @@ class BatchFields:
             max=64,
         )
         self.main = (self.folder, self.patterns, self.output, models.field)
-        self.written = (self.latent, self.noise, self.report, self.overwrite)
+        self.written = (self.latent, self.noise, self.report, self.overwrite, self.skip)
         said = (self.axes, how.strength, *how.ways, self.level, self.dtype)
         self.more = (*said, self.at_once, how.device, how.tile)
 
@@ -137,29 +146,71 @@ class BatchFields:
                 "There is no place for the results.",
                 "Give a folder in Output, or a pattern such as out/{stem}_clean{suffix}.",
             )
-        output = Path(told).expanduser()
-        output = output if base is None else base / output
-        beside = output.parent if "{" in told else output
-        if "{" not in told and len(paths) == 1:  # always a folder here
-            output = output / "{name}"
-        overwrite = self.overwrite.value
+        output, beside = _places(base, told, len(paths))
+        overwrite = self.overwrite.value or self.skip.value  # what is not whole is made anew
         denoiser = self._models.chosen()
-        outputs = resolve_outputs(
-            paths,
-            output,
-            beside / "{stem}_latent.tif" if self.latent.value else None,
-            beside / "{stem}_noise.tif" if self.noise.value else None,
-            overwrite=overwrite,
-        )
-        report = outputs[0].denoised.parent / "report.html" if self.report.value else None
-        if report is not None:
-            check_report(report, overwrite=overwrite)
+        try:
+            outputs = resolve_outputs(
+                paths,
+                output,
+                beside / "{stem}_latent.tif" if self.latent.value else None,
+                beside / "{stem}_noise.tif" if self.noise.value else None,
+                overwrite=overwrite,
+            )
+            report = outputs[0].denoised.parent / "report.html" if self.report.value else None
+            make_folder(outputs[0].denoised.parent)
+            if report is not None:
+                check_report(report, overwrite=overwrite)
+        except DenoisingError as error:
+            raise _in_words_of_the_panel(error) from error
         axes = self.axes.value.strip() or None
         settings = self.how.settings(dtype=self.dtype.value)
         work = Work(self._models.field.value, axes, settings, self.level.value, overwrite)
+        work = replace(work, skip=self.skip.value)
         return BatchChoices(
             tuple(paths), tuple(outputs), denoiser, work, report, self.at_once.value
         )
+
+
+def _one_or_none(*ticks: Any) -> None:
+    """Let ticking one of some boxes untick the others."""
+
+    def untick_others(ticked: Any) -> None:
+        for other in ticks:
+            if ticked.value and other is not ticked:
+                other.value = False
+
+    for tick in ticks:
+        on_change([tick], partial(untick_others, tick))
+
+
+def _places(base: Path | None, told: str, images: int) -> tuple[Path, Path]:
+    """Return the output, and the folder for what else is made; both may be patterns."""
+    # what a folder is called is no pattern
+    base = None if base is None else Path(str(base).replace("{", "{{").replace("}", "}}"))
+    output = Path(told).expanduser()
+    output = output if base is None else base / output
+    if "{" in told:
+        return output, output.parent
+    if told.lower().endswith(tuple(FORMATS)):
+        if images == 1:
+            return output, output.parent
+        raise DenoisingError(
+            f"The output {told} is the name of one image, but there are {images}.",
+            "Give a folder in Output, or a pattern such as out/{stem}_clean{suffix}.",
+        )
+    return output / "{name}", output
+
+
+def _in_words_of_the_panel(error: DenoisingError) -> DenoisingError:
+    """Return an error whose remedy names fields of the panel, and no options of the command."""
+    if "--overwrite" in error.remedy:
+        remedy = "Tick Overwrite or Skip what is there, or choose another Output."
+    elif "--output" in error.remedy:
+        remedy = "Choose another pattern in Output, such as out/{stem}_clean{suffix}."
+    else:
+        return error
+    return DenoisingError(error.cause, remedy)
 
 
 def _text(name: str, label: str, tooltip: str, empty: str) -> LineEdit:

@@ -43,7 +43,7 @@ class BatchDone:
     @property
     def made(self) -> int:
         """How many images are denoised."""
-        return sum(not outcome.problem for outcome in self.outcomes)
+        return sum(not (outcome.problem or outcome.skipped) for outcome in self.outcomes)
 
 
 class BatchWidget(Panel):
@@ -120,6 +120,8 @@ class BatchWidget(Panel):
         stopped = any(one.problem == STOPPED for one in result.outcomes)
         said = "Cancelled: " if stopped or len(result.outcomes) < result.total else ""
         said += f"{result.made} of {result.total} images denoised"
+        skipped = sum(one.skipped for one in result.outcomes)
+        said += f", {skipped} skipped" if skipped else ""
         said += f", {failed} failed." if failed else "."
         where = f" The report is {result.report}." if result.report is not None else ""
         self.bar.status.setText(said + where)
@@ -131,8 +133,10 @@ def _line(outcome: Outcome) -> str:
     """Return what became of an image."""
     name, problem = outcome.path.name, outcome.problem
     end = "denoised." if not problem else problem if problem == STOPPED else f"failed: {problem}"
+    if outcome.skipped:
+        end = ""  # its note says it
     notes = [note.removeprefix(f"{name}: ").removeprefix("note: ") for note in outcome.notes]
-    return " ".join([f"{name}: {end}", *notes])
+    return " ".join(filter(None, [f"{name}:", end, *notes]))
 
 
 def _steps(

@@ -12,7 +12,8 @@ from napari_ae_denoise._qt.compare_picture import Saved, ask_for_file, picture_s
 from napari_ae_denoise._qt.compare_table import CompareTable
 from napari_ae_denoise._qt.finished import record_of_layer
 from napari_ae_denoise._qt.forms import form
-from napari_ae_denoise._qt.layers import full_resolution, take, unwrapped
+from napari_ae_denoise._qt.layer_facts import full_resolution
+from napari_ae_denoise._qt.layers import take, unwrapped
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise._qt.status_line import short

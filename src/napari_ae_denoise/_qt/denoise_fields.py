@@ -7,6 +7,7 @@ from typing import Any
 from magicgui.widgets import ComboBox
 
 from napari_ae_denoise._qt.forms import device_field, field
+from napari_ae_denoise._qt.listening import listen_to_chosen
 from napari_ae_denoise._qt.preferences import prefer
 from napari_ae_denoise.tile_runner import PredictSettings
 
@@ -110,14 +111,30 @@ def level_field(layer_field: Any) -> ComboBox:
         nullable=False,
     )
 
-    def follow(*_: Any) -> None:
-        made.reset_choices()
-        made.value = 0
-        made.enabled = len(made.choices) > 1
+    following = _FollowsLevels(made)
 
-    layer_field.changed.connect(follow)
-    follow()
+    def choose(*_: Any) -> None:  # a function, which keeps what it calls alive
+        following.look_again()
+        made.value = 0
+
+    layer_field.changed.connect(choose)
+    choose()
+    listen_to_chosen(layer_field, ("data",), following, "look_again")
     return made
+
+
+class _FollowsLevels:
+    """What offers the levels of a layer anew; the chosen one stays where there is such a one."""
+
+    def __init__(self, level: ComboBox) -> None:
+        self._level = level
+
+    def look_again(self) -> None:
+        """Offer the levels that there are now."""
+        level, before = self._level, self._level.value
+        level.reset_choices()
+        level.value = before if before in level.choices else 0
+        level.enabled = len(level.choices) > 1
 
 
 def noise_model_field() -> ComboBox:

@@ -185,7 +185,7 @@ class DenoiseWidget(Panel):
         """Add the layers."""
         if isinstance(result, Kept):
             self.filling.end(result)
-            result = Made(result.layers, result.summary, result.warning)
+            result = Made(result.layers, result.summary, result.warning, origin=result.origin)
         self.latents.offer(result.scatter)
         added = add_results(self.viewer, result)
         for layer in added[:1]:  # what the buttons below are about

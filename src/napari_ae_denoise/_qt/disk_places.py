@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import math
 import os
 import re
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from napari_ae_denoise import fingerprints
+from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.storage import is_there
 
 if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
@@ -60,13 +63,28 @@ def _temporary() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{usual.name}-"))
 
 
-def name_of(choices: DenoiseChoices, code: bool) -> str:
-    """Return a name that is the same for the same call, and another for another one."""
+def place_for(folder: Path, choices: DenoiseChoices, image: str, code: bool) -> Path:
+    """Return where a result goes: the same for the same call, another one for another call.
+
+    ``image`` is what tells the image from others. What cannot be gone on with is left alone.
+    """
     source, settings = choices.source, replace(choices.settings, tile="auto", device="auto")
-    said = repr((source.axes, tuple(source.image.shape), settings))
+    said = repr((source.axes, tuple(source.image.shape), settings, image))
     mark = hashlib.sha256((said + fingerprints.of_model(choices.denoiser)).encode()).hexdigest()
     plain = re.sub(r"[^\w.+ -]+", "_", source.name).strip(" .")[:80] or "image"
-    return f"{plain} {'latent' if code else 'denoised'} {mark[:6]}.ome.zarr"
+    name = f"{plain} {'latent' if code else 'denoised'} {mark[:6]}"
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    return next(filter(_usable, (folder / f"{name}{end}.ome.zarr" for end in numbers)))
+
+
+def _usable(path: Path) -> bool:
+    """Return whether a place is free, or holds a result that says what is done of it."""
+    if not is_there(path):
+        return True
+    try:
+        return DoneRecord.load(path) is not None
+    except DenoisingError:  # it is damaged
+        return False
 
 
 def spacing_of(source: Source) -> tuple[dict[str, float], str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise import disk
 from napari_ae_denoise._qt.disk_layers import code_layer, noise_layer, what_codes_lack
-from napari_ae_denoise._qt.disk_places import name_of, spacing_of
+from napari_ae_denoise._qt.disk_places import place_for, spacing_of
 from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise.removed_noise import check_removed
 from napari_ae_denoise.result_folder import Destination
@@ -16,6 +16,7 @@ from napari_ae_denoise.to_disk import begin
 
 if TYPE_CHECKING:
     import threading
+    import weakref
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
@@ -63,12 +64,15 @@ class Kept:
         Arguments of `Image` for the other results.
     summary, warning : str
         Sentences.
+    origin : weak reference to a Layer, optional
+        Which was denoised.
     """
 
     levels: list[Any] | None
     layers: tuple[dict[str, Any], ...]
     summary: str
     warning: str
+    origin: weakref.ref[Any] | None = None
 
 
 def disk_steps(
@@ -85,7 +89,8 @@ def disk_steps(
     """
     jobs = _begun(choices, folder)
     first, paths = jobs[0], [job.folder.path for job in jobs]
-    found = {"normalization": list(first.seen.normalization)}
+    found: dict[str, Any] = {"normalization": list(first.seen.normalization)}
+    found["fingerprint"] = first.folder.record.made_of["image"]
     there = [job.folder.record.finished for job in jobs]
     layer = _filling(choices, first, found) if choices.denoised else None
     yield Begun(layer, first.folder.layout, tuple(paths), there[0], first.folder.writes)
@@ -115,7 +120,8 @@ def disk_steps(
             more.append(noise_layer(choices, before, stored, told, check))
     said = [_in_words(made, there), *made[0].remarks, verdict]
     said += [what_codes_lack(choices)] if choices.code else []
-    return Kept(levels, tuple(more), " ".join(filter(None, said)), made[0].note)
+    summary = " ".join(filter(None, said))
+    return Kept(levels, tuple(more), summary, made[0].note, source.layer)
 
 
 def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:
@@ -127,8 +133,10 @@ def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:
         If there is no room for all of it.
     """
     jobs: list[DiskJob] = []
+    image = choices.fingerprint()
     for code in [False] * (choices.denoised or choices.noise) + [True] * choices.code:
-        to = Destination(folder / name_of(choices, code), *spacing_of(choices.source))
+        place = place_for(folder, choices, image, code)
+        to = Destination(place, *spacing_of(choices.source))
         job = begin(
             choices.denoiser,
             choices.source.image,

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_ae_denoise._qt.disk_places import folder_for, too_large
 from napari_ae_denoise._qt.disk_results import Begun, Kept, disk_steps
-from napari_ae_denoise._qt.finished import keep
+from napari_ae_denoise._qt.finished import keep, keep_origin
 from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image, unwrapped
 from napari_ae_denoise._qt.seen import looked_at
@@ -50,6 +50,7 @@ class FillingLayer(QObject):
         self._begun: Begun | None = None
         self._seen: View | None = None
         self._before: Any = None
+        self._origin: weakref.ref[Any] | None = None
         self._looks = self._pictures = 0
         self._drawn: dict[int | None, int] = {}  # how many tiles of a plane there were then
         self._timer = QTimer(self)
@@ -67,6 +68,7 @@ class FillingLayer(QObject):
         folder = folder_for(self.folder.value, layer.source.path)
         source, spec = choices.source, choices.denoiser.card.network
         layout = plane_layout(source.image.shape, source.axes, network_channels=spec.channels)
+        self._origin = source.layer
         self._before = list(layer.data[source.level :]) if layer.multiscale else layer.data
         levels = self._before if layer.multiscale else [layer.data]
         # the first tiles follow it too
@@ -83,6 +85,7 @@ class FillingLayer(QObject):
         self._layer, self._begun = weakref.ref(layer), begun
         QTimer.singleShot(0, partial(_show, self._layer))
         keep(layer, self._before)
+        keep_origin(layer, self._origin)
         self._before, self._drawn = None, {}
         self._timer.start()
         self._look()

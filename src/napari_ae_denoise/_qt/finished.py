@@ -57,12 +57,14 @@ class Finished:
 
 # by the layers themselves: napari's proxies of them are made anew at each call
 _finished: weakref.WeakKeyDictionary[Image, Finished] = weakref.WeakKeyDictionary()
+_made_of: weakref.WeakKeyDictionary[Image, weakref.ref[Any]] = weakref.WeakKeyDictionary()
 
 
 def add_results(viewer: ViewerModel, made: Made) -> list[Image]:
     """Add the layers that a run has made, and remember what the denoised image was made of."""
     added = [add_image(unwrapped(viewer), **layer) for layer in made.layers]
     for layer in added:
+        keep_origin(layer, made.origin)
         record = record_of_layer(layer)
         if record is not None and record["what"] == DENOISED:
             keep(layer, made.image, layer.data)
@@ -72,6 +74,12 @@ def add_results(viewer: ViewerModel, made: Made) -> list[Image]:
 def keep(layer: Image, before: Any, after: Any = None) -> None:
     """Remember what a layer was made of, as long as it lives; see `Finished`."""
     _finished[unwrapped(layer)] = Finished(before, after)
+
+
+def keep_origin(layer: Image, origin: weakref.ref[Any] | None) -> None:
+    """Remember which layer a result was made of, as long as both live."""
+    if origin is not None:
+        _made_of[unwrapped(layer)] = origin
 
 
 def finished_of(layer: Any) -> Finished | None:
@@ -117,7 +125,7 @@ class LastResult:
         return last if last is not None and last in self._viewer.layers and fits(last) else None
 
     def result(self, wanted: str) -> tuple[Image, dict[str, Any]]:
-        """Return the result that is meant, and its record.
+        """Return the result that is meant, and its record; it names the image as it is called now.
 
         Raises
         ------
@@ -131,4 +139,11 @@ class LastResult:
                 f"There is no result to make {wanted} of.",
                 "Press Denoise, or select a layer that was made here.",
             )
-        return layer, record
+        return layer, record | self._present_name(layer)
+
+    def _present_name(self, layer: Image) -> dict[str, str]:
+        """Return how the layer is called now that a result was made of; nothing if it is gone."""
+        known = _made_of.get(layer)
+        origin = None if known is None else known()
+        there = origin is not None and origin in self._viewer.layers
+        return {"image": origin.name} if origin is not None and there else {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import AXIS_LETTERS, check_axes, guess_axes, is_rgb
+from napari_ae_denoise._qt.layer_facts import full_resolution, layer_axes, level_of, look_of
+from napari_ae_denoise.axes import check_axes, is_rgb
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import ViewerModel
 
-# What people call axes; single letters are taken as they are.
-_WORDS = {"time": "T", "channel": "C", "channels": "C", "plane": "Z", "depth": "Z", "frame": "T"}
 _CODE_LABEL = "code"
 HELPER = "napari_ae_denoise helper"  # in the metadata of layers that only help to look
 
@@ -42,7 +42,7 @@ class Source:
     linear : ndarray
         (ndim, ndim): how a step in pixels moves a point, before ``affine``.
     look : dict
-        Colormap and contrast limits.
+        How it is shown, as napari takes it; see `look_of`.
     labels : array, optional
         One for each image of a stack, where the layer's metadata holds ``"labels"``.
     path : str
@@ -51,6 +51,8 @@ class Source:
         Which level of a multiscale layer it is; 0 for the finest, and for other layers.
     step : ndarray, optional
         By how much the level is coarser than the finest, along each axis of the layer.
+    layer : weak reference to a Layer, optional
+        Which it was taken of.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Source:
     path: str = ""
     level: int = 0
     step: Any = 1.0
+    layer: weakref.ref[Any] | None = None
 
     @property
     def calibrated(self) -> bool:
@@ -71,14 +74,16 @@ class Source:
         return str(self.transforms["units"][-1]) != "pixel"
 
     def denoised_layer(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
-        """Return what `Image` takes for a result of the same shape."""
+        """Return what `Image` takes for a result of the same shape, shown as the image is."""
+        return {**self._placed(data, name, metadata), **self.look}
+
+    def _placed(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
         return {
             "data": data,
             "name": name,
             "rgb": self.rgb,
             "metadata": metadata,
             **self.transforms,
-            **self.look,
         }
 
     def noise_layer(
@@ -90,7 +95,7 @@ class Source:
         """
         levels = data if isinstance(data, list) else [data]
         bound = _spread(levels[0]) if bound is None else bound
-        made = self.denoised_layer(data, name, metadata)
+        made = self._placed(data, name, metadata)
         if self.rgb and is_rgb(self.axes, self.image.shape):  # napari shows colours from 0 to 1
             from napari_ae_denoise.provenance import COLOURED, KEY  # with torch
             from napari_ae_denoise.removed_noise import as_colours
@@ -209,7 +214,7 @@ def take(layer: Layer | None, axes: str | None = None, level: int = 0) -> Source
             f'"{layer.name}" is a {kind} layer, which holds no grey values.',
             "Choose an image layer.",
         )
-    data = layer.data[level] if layer.multiscale else layer.data
+    data = level_of(layer, level)
     letters = (axes or "").strip() or layer_axes(layer)
     if not letters:
         raise DenoisingError(
@@ -244,13 +249,12 @@ def take(layer: Layer | None, axes: str | None = None, level: int = 0) -> Source
             "axis_labels": tuple(layer.axis_labels),
         },
         linear=linear @ np.diag(step),
-        look={}
-        if layer.rgb
-        else {"colormap": layer.colormap.name, "contrast_limits": tuple(layer.contrast_limits)},
+        look=look_of(layer),
         labels=layer.metadata.get("labels"),
         path=str(layer.source.path or ""),
         level=level if layer.multiscale else 0,
         step=step,
+        layer=weakref.ref(unwrapped(layer)),
     )
 
 
@@ -264,35 +268,8 @@ def _shear_matrix(shear: Any, ndim: int) -> npt.NDArray[np.float64]:
     return matrix
 
 
-def full_resolution(layer: Image) -> Any:
-    """Return the data of a layer; of a multiscale one its finest level."""
-    return layer.data[0] if layer.multiscale else layer.data
-
-
-def plane_size(layer: Image | None) -> tuple[tuple[int, int], int]:
-    """Return height and width of a layer's planes, and 3 channels for colours, else 1."""
-    if layer is None:
-        return (28, 28), 1
-    shape = full_resolution(layer).shape
-    height, width = shape[-3:-1] if layer.rgb else shape[-2:]
-    return (int(height), int(width)), 3 if layer.rgb else 1
-
-
-def layer_axes(layer: Image) -> str:
-    """Return the axes of a layer: its labels where they name axes, else by their number."""
-    labels = [str(label).strip() for label in layer.axis_labels]
-    letters = [_WORDS.get(label.lower(), label.upper()) for label in labels]
-    named = all(len(a) == 1 and a in AXIS_LETTERS for a in letters) and len(set(letters)) == len(
-        letters
-    )
-    if named and {"Y", "X"} <= set(letters) and not (layer.rgb and "C" in letters):
-        return "".join(letters) + ("C" if layer.rgb else "")
-    shape = full_resolution(layer).shape
-    return guess_axes(shape, rgb=bool(layer.rgb)) if 2 <= layer.ndim <= 5 else ""
-
-
-def unwrapped(viewer: ViewerModel) -> ViewerModel:
-    """Return a viewer itself, where napari gave a proxy of it: each call gives another proxy."""
+def unwrapped(viewer: Any) -> Any:
+    """Return a viewer or layer itself, where napari gave a proxy: each call gives another one."""
     return getattr(viewer, "__wrapped__", viewer)
 
 

@@ -39,7 +39,7 @@ def listen(viewer: ViewerModel, event: str, owner: QObject, react: str) -> None:
     attrgetter(event)(unwrapped(viewer)).connect(listener)
 
 
-def listen_to_chosen(field: Any, events: Sequence[str], owner: QObject, react: str) -> None:
+def listen_to_chosen(field: Any, events: Sequence[str], owner: object, react: str) -> None:
     """Call a method at events of the layer that is chosen in a field, as long as its object lives.
 
     Parameters
@@ -48,7 +48,7 @@ def listen_to_chosen(field: Any, events: Sequence[str], owner: QObject, react: s
         Its value is a layer, or None.
     events : sequence of str
         Of the layer, such as ``"data"``.
-    owner : QObject
+    owner : object
         Whose method to call.
     react : str
         Name of the method, which is called without arguments.

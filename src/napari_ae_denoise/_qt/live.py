@@ -254,7 +254,8 @@ class LiveLayer(QObject):
         told = {HELPER: True, "normalization": self._live.normalization}
         if layer is None:
             made = source.denoised_layer(image, f"{source.name} live", told)
-            self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
+            covers = {"blending": "translucent", "opacity": 1.0}  # what it is made of
+            self._layer = weakref.ref(add_image(self._viewer, **(made | place | covers)))
         else:
             layer.data = image
             layer.translate = place["translate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise._qt.forms import field, note, on_change
-from napari_ae_denoise._qt.layers import plane_size
+from napari_ae_denoise._qt.layer_facts import plane_size
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import build_empty
 

@@ -143,7 +143,7 @@ class QuickRun(QObject):
             return
         if isinstance(result, Kept):
             self._filling.end(result)
-            result = Made(result.layers, result.summary, result.warning)
+            result = Made(result.layers, result.summary, result.warning, origin=result.origin)
         said = [f'Added "{layer.name}".' for layer in add_results(viewer, result)]
         show_info(" ".join([*said, result.summary]))
         if result.warning:

@@ -60,7 +60,8 @@ class ResultTools(QWidget):
         self.copy_button.clicked.connect(self.copy)
         self.workflow_button = QPushButton("Save wor&kflow …")
         self.workflow_button.setToolTip(
-            "Write a file that makes the same of other images: napari-ae-denoise replay FILE IMAGE."
+            "Write a file that makes the same of other images: "
+            "napari-ae-denoise replay FILE IMAGE -o OUTPUT."
         )
         self.workflow_button.clicked.connect(self.ask_where_to_save)
         self.save_button = SaveResultButton(last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_ae_denoise import report
+from napari_ae_denoise import fingerprints, report
 from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise._qt.latent_layers import (
     UNITS,
@@ -24,6 +24,7 @@ from napari_ae_denoise.subsampled_network import subsampled
 
 if TYPE_CHECKING:
     import threading
+    import weakref
     from collections.abc import Generator
 
     from napari_ae_denoise._qt.layers import Source
@@ -63,6 +64,15 @@ class DenoiseChoices:
         )
         return {KEY: made | found}
 
+    def fingerprint(self) -> str:
+        """Return what tells the image from others; empty if it cannot be read, which a run says."""
+        source = self.source
+        try:
+            layout = layout_for(self.denoiser.card.network, source.image.shape, source.axes)
+            return fingerprints.of_image(source.image, layout)
+        except Exception:  # noqa: BLE001 (what the run says of it is what counts)
+            return ""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
@@ -78,6 +88,8 @@ class Made:
         Of codes.
     image : array, optional
         What was denoised.
+    origin : weak reference to a Layer, optional
+        Whose image it was.
     """
 
     layers: tuple[dict[str, Any], ...]
@@ -85,6 +97,7 @@ class Made:
     warning: str = ""
     scatter: Scatter | None = None
     image: Any = None
+    origin: weakref.ref[Any] | None = None
 
 
 def denoise_steps(
@@ -94,7 +107,7 @@ def denoise_steps(
     from napari_ae_denoise.prediction import TileError  # here, for it brings torch
 
     source, denoiser = choices.source, choices.denoiser
-    problem = ""
+    problem, fingerprint = "", choices.fingerprint()
     try:
         prediction = yield from denoiser.predict_steps(
             source.image,
@@ -121,6 +134,7 @@ def denoise_steps(
         "remarks": list(prediction.remarks),
         "finished": part,
         "problem": problem,
+        "fingerprint": fingerprint,
     }
     found["normalization"] = list(prediction.normalization)
     metadata = choices.record(**found, strength=1.0)
@@ -159,7 +173,8 @@ def denoise_steps(
     )
     parts = [f"{done}, {duration(prediction.seconds)}.", *remarks, verdict]
     said = " ".join(filter(None, parts))
-    return Made(tuple(layers), said, f"{problem} {prediction.note}".strip(), scatter, source.image)
+    warning = f"{problem} {prediction.note}".strip()
+    return Made(tuple(layers), said, warning, scatter, source.image, source.layer)
 
 
 def _judged(source: Source, prediction: Prediction) -> str:

@@ -10,7 +10,7 @@ from napari_ae_denoise._qt.axes_field import follow_axes
 from napari_ae_denoise._qt.clean_hint import CleanHint
 from napari_ae_denoise._qt.forecast import Forecast
 from napari_ae_denoise._qt.forms import fold, form, on_change
-from napari_ae_denoise._qt.layers import full_resolution
+from napari_ae_denoise._qt.layer_facts import full_resolution
 from napari_ae_denoise._qt.live_crop import LiveCrop
 from napari_ae_denoise._qt.loss_plot import LossPlot
 from napari_ae_denoise._qt.model_files import ModelFiles

@@ -10,7 +10,8 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 
 from napari_ae_denoise._qt.forms import field, layer_field, on_change
-from napari_ae_denoise._qt.layers import layer_axes, take
+from napari_ae_denoise._qt.layer_facts import layer_axes
+from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.training_data import TrainingData
 from napari_ae_denoise.training_files import data_from_files
