@@ -24,10 +24,10 @@ from napari_ae_denoise._qt.forms import (
     duration,
     fold,
     form,
-    layer_field,
     on_change,
 )
 from napari_ae_denoise._qt.latent_view import LatentView
+from napari_ae_denoise._qt.layer_fields import layer_field
 from napari_ae_denoise._qt.layers import HELPER, take, unwrapped
 from napari_ae_denoise._qt.listening import listen, listen_to_chosen
 from napari_ae_denoise._qt.live import LiveLayer

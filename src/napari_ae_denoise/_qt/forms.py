@@ -7,7 +7,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from magicgui.widgets import ComboBox, Container, LineEdit, Select, create_widget
+from magicgui.widgets import ComboBox, Container, LineEdit, create_widget
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
@@ -23,16 +23,12 @@ from superqt import QCollapsible
 
 from napari_ae_denoise._qt.alignment import AlignedLabels
 from napari_ae_denoise._qt.elided import Elided
-from napari_ae_denoise._qt.layers import HELPER
 from napari_ae_denoise._qt.preferences import prefer
 from napari_ae_denoise._qt.status_line import StatusLine
 from napari_ae_denoise._qt.worker import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from napari.layers import Layer
-    from napari.viewer import ViewerModel
 
 _GREY, _PERCENT = "grey values", "% of the data range"
 
@@ -55,26 +51,6 @@ def field(name: str, value: Any, label: str, tooltip: str, **options: Any) -> An
     )
     if automatic:
         made.native.setSpecialValueText(automatic)
-    return made
-
-
-def layer_field(
-    viewer: ViewerModel, name: str, label: str, tooltip: str, *, several: bool = False
-) -> ComboBox | Select:
-    """Return a choice among the image layers of a viewer, the newest first."""
-
-    def images(_widget: Any) -> list[tuple[str, Layer]]:
-        return [
-            (layer.name, layer)
-            for layer in reversed(viewer.layers)
-            if type(layer).__name__ == "Image" and HELPER not in layer.metadata
-        ]
-
-    kind = Select if several else ComboBox
-    made = kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
-    if several:  # long names are cut in the middle, as there is no room to scroll
-        made.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        made.native.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     return made
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import LineEdit
 
 from napari_ae_denoise._qt.axes_field import follow_axes
-from napari_ae_denoise._qt.forms import field, form, layer_field, on_change, read_unit, unit_field
+from napari_ae_denoise._qt.forms import field, form, on_change, read_unit, unit_field
+from napari_ae_denoise._qt.layer_fields import layer_field
 from napari_ae_denoise._qt.layers import Source, add_image, take
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.status_line import short

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 
-from napari_ae_denoise._qt.forms import field, layer_field, on_change
+from napari_ae_denoise._qt.forms import field, on_change
+from napari_ae_denoise._qt.layer_fields import layer_field
 from napari_ae_denoise._qt.layers import layer_axes, take
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.training_data import TrainingData
