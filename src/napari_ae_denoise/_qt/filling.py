@@ -50,6 +50,7 @@ class FillingLayer(QObject):
         self._begun: Begun | None = None
         self._seen: View | None = None
         self._before: Any = None
+        self._of: weakref.ref[Any] | None = None
         self._looks = self._pictures = 0
         self._drawn: dict[int | None, int] = {}  # how many tiles of a plane there were then
         self._timer = QTimer(self)
@@ -68,6 +69,7 @@ class FillingLayer(QObject):
         source, spec = choices.source, choices.denoiser.card.network
         layout = plane_layout(source.image.shape, source.axes, network_channels=spec.channels)
         self._before = list(layer.data[source.level :]) if layer.multiscale else layer.data
+        self._of = source.layer
         levels = self._before if layer.multiscale else [layer.data]
         # the first tiles follow it too
         self._seen = looked_at(self._viewer, layer, layout, source.step)
@@ -82,7 +84,7 @@ class FillingLayer(QObject):
         layer = add_image(self._viewer, **begun.layer | {"visible": False})
         self._layer, self._begun = weakref.ref(layer), begun
         QTimer.singleShot(0, partial(_show, self._layer))
-        keep(layer, self._before)
+        keep(layer, self._before, of=self._of)
         self._before, self._drawn = None, {}
         self._timer.start()
         self._look()

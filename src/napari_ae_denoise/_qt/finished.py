@@ -14,7 +14,7 @@ from napari_ae_denoise.provenance import DENOISED, KEY
 from napari_ae_denoise.strength import mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari.layers import Image
     from napari.viewer import ViewerModel
@@ -35,10 +35,13 @@ class Finished:
         The image, or its levels.
     after : array or None
         The result at full strength, of the image's shape; None where it cannot be mixed.
+    layer : weak reference, optional
+        To the layer of the image.
     """
 
     before: Any
     after: Any
+    layer: weakref.ref[Image] | None = None
 
     def at(self, strength: float) -> Any | Callable[[], Any]:
         """Return the result at some strength; what takes long, as a function for a thread.
@@ -65,13 +68,15 @@ def add_results(viewer: ViewerModel, made: Made) -> list[Image]:
     for layer in added:
         record = record_of_layer(layer)
         if record is not None and record["what"] == DENOISED:
-            keep(layer, made.image, layer.data)
+            keep(layer, made.image, layer.data, of=made.layer)
     return added
 
 
-def keep(layer: Image, before: Any, after: Any = None) -> None:
+def keep(
+    layer: Image, before: Any, after: Any = None, *, of: weakref.ref[Image] | None = None
+) -> None:
     """Remember what a layer was made of, as long as it lives; see `Finished`."""
-    _finished[unwrapped(layer)] = Finished(before, after)
+    _finished[unwrapped(layer)] = Finished(before, after, of)
 
 
 def finished_of(layer: Any) -> Finished | None:
@@ -89,6 +94,19 @@ def record_of_layer(layer: Any) -> dict[str, Any] | None:
     """Return what a layer says of how it was made; None if it is none of our results."""
     record = getattr(layer, "metadata", {}).get(KEY)
     return record if isinstance(record, dict) and "what" in record else None
+
+
+def original_of(result: Any, layers: Iterable[Image]) -> Image | None:
+    """Return which of some layers a result was made of.
+
+    Only one that was made in another session is known by its name, which others may have, too.
+    """
+    finished, record = finished_of(result), record_of_layer(result)
+    if finished is not None and finished.layer is not None:
+        layer = finished.layer()
+        return next((one for one in layers if one is layer), None)
+    name = None if record is None else record["image"]
+    return next((one for one in layers if one.name == name), None)
 
 
 class LastResult:

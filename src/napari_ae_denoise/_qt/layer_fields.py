@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import ComboBox, Select
 from qtpy.QtCore import Qt
 
-from napari_ae_denoise._qt.layers import HELPER
+from napari_ae_denoise._qt.layers import HELPER, unwrapped
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -52,6 +52,7 @@ def layer_field(
     viewer: ViewerModel, name: str, label: str, tooltip: str, *, several: bool = False
 ) -> LayerChoice | LayersChoice:
     """Return a choice among the image layers of a viewer, the newest first."""
+    viewer = unwrapped(viewer)  # layers behind a proxy would be others each time
 
     def images(_widget: Any) -> list[tuple[str, Layer]]:
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 # What people call axes; single letters are taken as they are.
 _WORDS = {"time": "T", "channel": "C", "channels": "C", "plane": "Z", "depth": "Z", "frame": "T"}
-_CODE_LABEL = "code"
 HELPER = "napari_ae_denoise helper"  # in the metadata of layers that only help to look
 
 
@@ -51,6 +51,8 @@ class Source:
         Which level of a multiscale layer it is; 0 for the finest, and for other layers.
     step : ndarray, optional
         By how much the level is coarser than the finest, along each axis of the layer.
+    layer : weak reference, optional
+        To the layer, which may have got another name, or be gone.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Source:
     path: str = ""
     level: int = 0
     step: Any = 1.0
+    layer: weakref.ref[Image] | None = None
 
     @property
     def calibrated(self) -> bool:
@@ -165,11 +168,10 @@ class Source:
         full[list(kept)] = (step - 1) / 2
         translate = (t["translate"] + self.linear @ full)[list(kept)]
         size = len(kept) + 1
-        rotate, affine = np.eye(size), np.eye(size + 1)
+        rotate, shear, affine = np.eye(size), np.eye(size), np.eye(size + 1)
         rotate[1:, 1:] = t["rotate"][pick]
         affine[1:-1, 1:-1] = t["affine"][:-1, :-1][pick]
         affine[1:-1, -1] = t["affine"][:-1, -1][list(kept)]
-        shear = np.eye(size)
         shear[1:, 1:] = t["shear"][pick]
         return {
             "scale": np.array([1.0, *(t["scale"][list(kept)] * step)]),
@@ -178,7 +180,7 @@ class Source:
             "shear": shear,
             "affine": affine,
             "units": ("pixel", *(t["units"][k] for k in kept)),
-            "axis_labels": (_CODE_LABEL, *(t["axis_labels"][k] for k in kept)),
+            "axis_labels": ("code", *(t["axis_labels"][k] for k in kept)),
         }
 
 
@@ -251,6 +253,7 @@ def take(layer: Layer | None, axes: str | None = None, level: int = 0) -> Source
         path=str(layer.source.path or ""),
         level=level if layer.multiscale else 0,
         step=step,
+        layer=weakref.ref(unwrapped(layer)),
     )
 
 
@@ -282,9 +285,8 @@ def layer_axes(layer: Image) -> str:
     """Return the axes of a layer: its labels where they name axes, else by their number."""
     labels = [str(label).strip() for label in layer.axis_labels]
     letters = [_WORDS.get(label.lower(), label.upper()) for label in labels]
-    named = all(len(a) == 1 and a in AXIS_LETTERS for a in letters) and len(set(letters)) == len(
-        letters
-    )
+    named = all(len(a) == 1 and a in AXIS_LETTERS for a in letters)
+    named = named and len(set(letters)) == len(letters)
     if named and {"Y", "X"} <= set(letters) and not (layer.rgb and "C" in letters):
         return "".join(letters) + ("C" if layer.rgb else "")
     shape = full_resolution(layer).shape

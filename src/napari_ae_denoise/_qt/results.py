@@ -24,7 +24,10 @@ from napari_ae_denoise.subsampled_network import subsampled
 
 if TYPE_CHECKING:
     import threading
+    import weakref
     from collections.abc import Generator
+
+    from napari.layers import Image
 
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise.denoiser import Denoiser
@@ -78,6 +81,8 @@ class Made:
         Of codes.
     image : array, optional
         What was denoised.
+    layer : weak reference, optional
+        To the layer that it was.
     """
 
     layers: tuple[dict[str, Any], ...]
@@ -85,6 +90,7 @@ class Made:
     warning: str = ""
     scatter: Scatter | None = None
     image: Any = None
+    layer: weakref.ref[Image] | None = None
 
 
 def denoise_steps(
@@ -159,7 +165,8 @@ def denoise_steps(
     )
     parts = [f"{done}, {duration(prediction.seconds)}.", *remarks, verdict]
     said = " ".join(filter(None, parts))
-    return Made(tuple(layers), said, f"{problem} {prediction.note}".strip(), scatter, source.image)
+    warning = f"{problem} {prediction.note}".strip()
+    return Made(tuple(layers), said, warning, scatter, source.image, source.layer)
 
 
 def _judged(source: Source, prediction: Prediction) -> str:
