@@ -7,6 +7,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from magicgui.widgets import ComboBox, Container, LineEdit, create_widget
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
@@ -65,6 +66,28 @@ def read_unit(unit: ComboBox) -> tuple[bool, float]:
     The factor makes fractions of percent and leaves grey values as they are.
     """
     return (True, 0.01) if unit.value == _PERCENT else (False, 1.0)
+
+
+def suggest_noise(dtype: Any, unit: ComboBox, *fields: Any, grey: Any, percent: Any) -> None:
+    """Fill in the usual noise of a dtype, if nobody has changed that of the other kind.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the image. Grey values say something of 8-bit images only.
+    unit : ComboBox
+        See `unit_field`.
+    *fields
+        What is filled in.
+    grey, percent : tuple
+        Their usual values in the two units.
+    """
+    usual = {True: (_GREY, *grey), False: (_PERCENT, *percent)}
+    eight_bit = np.dtype(dtype) == np.uint8
+    fields = (unit, *fields)
+    if tuple(one.value for one in fields) == usual[not eight_bit]:
+        for one, value in zip(fields, usual[eight_bit], strict=True):
+            one.value = value
 
 
 def form(*fields: Any) -> Container:
