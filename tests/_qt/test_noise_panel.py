@@ -69,6 +69,7 @@ def test_stop_ends_within_the_image_and_makes_no_layer(
 ):
     viewer.add_image(np.zeros((500, 64, 64), np.float32))
     panel = open_panel("Add Gaussian noise")
+    panel.unit.value = "grey values"  # a flat image has no range
     press(panel.bar.start_button)
     qtbot.waitUntil(lambda: "% of the image" in panel.bar.status.text(), timeout=30_000)
     press(panel.bar.stop_button)
@@ -148,3 +149,21 @@ def test_noise_of_a_camera_is_that_of_the_function(viewer, open_panel, run, smal
     run(panel)
     expected = add_camera_noise(small_image, 5, offset=10, seed=0)
     np.testing.assert_array_equal(viewer.layers[-1].data, expected)
+
+
+def test_the_noise_that_is_suggested_fits_the_range_of_the_image(
+    viewer, open_panel, run, small_image
+):
+    eight_bit = viewer.add_image(small_image, name="8 bit")
+    fractions = viewer.add_image(small_image / np.float32(255), name="fractions")
+    panel = open_panel("Add Gaussian noise")
+    panel.layer.value = eight_bit
+    assert (panel.unit.value, panel.sigma.value) == ("grey values", 25)
+    panel.layer.value = fractions
+    assert (panel.unit.value, panel.sigma.value) == ("% of the data range", 10)
+    run(panel)
+    made = viewer.layers["fractions + noise 10 %"].data
+    assert np.std(made - fractions.data) == pytest.approx(0.1 * np.ptp(fractions.data), rel=0.1)
+    panel.sigma.value = 7
+    panel.layer.value = eight_bit
+    assert (panel.unit.value, panel.sigma.value) == ("% of the data range", 7)  # as was set

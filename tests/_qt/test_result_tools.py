@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image
 
 from napari_ae_denoise._qt.compare_widget import CompareWidget
+from napari_ae_denoise._qt.glances import recall
 from napari_ae_denoise._qt.result_saving import SaveResultButton, _axes_of
 from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.image_files import read_image
@@ -195,6 +196,67 @@ def test_compare_says_what_it_needs_where_there_is_no_clean_image(
     press(panel.tools.compare_button)
     (compare,) = panel.window().findChildren(CompareWidget)
     assert "Choose a clean image of the same size" in compare.bar.status.text()
+
+
+@pytest.fixture
+def compared(viewer, panel, run, press):
+    """Return a function that denoises a layer, and opens the panel that compares it."""
+
+    def compare(layer, then=lambda: None):
+        panel.layer.value = layer
+        run(panel)
+        then()
+        press(panel.tools.compare_button)
+        (made,) = panel.window().findChildren(CompareWidget)
+        return made
+
+    return compare
+
+
+def test_another_channel_is_not_taken_for_a_clean_image(viewer, compared, small_image):
+    noise = np.random.default_rng(0).normal(0, 30, small_image.shape)
+    other = viewer.add_image((small_image + noise).clip(0, 255).astype(np.uint8), name="DAPI")
+    image = viewer.add_image(255 - small_image, name="GFP")
+    compare = compared(image)
+    assert compare.reference.value is not other
+    assert {layer.name for layer in compare.images.value} == {"GFP", "GFP denoised"}
+    assert "Choose a clean image of the same size" in compare.bar.status.text()
+    compare.reference.value = other  # somebody knows better
+    compare.offer(viewer.layers["GFP denoised"])
+    assert compare.reference.value is other
+
+
+def test_the_image_is_found_again_under_another_name(viewer, compared, small_image):
+    image = viewer.add_image(small_image, name="a")
+    namesake = []
+
+    def rename():
+        image.name = "b"
+        namesake.append(viewer.add_image(small_image // 2, name="a"))
+        viewer.layers.selection.active = viewer.layers["a denoised"]
+
+    compare = compared(image, rename)
+    assert {layer.name for layer in compare.images.value} == {"b", "a denoised"}
+    assert compare.fields.noisy.value is image
+    assert compare.reference.value not in (image, *namesake)
+
+
+@pytest.mark.parametrize("name", ["GFP clean", "ground-truth", "GFP_GT", "Reference 1"])
+def test_a_name_says_which_image_is_clean(viewer, compared, small_image, name):
+    clean = viewer.add_image(small_image, name=name)
+    viewer.add_image(small_image, name="noisy again, not clean")
+    viewer.add_image(small_image, name="length 3")
+    compare = compared(viewer.add_image(small_image, name="GFP"))
+    assert compare.reference.value is clean
+    assert compare.bar.status.text() == ""
+
+
+def test_an_image_with_little_noise_is_taken_and_said(viewer, panel, compared, qtbot, small_image):
+    smooth = viewer.add_image(small_image, name="average")
+    qtbot.waitUntil(lambda: recall(smooth.data, "YX") is not None, timeout=60_000)
+    compare = compared(viewer.add_image(small_image // 2, name="GFP"))
+    assert compare.reference.value is smooth
+    assert '"average" is the Reference' in compare.bar.status.text()
 
 
 def test_the_removed_noise_of_a_photograph_is_saved_in_grey_values_and_made_again_as_shown(

@@ -290,3 +290,21 @@ def test_a_model_that_makes_worse_is_not_recommended(panel, untrained_classic):
         told = in_words("mine", replace(card, metrics=metrics))
         assert "20.00 dB before" in told
         assert words in told
+
+
+@pytest.mark.parametrize("other", ["stack", "colours"])
+@pytest.mark.parametrize("axes", ["", "YX", "ZYX", "YXC"])
+def test_layers_of_other_axes_are_named(viewer, panel, run, notes, small_image, other, axes):
+    viewer.add_image(np.stack([small_image] * 4), name="stack")
+    viewer.add_image(np.dstack([small_image] * 3), name="colours", rgb=True)
+    panel.images.source.value = "several layers"
+    panel.images._sides[0].many.value = [viewer.layers["one"], viewer.layers[other]]
+    panel.fields.axes.value = axes
+    run(panel)
+    has = {"stack": "ZYX (4 x 96 x 80)", "colours": "YXC (96 x 80 x 3)"}[other]
+    assert f'"{other}" has the axes {has}, but "one" has the axes YX (96 x 80).' in notes()[-1]
+    assert "All chosen layers must have the same axes" in panel.bar.status.text()
+    panel.images._sides[0].many.value = [viewer.layers["stack"], viewer.layers["colours"]]
+    panel.fields.axes.value = axes
+    run(panel)
+    assert "All chosen layers must have the same axes" in notes()[-1]

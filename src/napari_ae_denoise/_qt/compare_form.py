@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from magicgui.widgets import LineEdit, Select
 
 from napari_ae_denoise._qt.compare_picture import PAIRS, SIDE_BY_SIDE
-from napari_ae_denoise._qt.forms import field, layer_field, on_change
+from napari_ae_denoise._qt.forms import field, on_change
+from napari_ae_denoise._qt.layer_fields import layer_field
 from napari_ae_denoise.classical import classical_methods
 
 if TYPE_CHECKING:

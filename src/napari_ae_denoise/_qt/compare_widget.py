@@ -10,17 +10,17 @@ from napari_ae_denoise._qt.axes_field import follow_axes
 from napari_ae_denoise._qt.compare_form import PLANES, CompareFields
 from napari_ae_denoise._qt.compare_picture import Saved, ask_for_file, picture_steps
 from napari_ae_denoise._qt.compare_table import CompareTable
-from napari_ae_denoise._qt.finished import record_of_layer
+from napari_ae_denoise._qt.finished import original_of, record_of_layer
 from napari_ae_denoise._qt.forms import form
 from napari_ae_denoise._qt.layer_facts import full_resolution
 from napari_ae_denoise._qt.layers import take, unwrapped
 from napari_ae_denoise._qt.panel import Panel
+from napari_ae_denoise._qt.reference import reference_for
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.comparison import Comparison, Doing, Table, comparison_steps
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.provenance import KEY
 
 if TYPE_CHECKING:
     import napari
@@ -59,32 +59,19 @@ class CompareWidget(Panel):
         )
         follow_axes(self.reference, self.axes)
 
-    def offer(self, result: Image, image: str) -> None:
-        """Choose a result and its image to be compared, with a clean image where there is one.
-
-        Parameters
-        ----------
-        result : Image
-            Its layer.
-        image : str
-            Name of the layer that it was made of.
-        """
+    def offer(self, result: Image) -> None:
+        """Choose a result and its image to be compared, with a clean image where there is one."""
         shape = full_resolution(result).shape
         layers: list[Any] = list(self.images.choices)
         fitting = [one for one in layers if full_resolution(one).shape == shape]
-        noisy = [one for one in fitting if one.name == image]
-        clean = [one for one in fitting if one not in noisy and KEY not in one.metadata]
-        self.images.value = [one for one in fitting if one in noisy or one.name == result.name]
-        if noisy:
-            self.fields.noisy.value = noisy[0]
-        if clean:
-            self.reference.value = clean[0]
-            self.bar.status.setText("")
-            return
-        self.bar.status.setText(
-            "Choose a clean image of the same size as Reference, such as a long exposure or an "
-            "average of many frames; open one first, if it is not there."
-        )
+        image = original_of(result, fitting)
+        self.images.value = [one for one in fitting if one is image or one is unwrapped(result)]
+        if image is not None:
+            self.fields.noisy.value = image
+        clean, said = reference_for(image, fitting, self.reference.value)
+        if clean is not None:
+            self.reference.value = clean
+        self.bar.status.setText(said)
 
     def read(self) -> Comparison:
         """Return what the form says."""

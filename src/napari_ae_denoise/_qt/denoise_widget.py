@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import LineEdit
 
@@ -24,10 +24,10 @@ from napari_ae_denoise._qt.forms import (
     duration,
     fold,
     form,
-    layer_field,
     on_change,
 )
 from napari_ae_denoise._qt.latent_view import LatentView
+from napari_ae_denoise._qt.layer_fields import layer_field
 from napari_ae_denoise._qt.layers import HELPER, take, unwrapped
 from napari_ae_denoise._qt.listening import listen, listen_to_chosen
 from napari_ae_denoise._qt.live import LiveLayer
@@ -117,6 +117,13 @@ class DenoiseWidget(Panel):
         self.at_once.look()
 
     # ---- the form
+
+    def reset_choices(self, *args: Any) -> None:
+        """Follow the viewer's layers; what is taken for want of another is nobody's choice."""
+        before = self.layer.value
+        super().reset_choices(*args)
+        if self.layer.value is not before:
+            self._followed = self.layer.value
 
     def follow_selected(self) -> None:
         """Choose the image that is selected in the viewer, until somebody chooses one here."""

@@ -14,7 +14,7 @@ from napari_ae_denoise.provenance import DENOISED, KEY
 from napari_ae_denoise.strength import mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari.layers import Image
     from napari.viewer import ViewerModel
@@ -99,6 +99,25 @@ def record_of_layer(layer: Any) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "what" in record else None
 
 
+def origin_of(result: Any) -> tuple[bool, Any]:
+    """Return whether it is known which layer a result was made of, and the layer while it lives."""
+    known = None if result is None else _made_of.get(unwrapped(result))
+    return known is not None, None if known is None else known()
+
+
+def original_of(result: Any, layers: Iterable[Image]) -> Image | None:
+    """Return which of some layers a result was made of.
+
+    Only one that was made in another session is known by its name, which others may have, too.
+    """
+    known, origin = origin_of(result)
+    if known:
+        return next((one for one in layers if one is origin), None)
+    record = record_of_layer(result)
+    name = None if record is None else record["image"]
+    return next((one for one in layers if one.name == name), None)
+
+
 class LastResult:
     """Which result is meant: the selected one, or the last that was made here.
 
@@ -143,7 +162,6 @@ class LastResult:
 
     def _present_name(self, layer: Image) -> dict[str, str]:
         """Return how the layer is called now that a result was made of; nothing if it is gone."""
-        known = _made_of.get(layer)
-        origin = None if known is None else known()
+        _, origin = origin_of(layer)
         there = origin is not None and origin in self._viewer.layers
         return {"image": origin.name} if origin is not None and there else {}

@@ -7,7 +7,8 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from magicgui.widgets import ComboBox, Container, LineEdit, Select, create_widget
+import numpy as np
+from magicgui.widgets import ComboBox, Container, LineEdit, create_widget
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
@@ -23,16 +24,12 @@ from superqt import QCollapsible
 
 from napari_ae_denoise._qt.alignment import AlignedLabels
 from napari_ae_denoise._qt.elided import Elided
-from napari_ae_denoise._qt.layers import HELPER
 from napari_ae_denoise._qt.preferences import prefer
 from napari_ae_denoise._qt.status_line import StatusLine
 from napari_ae_denoise._qt.worker import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from napari.layers import Layer
-    from napari.viewer import ViewerModel
 
 _GREY, _PERCENT = "grey values", "% of the data range"
 
@@ -58,26 +55,6 @@ def field(name: str, value: Any, label: str, tooltip: str, **options: Any) -> An
     return made
 
 
-def layer_field(
-    viewer: ViewerModel, name: str, label: str, tooltip: str, *, several: bool = False
-) -> ComboBox | Select:
-    """Return a choice among the image layers of a viewer, the newest first."""
-
-    def images(_widget: Any) -> list[tuple[str, Layer]]:
-        return [
-            (layer.name, layer)
-            for layer in reversed(viewer.layers)
-            if type(layer).__name__ == "Image" and HELPER not in layer.metadata
-        ]
-
-    kind = Select if several else ComboBox
-    made = kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
-    if several:  # long names are cut in the middle, as there is no room to scroll
-        made.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        made.native.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-    return made
-
-
 def unit_field(tooltip: str) -> ComboBox:
     """Return a choice between grey values and percent of the data range."""
     return field("unit", _GREY, "Unit", tooltip, choices=[_GREY, _PERCENT])
@@ -89,6 +66,28 @@ def read_unit(unit: ComboBox) -> tuple[bool, float]:
     The factor makes fractions of percent and leaves grey values as they are.
     """
     return (True, 0.01) if unit.value == _PERCENT else (False, 1.0)
+
+
+def suggest_noise(dtype: Any, unit: ComboBox, *fields: Any, grey: Any, percent: Any) -> None:
+    """Fill in the usual noise of a dtype, if nobody has changed that of the other kind.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the image. Grey values say something of 8-bit images only.
+    unit : ComboBox
+        See `unit_field`.
+    *fields
+        What is filled in.
+    grey, percent : tuple
+        Their usual values in the two units.
+    """
+    usual = {True: (_GREY, *grey), False: (_PERCENT, *percent)}
+    eight_bit = np.dtype(dtype) == np.uint8
+    fields = (unit, *fields)
+    if tuple(one.value for one in fields) == usual[not eight_bit]:
+        for one, value in zip(fields, usual[eight_bit], strict=True):
+            one.value = value
 
 
 def form(*fields: Any) -> Container:

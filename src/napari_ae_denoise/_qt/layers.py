@@ -170,11 +170,10 @@ class Source:
         full[list(kept)] = (step - 1) / 2
         translate = (t["translate"] + self.linear @ full)[list(kept)]
         size = len(kept) + 1
-        rotate, affine = np.eye(size), np.eye(size + 1)
+        rotate, shear, affine = np.eye(size), np.eye(size), np.eye(size + 1)
         rotate[1:, 1:] = t["rotate"][pick]
         affine[1:-1, 1:-1] = t["affine"][:-1, :-1][pick]
         affine[1:-1, -1] = t["affine"][:-1, -1][list(kept)]
-        shear = np.eye(size)
         shear[1:, 1:] = t["shear"][pick]
         return {
             "scale": np.array([1.0, *(t["scale"][list(kept)] * step)]),
@@ -183,7 +182,7 @@ class Source:
             "shear": shear,
             "affine": affine,
             "units": ("pixel", *(t["units"][k] for k in kept)),
-            "axis_labels": (_CODE_LABEL, *(t["axis_labels"][k] for k in kept)),
+            "axis_labels": ("code", *(t["axis_labels"][k] for k in kept)),
         }
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import LineEdit
 
 from napari_ae_denoise._qt.axes_field import follow_axes
-from napari_ae_denoise._qt.forms import field, form, layer_field, on_change, read_unit, unit_field
+from napari_ae_denoise._qt.forms import (
+    field,
+    form,
+    on_change,
+    read_unit,
+    suggest_noise,
+    unit_field,
+)
+from napari_ae_denoise._qt.layer_facts import full_resolution
+from napari_ae_denoise._qt.layer_fields import layer_field
 from napari_ae_denoise._qt.layers import Source, add_image, take
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.status_line import short
@@ -109,7 +118,16 @@ class NoiseWidget(Panel):
         self.lay_out(self.form, layer_fields=(self.layer,), remembered=said)
         follow_axes(self.layer, self.axes)
         on_change([self.kind], self._show_fields)
+        on_change([self.layer], self._suggest_noise)
         self._show_fields()
+        self._suggest_noise()
+
+    def _suggest_noise(self) -> None:
+        """Start in grey values of 255 for 8-bit images, in percent for all others."""
+        if self.layer.value is not None:
+            dtype = full_resolution(self.layer.value).dtype
+            fields = self.unit, self.sigma, self.mean
+            suggest_noise(dtype, *fields, grey=(25.0, 0.0), percent=(10.0, 0.0))
 
     def _show_fields(self) -> None:
         """Show what the kind of noise needs."""

@@ -81,12 +81,12 @@ class ResultTools(QWidget):
     def compare(self) -> None:
         """Open the panel that compares, with the result and its image chosen."""
         try:
-            layer, record = self._last.result("a comparison")
+            layer, _ = self._last.result("a comparison")
         except DenoisingError as error:
             self.failed.emit(error)
             return
         panel = show_panel(self._viewer, CompareWidget, "Compare")
-        panel.offer(layer, record["image"])
+        panel.offer(layer)
 
     def copy(self) -> None:
         """Put the script on the clipboard."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from magicgui.widgets import LineEdit
 
 from napari_ae_denoise._qt.forms import (
@@ -14,6 +13,7 @@ from napari_ae_denoise._qt.forms import (
     on_change,
     read_unit,
     row,
+    suggest_noise,
     unit_field,
 )
 from napari_ae_denoise._qt.kind_fields import KindFields
@@ -167,12 +167,8 @@ class TrainFields:
 
     def suggest_unit(self, dtype: Any) -> None:
         """Take the usual noise range of a dtype, if nobody has changed that of the other kind."""
-        grey, percent = self.unit.choices
-        usual = {True: (grey, 0.0, 50.0), False: (percent, 0.0, 20.0)}
-        now = (self.unit.value, self.sigma_low.value, self.sigma_high.value)
-        eight_bit = np.dtype(dtype) == np.uint8
-        if now == usual[not eight_bit]:
-            self.unit.value, self.sigma_low.value, self.sigma_high.value = usual[eight_bit]
+        fields = self.unit, self.sigma_low, self.sigma_high
+        suggest_noise(dtype, *fields, grey=(0.0, 50.0), percent=(0.0, 20.0))
 
     @property
     def name(self) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 
-from napari_ae_denoise._qt.forms import field, layer_field, on_change
-from napari_ae_denoise._qt.layer_facts import layer_axes
+from napari_ae_denoise._qt.forms import field, on_change
+from napari_ae_denoise._qt.layer_facts import full_resolution, layer_axes
+from napari_ae_denoise._qt.layer_fields import layer_field
 from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.training_data import TrainingData
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import ViewerModel
 
+    from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise._qt.train_form import Kind
 
 ONE, SEVERAL, FOLDER = "one layer", "several layers", "a folder"
@@ -137,7 +139,7 @@ class TrainingImages:
                 f'Both sides of the pair are the layer "{same[0].name}".',
                 "Choose two different layers.",
             )
-        taken = [[take(layer, self._axes.value) for layer in side] for side in chosen]
+        taken = _take_alike(chosen, self._axes.value)
         images = {
             name: side[0].image if len(side) == 1 else [one.image for one in side]
             for name, side in zip(kind.sides, taken, strict=True)
@@ -158,3 +160,38 @@ class TrainingImages:
         """Let the axes be those of the first layer; files tell their own."""
         layer = self.example
         self._axes.value = "" if layer is None else layer_axes(layer)
+
+
+def _take_alike(chosen: list[list[Any]], axes: str) -> list[list[Source]]:
+    """Take the layers of all sides, which are all read with the same axes.
+
+    Raises
+    ------
+    DenoisingError
+        If a layer cannot be taken, or has other axes than the first, so that no text fits both.
+    """
+    first = chosen[0][0]
+    odd = [layer for side in chosen for layer in side if _differ(first, layer)]
+    if odd:
+        raise DenoisingError(
+            f"{_axes_in_words(odd[0])}, but {_axes_in_words(first)}.",
+            "All chosen layers must have the same axes: choose only such, and train on the others "
+            "by themselves.",
+        )
+    letters = take(first, axes).axes
+    return [[take(layer, letters) for layer in side] for side in chosen]
+
+
+def _differ(one: Any, other: Any) -> bool:
+    if any(layer.__class__.__name__ != "Image" for layer in (one, other)):  # said by `take`
+        return False
+    shape, another = full_resolution(one).shape, full_resolution(other).shape
+    colours_apart = one.rgb != other.rgb and shape[-1] != another[-1]
+    return len(shape) != len(another) or colours_apart
+
+
+def _axes_in_words(layer: Image) -> str:
+    shape = " x ".join(map(str, full_resolution(layer).shape))
+    letters = layer_axes(layer)
+    axes = f"the axes {letters}" if letters else f"{layer.ndim} axes"
+    return f'"{layer.name}" has {axes} ({shape})'
