@@ -76,10 +76,11 @@ def same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     return one[0] is other[0] and one[1] == other[1]
 
 
-def placed(source: Source, region: Region) -> dict[str, Any]:
+def placed(source: Source, layout: PlaneLayout, region: Region) -> dict[str, Any]:
     """Return where a region lies in the world."""
     shown = [a for a in source.axes if not (source.rgb and a == "C")]
-    places = iter(region.stack)
-    first = [{"Y": region.y.start, "X": region.x.start}.get(a) for a in shown]
-    shift = np.array([next(places) if f is None else f for f in first], float)
+    # along an axis that the network sees all of, a region begins where the image does
+    first = dict(zip([a for a in shown if a in layout.stack_axes], region.stack, strict=True))
+    first |= {"Y": region.y.start, "X": region.x.start}
+    shift = np.array([first.get(a, 0) for a in shown], float)
     return {"translate": source.transforms["translate"] + source.linear @ shift}
