@@ -189,9 +189,9 @@ class DenoiseWidget(Panel):
         self.latents.offer(result.scatter)
         added = add_results(self.viewer, result)
         for layer in added[:1]:  # what the buttons below are about
-            self.viewer.layers.selection.active = layer
             self.last.made(layer)
-            self.after.apply(layer)
+            self.after.apply(layer)  # first: the slider follows what is selected
+            self.viewer.layers.selection.active = layer
         names = ", ".join(f'"{short(layer.name)}"' for layer in added)
         said = [f"Added {names}."] if added else []
         self.bar.status.setText(" ".join([*said, result.summary, result.warning]).strip())

@@ -66,10 +66,13 @@ class ResultStrength(QObject):
 
     def follow(self) -> None:
         """Show the strength of the result that was selected."""
-        record = record_of_layer(self._selection.active)
-        if record is not None and mixable(self._selection.active) is not None:
+        active = self._selection.active
+        record = record_of_layer(active)
+        if record is not None and mixable(active) is not None:
+            target = None if self._target is None else self._target()
+            coming = self._mixing.busy and target is unwrapped(active)
             with self._field.changed.blocked():
-                self._field.value = 100 * record["strength"]
+                self._field.value = 100 * (self._strength if coming else record["strength"])
 
     def _apply_to_meant(self) -> None:
         layer = self._last.get(mixable)
