@@ -63,12 +63,15 @@ class Kept:
         Arguments of `Image` for the other results.
     summary, warning : str
         Sentences.
+    found : dict
+        What the record of the denoised image's layer lacked when it was begun.
     """
 
     levels: list[Any] | None
     layers: tuple[dict[str, Any], ...]
     summary: str
     warning: str
+    found: dict[str, Any]
 
 
 def disk_steps(
@@ -87,7 +90,8 @@ def disk_steps(
     first, paths = jobs[0], [job.folder.path for job in jobs]
     found = {"normalization": list(first.seen.normalization)}
     there = [job.folder.record.finished for job in jobs]
-    layer = _filling(choices, first, found) if choices.denoised else None
+    begun = {**found, "finished": there[0]}
+    layer = _filling(choices, first, begun) if choices.denoised else None
     yield Begun(layer, first.folder.layout, tuple(paths), there[0], first.folder.writes)
     made: list[Stored] = []
     total, done = sum(len(job.jobs) for job in jobs), 0
@@ -115,7 +119,8 @@ def disk_steps(
             more.append(noise_layer(choices, before, stored, told, check))
     said = [_in_words(made, there), *made[0].remarks, verdict]
     said += [what_codes_lack(choices)] if choices.code else []
-    return Kept(levels, tuple(more), " ".join(filter(None, said)), made[0].note)
+    ended = {"finished": made[0].finished, "remarks": list(made[0].remarks)}
+    return Kept(levels, tuple(more), " ".join(filter(None, said)), made[0].note, ended)
 
 
 def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:
