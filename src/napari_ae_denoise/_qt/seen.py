@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise.axes import PlaneLayout
 
+_HIDING = ("translucent", "translucent_no_depth", "opaque")  # ways of blending
 _MOST = 512  # pixels along Y and X that are denoised at once: the middle of a larger view
 
 
@@ -62,6 +63,22 @@ def seen_region(viewer: Any, layer: Any, source: Source, layout: PlaneLayout) ->
         return None
     stack = tuple(places[a] for a in layout.stack_axes if a in places)
     return Region(stack, sides["Y"], sides["X"])
+
+
+def covering(viewer: Any, layer: Any) -> list[Any]:
+    """Return the visible images above a layer that hide something of it."""
+    from napari.layers import Image
+
+    above = list(viewer.layers)[viewer.layers.index(layer) + 1 :]
+    hiding = [one for one in above if isinstance(one, Image) and one.visible]
+    return [one for one in hiding if one.blending in _HIDING and _overlap(one, layer)]
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    """Return whether two layers lie over each other, along the axes of the world they share."""
+    shared = min(one.ndim, other.ndim)
+    first, last = np.stack([x.extent.world[:, -shared:] for x in (one, other)], axis=1)
+    return bool((first.max(axis=0) <= last.min(axis=0)).all())
 
 
 def standing(layer: Any) -> tuple[Any, ...]:
