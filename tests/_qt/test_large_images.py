@@ -12,6 +12,7 @@ from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.done_record import FILE_NAME, DoneRecord
 from napari_ae_denoise.image_files import read_image
+from napari_ae_denoise.provenance import KEY
 
 from .conftest import wait_idle
 
@@ -291,3 +292,37 @@ def test_what_cannot_be_gone_on_with_is_left_alone(viewer, panel, run, stack, tm
     assert "was there" in panel.bar.status.text()
     other = path.with_name(path.name.replace(".ome.zarr", "-2.ome.zarr"))
     assert set(tmp_path.glob("*.ome.zarr")) == {path, other}
+
+
+def test_the_buttons_are_about_what_is_on_disk_too(
+    viewer, panel, run, press, stack, tmp_path, notes
+):
+    panel.filling.limit.value = 2.0
+    original = viewer.add_image(stack, name="cells")
+    run(panel)
+    panel.filling.limit.value, panel.noise.value = 0.0, True
+    run(panel)
+    result = viewer.layers["cells denoised [1]"]
+    assert viewer.layers.selection.active is result  # and not its removed noise
+    record = result.metadata[KEY]
+    assert record["finished"] == 1
+    assert record["remarks"] == []
+    viewer.layers.selection.active = original
+    press(panel.tools.split_button)
+    assert "cells denoised [1]: before" in viewer.layers
+    press(panel.tools.copy_button)
+    assert str(next(tmp_path.glob("*.ome.zarr"))) in QApplication.clipboard().text()
+
+
+def test_what_is_being_written_is_the_last_result_at_once(viewer, panel, press, qtbot, stack):
+    original = viewer.add_image(stack, name="cells")
+    press(panel.bar.start_button)
+    qtbot.waitUntil(lambda: "cells denoised" in viewer.layers, timeout=60_000)
+    layer = viewer.layers["cells denoised"]
+    assert layer.metadata[KEY]["finished"] == 0
+    viewer.layers.selection.active = original
+    press(panel.tools.split_button)
+    assert "cells denoised: before" in viewer.layers
+    press(panel.bar.stop_button)
+    wait_idle(qtbot, panel)
+    assert 0 <= layer.metadata[KEY]["finished"] <= 1

@@ -174,3 +174,35 @@ def test_a_region_is_what_the_whole_has_there(untrained_classic, axes, shape, st
     if stack_place:
         index[0] = slice(2, 3)
     np.testing.assert_allclose(made, whole[tuple(index)], atol=1e-5)
+
+
+def test_channels_that_the_network_sees_together_are_shown_at_their_place(
+    viewer, panel, qtbot, stack, no_bundled_models
+):
+    colours = Denoiser.load(no_bundled_models()["natural-rgb"])
+    panel.model.value = panel.shelf.add(colours)
+    image = stack[:, :90, :100]
+    place = {"scale": (1, 2, 2), "translate": (0, 5, 7), "axis_labels": ("c", "y", "x")}
+    viewer.add_image(image, name="cells", **place)
+    assert panel.axes.value == "CYX"
+    panel.live.switch.value = True
+    layer = shown(viewer, qtbot)
+    assert layer.data.shape == image.shape
+    np.testing.assert_allclose(layer.translate, (0, 5, 7))
+    viewer.layers["cells"].corner_pixels = np.array([[0, 10, 20], [0, 50, 60]])
+    qtbot.waitUntil(lambda: layer.data.shape == (3, 41, 41), timeout=60_000)
+    np.testing.assert_allclose(layer.translate, (0, 25, 47))
+
+
+def test_an_error_in_showing_switches_it_off_and_is_said(
+    viewer, panel, qtbot, stack, notes, monkeypatch
+):
+    def fails(*_, **__):
+        raise ValueError("no such place")
+
+    monkeypatch.setattr(live_module, "placed", fails)
+    viewer.add_image(stack, name="cells")
+    panel.live.switch.value = True
+    qtbot.waitUntil(lambda: not panel.live.switch.value, timeout=60_000)
+    assert "cells live" not in viewer.layers
+    assert any("no such place" in note for note in notes())

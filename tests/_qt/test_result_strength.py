@@ -61,6 +61,24 @@ def test_a_new_result_has_the_strength_of_the_slider(viewer, panel, qtbot, run, 
     assert result.metadata[KEY]["strength"] == 0.4
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_so_has_one_that_comes_with_its_removed_noise(
+    viewer, panel, qtbot, run, small_image, monkeypatch, large
+):
+    if large:  # mixed in another thread, while the slider follows what is selected
+        monkeypatch.setattr(finished_module, "_AT_ONCE", 10)
+    viewer.add_image(small_image, name="i")
+    panel.noise.value = True
+    panel.strength.value = 50
+    run(panel)
+    assert panel.strength.value == 50
+    result = viewer.layers["i denoised"]
+    assert viewer.layers.selection.active is result
+    settle(qtbot, result, mixed(small_image, finished_of(result).after, 0.5))
+    assert result.metadata[KEY]["strength"] == 0.5
+    assert panel.strength.value == 50
+
+
 def test_the_selected_result_is_meant_and_shows_its_strength(
     viewer, panel, qtbot, run, small_image
 ):
@@ -149,3 +167,64 @@ def test_without_a_result_copy_says_what_to_do(viewer, panel, press, notes, smal
     viewer.add_image(small_image, name="i")
     press(panel.tools.copy_button)
     assert any("no result" in note for note in notes())
+
+
+def test_of_a_result_on_disk_the_strength_is_fixed_and_no_other_one_changes(
+    viewer, panel, qtbot, run, small_image, tmp_path
+):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    first = viewer.layers["i denoised"]
+    whole = first.data
+    panel.filling.limit.value, panel.filling.folder.value = 0.0, str(tmp_path)
+    panel.layer.value = original = viewer.add_image(small_image[::-1].copy(), name="j")
+    run(panel)
+    viewer.layers.selection.active = viewer.layers["j denoised"]
+    said = []
+    panel.after.said.connect(said.append)
+    for percent in (30, 40):
+        panel.strength.value = percent
+        qtbot.wait(100)
+    assert first.data is whole
+    assert first.metadata[KEY]["strength"] == 1
+    (why,) = said  # once
+    assert "j denoised" in why
+    assert "disk" in why
+    viewer.layers.selection.active = original  # no result: neither that on disk nor an older one
+    panel.strength.value = 20
+    qtbot.wait(100)
+    assert first.data is whole
+    viewer.layers.selection.active = first
+    assert panel.strength.value == 100
+    panel.strength.value = 60
+    settle(qtbot, first, mixed(small_image, whole, 0.6))
+
+
+def test_the_copy_of_a_result_has_a_strength_of_its_own(viewer, panel, qtbot, run, small_image):
+    from napari.layers._layer_actions import _duplicate_layer, _project
+
+    stack = np.stack([small_image, small_image[::-1]])
+    viewer.add_image(stack, name="i")
+    run(panel)
+    first = viewer.layers["i denoised"]
+    whole = first.data
+    panel.strength.value = 80
+    settle(qtbot, first, mixed(stack, whole, 0.8))
+
+    def made_by(action):
+        known = set(viewer.layers)
+        action(viewer.layers)
+        (new,) = set(viewer.layers) - known
+        viewer.layers.selection.active = new
+        return new
+
+    for number in range(2):  # and the copy of a copy
+        copy = made_by(_duplicate_layer)
+        assert panel.strength.value == (80, 40)[number]
+        panel.strength.value = 40 - number
+        settle(qtbot, copy, mixed(stack, whole, 0.4 - number / 100))
+    settle(qtbot, first, mixed(stack, whole, 0.8))
+    assert first.metadata[KEY]["strength"] == 0.8
+    viewer.layers.selection.active = first
+    assert panel.strength.value == 80
+    assert finished_of(made_by(_project)) is None  # which tells the same, but is of another shape

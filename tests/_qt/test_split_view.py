@@ -144,6 +144,111 @@ def test_the_key_shows_the_original_and_back(viewer, panel, run, press, small_im
     assert panel.tools.split_button.isChecked()
 
 
+def test_the_button_moves_the_line_to_the_middle_where_the_key_has_shown_all(
+    viewer, panel, qtbot, run, press, small_image, traces
+):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    before = traces()
+    press_key(viewer)
+    assert not panel.tools.split_button.isChecked()
+    press(panel.tools.split_button)
+    assert panel.tools.split_button.isChecked()
+    qtbot.waitUntil(lambda: shown(viewer).shape[1] == 40, timeout=10_000)
+    press(panel.tools.split_button)
+    assert traces() == before
+
+
+def test_what_covers_the_line_is_hidden_while_it_is_shown(viewer, panel, run, press, small_image):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    run(panel)
+    viewer.add_image(small_image, name="adds", blending="additive")
+    viewer.add_image(small_image, name="beside", translate=(0, 100))
+    viewer.add_image(small_image, name="off", visible=False)
+    viewer.add_points(np.zeros((1, 2)), name="spots")
+    before = {layer.name: layer.visible for layer in viewer.layers}
+    assert before == {
+        **dict.fromkeys(["i", "i denoised", "i denoised [1]", "adds", "beside", "spots"], True),
+        "off": False,
+    }
+    viewer.layers.selection.active = viewer.layers["i denoised"]
+    press(panel.tools.split_button)
+    now = {layer.name: layer.visible for layer in viewer.layers}
+    assert now == {**before, BEFORE: True, "i denoised [1]": False}
+    press(panel.tools.split_button)
+    assert {layer.name: layer.visible for layer in viewer.layers} == before
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_the_line_goes_to_a_new_result(
+    viewer, panel, qtbot, run, press, small_image, tmp_path, on_disk
+):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    press(panel.tools.split_button)
+    panel.tools.split.move(20)
+    if on_disk:
+        panel.filling.limit.value, panel.filling.folder.value = 0.0, str(tmp_path)
+    panel.noise.value = True
+    run(panel)
+    qtbot.waitUntil(lambda: "i denoised [1]: before" in viewer.layers, timeout=10_000)
+    qtbot.wait(50)
+    result, line = viewer.layers["i denoised [1]"], viewer.layers["i denoised [1]: before"]
+    assert BEFORE not in viewer.layers
+    assert np.asarray(line.data).shape[1] == 20
+    assert result.visible
+    assert line.visible
+    assert viewer.layers.index(line) == viewer.layers.index(result) + 1
+    assert viewer.layers.selection.active is result
+    assert panel.tools.split_button.isChecked()
+    assert viewer.layers["i denoised"].visible
+
+
+def test_another_image_over_the_line_ends_it(viewer, panel, qtbot, run, press, small_image):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    press(panel.tools.split_button)
+    viewer.add_points(np.zeros((1, 2)))
+    viewer.add_image(small_image, name="beside", translate=(0, 100))
+    qtbot.wait(50)
+    assert panel.tools.split_button.isChecked()
+    viewer.add_image(small_image, name="over it")
+    qtbot.waitUntil(lambda: BEFORE not in viewer.layers, timeout=10_000)
+    assert not panel.tools.split_button.isChecked()
+
+
+def test_the_grid_ends_it(viewer, panel, run, press, small_image, traces):
+    viewer.add_image(small_image, name="i")
+    run(panel)
+    before = traces()
+    press(panel.tools.split_button)
+    getattr(viewer, "canvas", viewer).grid.enabled = True
+    assert traces()["layers"] == before["layers"]
+    assert not panel.tools.split_button.isChecked()
+    getattr(viewer, "canvas", viewer).grid.enabled = False
+    assert traces() == before
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_both_sides_look_and_lie_alike_all_the_time(viewer, panel, run, press, small_image, rgb):
+    image = np.stack([small_image] * 3, axis=-1) if rgb else small_image
+    viewer.add_image(image, name="i", rgb=rgb)
+    run(panel)
+    press(panel.tools.split_button)
+    result, line = viewer.layers["i denoised"], viewer.layers[BEFORE]
+    result.interpolation2d = "cubic"
+    result.scale, result.rotate, result.shear = (0.3, 0.7), 33, [0.1]
+    result.translate = (5, 7)
+    result.affine = [[1, 0.2, 3], [0, 1.1, 4], [0, 0, 1]]
+    if not rgb:
+        result.colormap = "magma"
+        assert line.colormap.name == "magma"
+    assert line.interpolation2d == "cubic"
+    for point in ((0, 0), (50, 30)):
+        np.testing.assert_allclose(line.data_to_world(point), result.data_to_world(point))
+
+
 def test_layers_that_are_removed_take_the_line_with_them(
     viewer, panel, run, press, small_image, traces
 ):

@@ -78,12 +78,14 @@ class DenoiseWidget(Panel):
         self.device, self.tile = how.device, how.tile
         self.last = LastResult(viewer)
         self.after = ResultStrength(viewer, self.strength, self.last, self)
+        self.after.said.connect(self.say)
+        self.after.failed.connect(self.show_problem)
         self.tools = ResultTools(viewer, self.last)
         self.tools.said.connect(self.say)
         self.tools.failed.connect(self.show_problem)
         self.device_hint = DeviceHint(self.device)
         self.level = level_field(self.layer)
-        self.filling = FillingLayer(viewer, self, self.job)
+        self.filling = FillingLayer(viewer, self, self.job, self.last)
         self.live = LiveLayer(viewer, self, lambda: (self.read(), self.chosen_layer(self.layer)))
         self.live.failed.connect(self.show_problem)
         self.at_once = AtOnce(self._source, lambda: self.models.denoiser, how.settings)
@@ -190,15 +192,16 @@ class DenoiseWidget(Panel):
 
     def show_result(self, result: Made | Kept) -> None:
         """Add the layers."""
+        filled = None  # the denoised image, where it is a layer already
         if isinstance(result, Kept):
-            self.filling.end(result)
+            filled = self.filling.end(result)
             result = Made(result.layers, result.summary, result.warning, origin=result.origin)
         self.latents.offer(result.scatter)
         added = add_results(self.viewer, result)
-        for layer in added[:1]:  # what the buttons below are about
-            self.viewer.layers.selection.active = layer
+        for layer in [filled or added[0]] if added else []:  # what the buttons below are about
             self.last.made(layer)
-            self.after.apply(layer)
+            self.after.apply(layer)  # first: the slider follows what is selected
+            self.viewer.layers.selection.active = layer
         names = ", ".join(f'"{short(layer.name)}"' for layer in added)
         said = [f"Added {names}."] if added else []
         self.bar.status.setText(" ".join([*said, result.summary, result.warning]).strip())

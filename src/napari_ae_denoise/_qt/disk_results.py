@@ -66,13 +66,16 @@ class Kept:
         Sentences.
     origin : weak reference to a Layer, optional
         Which was denoised.
+    found : dict
+        What the record of the denoised image's layer lacked when it was begun.
     """
 
     levels: list[Any] | None
     layers: tuple[dict[str, Any], ...]
     summary: str
     warning: str
-    origin: weakref.ref[Any] | None = None
+    origin: weakref.ref[Any] | None
+    found: dict[str, Any]
 
 
 def disk_steps(
@@ -92,7 +95,8 @@ def disk_steps(
     found: dict[str, Any] = {"normalization": list(first.seen.normalization)}
     found["fingerprint"] = first.folder.record.made_of["image"]
     there = [job.folder.record.finished for job in jobs]
-    layer = _filling(choices, first, found) if choices.denoised else None
+    begun = {**found, "finished": there[0]}
+    layer = _filling(choices, first, begun) if choices.denoised else None
     yield Begun(layer, first.folder.layout, tuple(paths), there[0], first.folder.writes)
     made: list[Stored] = []
     total, done = sum(len(job.jobs) for job in jobs), 0
@@ -121,7 +125,8 @@ def disk_steps(
     said = [_in_words(made, there), *made[0].remarks, verdict]
     said += [what_codes_lack(choices)] if choices.code else []
     summary = " ".join(filter(None, said))
-    return Kept(levels, tuple(more), summary, made[0].note, source.layer)
+    ended = {"finished": made[0].finished, "remarks": list(made[0].remarks)}
+    return Kept(levels, tuple(more), summary, made[0].note, source.layer, ended)
 
 
 def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:

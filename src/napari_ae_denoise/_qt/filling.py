@@ -10,15 +10,17 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_ae_denoise._qt.disk_places import folder_for, too_large
 from napari_ae_denoise._qt.disk_results import Begun, Kept, disk_steps
-from napari_ae_denoise._qt.finished import keep, keep_origin
+from napari_ae_denoise._qt.finished import keep, keep_origin, record_of_layer
 from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image, unwrapped
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise.axes import plane_layout
+from napari_ae_denoise.provenance import KEY
 
 if TYPE_CHECKING:
     from napari.viewer import ViewerModel
 
+    from napari_ae_denoise._qt.finished import LastResult
     from napari_ae_denoise._qt.results import DenoiseChoices
     from napari_ae_denoise._qt.worker import Job, MakeSteps
     from napari_ae_denoise.tile_jobs import View
@@ -39,10 +41,13 @@ class FillingLayer(QObject):
         Whose life it shares.
     job : Job
         What makes the result; if it fails, what came before stays.
+    last : LastResult
+        Is told of the layer as soon as it is there.
     """
 
-    def __init__(self, viewer: ViewerModel, parent: QObject, job: Job) -> None:
+    def __init__(self, viewer: ViewerModel, parent: QObject, job: Job, last: LastResult) -> None:
         super().__init__(parent)
+        self._last = last
         job.failed.connect(self._fail)
         self.fields = self.limit, self.folder = disk_fields()
         self._viewer = unwrapped(viewer)  # layers behind a proxy would be gone at once
@@ -86,20 +91,28 @@ class FillingLayer(QObject):
         QTimer.singleShot(0, partial(_show, self._layer))
         keep(layer, self._before)
         keep_origin(layer, self._origin)
+        self._last.made(layer)
         self._before, self._drawn = None, {}
         self._timer.start()
         self._look()
         return f'"{layer.name}" is large, and is written to {paths}.'
 
-    def end(self, kept: Kept | None) -> None:
-        """Show the last tiles; a finished layer gets the arrays themselves, in their own type."""
+    def end(self, kept: Kept | None) -> Any:
+        """Show the last tiles; a finished layer gets the arrays themselves, in their own type.
+
+        Returns the layer, or None where there is none.
+        """
         self._timer.stop()
         layer = self._alive()
+        record = record_of_layer(layer)
+        if record is not None and kept is not None:
+            layer.metadata[KEY] = {**record, **kept.found}
         if layer is not None and kept is not None and kept.levels is not None:
             layer.data = kept.levels if layer.multiscale else kept.levels[0]
         elif layer is not None:
             layer.refresh(extent=False)
         self._layer = self._begun = self._seen = None
+        return layer
 
     def _fail(self, _error: object) -> None:
         self.end(None)

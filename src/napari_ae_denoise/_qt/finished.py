@@ -83,8 +83,28 @@ def keep_origin(layer: Image, origin: weakref.ref[Any] | None) -> None:
 
 
 def finished_of(layer: Any) -> Finished | None:
-    """Return what a layer was made of, if it is a result."""
-    return None if layer is None else _finished.get(unwrapped(layer))
+    """Return what a layer was made of, if it is a result; a copy is one of its own."""
+    if layer is None:
+        return None
+    layer = unwrapped(layer)
+    if layer not in _finished:
+        of = _finished_of_copied(layer)
+        if of is not None:
+            _finished[layer] = of
+    return _finished.get(layer)
+
+
+def _finished_of_copied(layer: Any) -> Finished | None:
+    """Return what a layer was made of that napari made as a copy of a result; else None."""
+    parent = getattr(getattr(layer, "source", None), "parent", None)  # a weak reference
+    of = None if parent is None or record_of_layer(layer) is None else finished_of(parent())
+    # projections and the like tell the same, and are of another shape
+    return of if of is not None and _shape(layer.data) == _shape(of.before) else None
+
+
+def _shape(data: Any) -> tuple[int, ...]:
+    """Return the shape of an image, or of its finest level."""
+    return tuple(data.shape if hasattr(data, "dtype") else data[0].shape)
 
 
 def mixable(layer: Any) -> Finished | None:
@@ -136,10 +156,13 @@ class LastResult:
         self._last = weakref.ref(unwrapped(layer))
 
     def get(self, fits: Callable[[Any], Any]) -> Any:
-        """Return the selected layer if it fits, or else the last result; None if there is none."""
+        """Return the selected result, or where none is selected the last one; None if it is unfit.
+
+        No other one takes the place of a selected result: it would be changed unseen.
+        """
         active = self._viewer.layers.selection.active
-        if active is not None and fits(active):
-            return unwrapped(active)
+        if active is not None and (fits(active) or record_of_layer(active) is not None):
+            return unwrapped(active) if fits(active) else None
         last = None if self._last is None else self._last()
         return last if last is not None and last in self._viewer.layers and fits(last) else None
 

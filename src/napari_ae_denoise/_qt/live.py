@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_ae_denoise import report
 from napari_ae_denoise._qt.forms import field
 from napari_ae_denoise._qt.layers import HELPER, add_image, unwrapped
 from napari_ae_denoise._qt.seen import placed, same, seen_region, standing
@@ -245,13 +246,24 @@ class LiveLayer(QObject):
         if self._live is None or region != self._wanted or self._live is not live:
             return  # an answer to a question that nobody asks any more
         if isinstance(image, DenoisingError):
-            self.switch.value = False
-            self.failed.emit(image)
+            self._end_with(image)
             return
+        try:
+            self._put(self._live, region, image)
+        except Exception as error:  # noqa: BLE001 (logged, and said in the window)
+            from napari_ae_denoise._qt.worker import in_words
+
+            report.log(error)
+            self._end_with(in_words(error))
+            return
+        self._look()
+
+    def _put(self, live: Live, region: Region, image: Any) -> None:
+        """Put an answer where it was looked at."""
         self._shown = region
-        source, layer = self._live.source, self._alive()
-        place = placed(source, region)
-        told = {HELPER: True, "normalization": self._live.normalization}
+        source, layer = live.source, self._alive()
+        place = placed(source, live.layout, region)
+        told = {HELPER: True, "normalization": live.normalization}
         if layer is None:
             made = source.denoised_layer(image, f"{source.name} live", told)
             covers = {"blending": "translucent", "opacity": 1.0}  # what it is made of
@@ -260,7 +272,11 @@ class LiveLayer(QObject):
             layer.data = image
             layer.translate = place["translate"]
             layer.metadata = told
-        self._look()
+
+    def _end_with(self, error: DenoisingError) -> None:
+        """Switch off, and say why."""
+        self.switch.value = False
+        self.failed.emit(error)
 
 
 def _give_up(stops: list[threading.Event]) -> None:

@@ -13,7 +13,7 @@ from napari_ae_denoise._qt.latest import Latest
 from napari_ae_denoise._qt.layers import unwrapped
 from napari_ae_denoise._qt.listening import listen
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.provenance import KEY
+from napari_ae_denoise.provenance import DENOISED, KEY
 
 if TYPE_CHECKING:
     import threading
@@ -41,6 +41,7 @@ class ResultStrength(QObject):
     """
 
     failed = Signal(object)  # DenoisingError
+    said = Signal(str)  # why the strength of the selected result cannot be changed
     changed = Signal(str)  # the name of the layer whose strength was changed
 
     def __init__(self, viewer: ViewerModel, field: Any, last: LastResult, parent: QWidget) -> None:
@@ -48,6 +49,7 @@ class ResultStrength(QObject):
         self._field, self._last = field, last
         self._target: weakref.ref[Any] | None = None
         self._strength = 1.0
+        self._told: weakref.WeakSet[Any] = weakref.WeakSet()  # of which it was said why not
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE)
@@ -66,15 +68,35 @@ class ResultStrength(QObject):
 
     def follow(self) -> None:
         """Show the strength of the result that was selected."""
-        record = record_of_layer(self._selection.active)
-        if record is not None and mixable(self._selection.active) is not None:
+        active = self._selection.active
+        record = record_of_layer(active)
+        if record is not None and mixable(active) is not None:
+            target = None if self._target is None else self._target()
+            coming = self._mixing.busy and target is unwrapped(active)
             with self._field.changed.blocked():
-                self._field.value = 100 * record["strength"]
+                self._field.value = 100 * (self._strength if coming else record["strength"])
 
     def _apply_to_meant(self) -> None:
         layer = self._last.get(mixable)
         if layer is not None:
             self._apply(layer)
+        else:
+            self._say_why_not()
+
+    def _say_why_not(self) -> None:
+        """Say once of each selected result that its strength cannot be changed."""
+        active = unwrapped(self._selection.active)
+        record = record_of_layer(active)
+        if record is None or active in self._told:
+            return
+        self._told.add(active)
+        why = "and only denoised images made here have one"
+        if record["what"] == DENOISED and record.get("folder"):
+            why = "for it is written to disk"
+        self.said.emit(
+            f'The strength of "{active.name}" cannot be changed, {why}. The slider counts for the '
+            "next Denoise."
+        )
 
     def _apply(self, layer: Any) -> None:
         finished = mixable(layer)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise.axes import PlaneLayout
 
+_HIDING = ("translucent", "translucent_no_depth", "opaque")  # ways of blending
 _MOST = 512  # pixels along Y and X that are denoised at once: the middle of a larger view
 
 
@@ -64,6 +65,22 @@ def seen_region(viewer: Any, layer: Any, source: Source, layout: PlaneLayout) ->
     return Region(stack, sides["Y"], sides["X"])
 
 
+def covering(viewer: Any, layer: Any) -> list[Any]:
+    """Return the visible images above a layer that hide something of it."""
+    from napari.layers import Image
+
+    above = list(viewer.layers)[viewer.layers.index(layer) + 1 :]
+    hiding = [one for one in above if isinstance(one, Image) and one.visible]
+    return [one for one in hiding if one.blending in _HIDING and _overlap(one, layer)]
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    """Return whether two layers lie over each other, along the axes of the world they share."""
+    shared = min(one.ndim, other.ndim)
+    first, last = np.stack([x.extent.world[:, -shared:] for x in (one, other)], axis=1)
+    return bool((first.max(axis=0) <= last.min(axis=0)).all())
+
+
 def standing(layer: Any) -> tuple[Any, ...]:
     """Return what a picture of a layer depends on: its pixels and how it lies; see `same`."""
     pixels = layer.data[0] if layer.multiscale else layer.data
@@ -76,10 +93,11 @@ def same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     return one[0] is other[0] and one[1] == other[1]
 
 
-def placed(source: Source, region: Region) -> dict[str, Any]:
+def placed(source: Source, layout: PlaneLayout, region: Region) -> dict[str, Any]:
     """Return where a region lies in the world."""
     shown = [a for a in source.axes if not (source.rgb and a == "C")]
-    places = iter(region.stack)
-    first = [{"Y": region.y.start, "X": region.x.start}.get(a) for a in shown]
-    shift = np.array([next(places) if f is None else f for f in first], float)
+    # along an axis that the network sees all of, a region begins where the image does
+    first = dict(zip([a for a in shown if a in layout.stack_axes], region.stack, strict=True))
+    first |= {"Y": region.y.start, "X": region.x.start}
+    shift = np.array([first.get(a, 0) for a in shown], float)
     return {"translate": source.transforms["translate"] + source.linear @ shift}

@@ -18,6 +18,7 @@ from napari_ae_denoise._qt.drawings import keep_drawings
 from napari_ae_denoise._qt.finished import LastResult, finished_of
 from napari_ae_denoise._qt.layers import HELPER, unwrapped
 from napari_ae_denoise._qt.listening import listen
+from napari_ae_denoise._qt.seen import covering
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.strength import lazily
@@ -32,6 +33,7 @@ KEY = "B"
 _PAUSE = 15  # milliseconds that moves of the mouse are gathered
 _REACH = 8  # pixels of the screen around the line that it is gripped at
 _LOOK = ("contrast_limits", "gamma", "colormap", "visible", "interpolation2d")
+_LINKED = (*_LOOK, "scale", "translate", "rotate", "shear", "affine")
 _PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
@@ -64,6 +66,14 @@ class SplitView(QObject):
         self._timer.timeout.connect(self._show_part)
         listen(viewer, "layers.events.removing", self, "keep_drawn")
         listen(viewer, "layers.events.removed", self, "look")
+        self._hidden: list[weakref.ref[Any]] = []  # what would cover the line
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()  # layers, as the line began
+        self._newest = QTimer(self)  # what comes is finished, and selected, a little later
+        self._newest.setSingleShot(True)
+        self._newest.timeout.connect(self._follow_newest)
+        listen(viewer, "layers.events.inserted", self, "wait_for_newest")
+        grid = "canvas.grid" if hasattr(unwrapped(viewer), "canvas") else "grid"  # since napari 0.9
+        listen(viewer, f"{grid}.events.enabled", self, "look")
         self._bound = _bind(self, viewer)
 
     @property
@@ -84,6 +94,10 @@ class SplitView(QObject):
             self._take_away()
         elif self.layer is None:
             self._start(0.5)
+        elif self._at >= self._length():  # the key has shown all of the original
+            self._split_at = 0
+            self.move(self._length() / 2)
+            self.shown.emit(True)
 
     def leave(self) -> None:
         """Take away the line, and give back the key: the panel is out of the window."""
@@ -116,11 +130,30 @@ class SplitView(QObject):
             keep_drawings(self._viewer(), [self.layer, self._result()])
 
     def look(self) -> None:
-        """Go, where somebody has removed the layer or the result."""
+        """Go, where somebody has removed the layer or the result, or shows each layer apart."""
         viewer, result = self._viewer(), None if self._result is None else self._result()
         gone = viewer is None or result is None or result not in viewer.layers
-        if self._before is not None and (self.layer is None or gone):
+        if self._before is not None and (self.layer is None or gone or _grid(viewer)):
             self._take_away()
+
+    def wait_for_newest(self) -> None:
+        """Look soon at the layers that come now."""
+        if self.layer is not None:
+            self._newest.start()
+
+    def _follow_newest(self) -> None:
+        """Go to a new result; make room for another image that covers the line."""
+        viewer, layer = self._viewer(), self.layer
+        if viewer is None or layer is None:
+            return
+        new = {one for one in viewer.layers if one not in self._known}
+        self._known.update(new)
+        share = self._at / self._length()
+        to_result = self._last.get(finished_of) in new and share < 1
+        if to_result or new.intersection(covering(viewer, layer)):
+            self._take_away()
+        if to_result:
+            self._start(share)
 
     def near(self, event: Any) -> float | None:
         """Return where the mouse is along the split axis, if it is at the line; else None."""
@@ -153,7 +186,7 @@ class SplitView(QObject):
                     "There is no result to compare with its original.",
                     "Press Denoise first, or select a result that was made here.",
                 )
-            if getattr(viewer, "canvas", viewer).grid.enabled:
+            if _grid(viewer):
                 raise DenoisingError(
                     "The grid shows each layer apart, so no line can be drawn between two.",
                     "Switch off the grid (Ctrl+G) first.",
@@ -188,15 +221,19 @@ class SplitView(QObject):
             if not (result.rgb and name in ("contrast_limits", "gamma", "colormap")):
                 setattr(layer, name, getattr(result, name))
         active = viewer.layers.selection.active
+        for one in covering(viewer, result):
+            one.visible = False
+            self._hidden.append(weakref.ref(one))
         viewer.layers.insert(viewer.layers.index(result) + 1, layer)
         viewer.layers.selection.active = active
-        viewer.layers.link_layers([result, layer], ("visible", "gamma", "contrast_limits"))
+        viewer.layers.link_layers([result, layer], _LINKED)
         layer.bounding_box.points = False
         layer.bounding_box.line_color = "yellow"
         layer.bounding_box.line_thickness = 2
         layer.bounding_box.visible = True
         viewer.mouse_drag_callbacks.append(self._drag)
         self._before = weakref.ref(layer)
+        self._known = weakref.WeakSet(viewer.layers)
 
     def _part(self) -> Any:
         """Return what lies before the line, of each level of the original."""
@@ -230,7 +267,17 @@ class SplitView(QObject):
             if result is not None:
                 viewer.layers.unlink_layers([result, layer])
             viewer.layers.remove(layer)
+        hidden, self._hidden = self._hidden, []
+        for known in hidden:
+            one = known()
+            if one is not None and viewer is not None and one in viewer.layers:
+                one.visible = True
         self.shown.emit(False)
+
+
+def _grid(viewer: Any) -> bool:
+    """Return whether a viewer shows each layer apart."""
+    return bool(getattr(viewer, "canvas", viewer).grid.enabled)
 
 
 def _levels(data: Any) -> list[Any]:
