@@ -41,11 +41,13 @@ class FillingLayer(QObject):
         Whose life it shares.
     job : Job
         What makes the result; if it fails, what came before stays.
-    last : LastResult
+    last : LastResult, optional
         Is told of the layer as soon as it is there.
     """
 
-    def __init__(self, viewer: ViewerModel, parent: QObject, job: Job, last: LastResult) -> None:
+    def __init__(
+        self, viewer: ViewerModel, parent: QObject, job: Job, last: LastResult | None = None
+    ) -> None:
         super().__init__(parent)
         self._last = last
         job.failed.connect(self._fail)
@@ -88,7 +90,8 @@ class FillingLayer(QObject):
         self._layer, self._begun = weakref.ref(layer), begun
         QTimer.singleShot(0, partial(_show, self._layer))
         keep(layer, self._before)
-        self._last.made(layer)
+        if self._last is not None:
+            self._last.made(layer)
         self._before, self._drawn = None, {}
         self._timer.start()
         self._look()
