@@ -96,15 +96,6 @@ def test_a_result_is_shown_as_its_image_is(viewer, panel, run, small_image):
         assert viewer.layers[name].blending != "additive"
 
 
-def test_colour_maps_of_the_same_name_are_not_mixed_up(viewer, panel, run, small_image):
-    for name, colour in (("green", (0, 1, 0)), ("magenta", (1, 0, 1))):
-        viewer.add_image(small_image, name=name, colormap=np.array([(0, 0, 0), colour], float))
-    panel.layer.value = viewer.layers["green"]
-    run(panel)
-    made = viewer.layers["green denoised"].colormap.colors
-    np.testing.assert_allclose(made[-1][:3], (0, 1, 0))
-
-
 @pytest.fixture
 def script(viewer, panel, press, tmp_path, untrained_classic, monkeypatch):
     """Return a function that runs the script of a result, as in napari's console."""

@@ -60,4 +60,4 @@ def look_of(layer: Image) -> dict[str, Any]:
     if layer.rgb:
         return look
     limits = tuple(layer.contrast_limits)
-    return {**look, "colormap": layer.colormap, "contrast_limits": limits}
+    return {**look, "colormap": layer.colormap.name, "contrast_limits": limits}
