@@ -77,15 +77,10 @@ def test_the_live_preview_goes_on_with_other_axes(viewer, panel, qtbot, small_im
     assert not any("axes" in note for note in notes())
 
 
-def test_a_result_is_shown_as_its_image_is(viewer, panel, run, small_image):
-    look = {
-        "gamma": 0.5,
-        "blending": "additive",
-        "opacity": 0.8,
-        "interpolation2d": "cubic",
-        "interpolation3d": "nearest",
-    }
-    viewer.add_image(small_image, name="cells", colormap="green", contrast_limits=(9, 99), **look)
+def test_a_result_is_shown_as_its_image_is_and_covers_it(viewer, panel, run, small_image):
+    look = {"gamma": 0.5, "interpolation2d": "cubic", "interpolation3d": "nearest"}
+    how = {"colormap": "green", "contrast_limits": (9, 99), "blending": "additive", "opacity": 0.8}
+    viewer.add_image(small_image, name="cells", **how, **look)
     panel.noise.value = panel.latent.value = True
     run(panel)
     made = viewer.layers["cells denoised"]
@@ -93,7 +88,9 @@ def test_a_result_is_shown_as_its_image_is(viewer, panel, run, small_image):
     assert (made.colormap.name, tuple(made.contrast_limits)) == ("green", (9, 99))
     for name in ("cells removed noise", "cells latent"):
         assert viewer.layers[name].gamma == 1
-        assert viewer.layers[name].blending != "additive"
+    for layer in viewer.layers[1:]:  # the noise of the image below does not show through
+        assert layer.blending != "additive"
+        assert layer.opacity == 1
 
 
 @pytest.fixture

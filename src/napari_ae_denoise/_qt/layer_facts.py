@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 # What people call axes; single letters are taken as they are.
 _WORDS = {"time": "T", "channel": "C", "channels": "C", "plane": "Z", "depth": "Z", "frame": "T"}
-_SHOWN = ("gamma", "blending", "opacity", "interpolation2d", "interpolation3d")
+# Neither blending nor opacity: a result lies over its image, which would be added to it, or show
+# through, with all of its noise.
+_SHOWN = ("gamma", "interpolation2d", "interpolation3d")
 
 
 def level_of(layer: Image, level: int) -> Any:

@@ -266,8 +266,7 @@ class LiveLayer(QObject):
         told = {HELPER: True, "normalization": live.normalization}
         if layer is None:
             made = source.denoised_layer(image, f"{source.name} live", told)
-            covers = {"blending": "translucent", "opacity": 1.0}  # what it is made of
-            self._layer = weakref.ref(add_image(self._viewer, **(made | place | covers)))
+            self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
         else:
             layer.data = image
             layer.translate = place["translate"]
