@@ -362,6 +362,13 @@ def test_what_was_best_is_rated_anew_by_other_settings(data, quick_settings, tmp
     assert not torch.equal(weights(easy), weights(hard))
 
 
+def test_a_training_by_steps_is_gone_on_with_by_minutes(data, quick_settings, tmp_path):
+    state = tmp_path / "state"
+    train(data, quick_settings(steps=6), checkpoint=state)
+    longer = train(data, quick_settings(steps=None, minutes=0.02), checkpoint=state)
+    assert longer.card.training["steps_done"] > 6
+
+
 def test_a_finished_training_is_not_trained_again(data, quick_settings, tmp_path):
     how, state = quick_settings(), tmp_path / "state"
     first = train(data, how, checkpoint=state)

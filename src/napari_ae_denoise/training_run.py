@@ -115,10 +115,10 @@ class TrainingRun:
         self.held_out = self.sampler.validation_batches()
         self.noisy_psnr = batches_psnr([(b.noisy, b) for b in self.held_out])
         self.validation_psnr = self.validation_loss = math.nan
+        self._began = time.monotonic() - self.state.elapsed
         if not math.isnan(self.state.best_psnr):  # gone on with, maybe by other settings or data
             made = self._made([b.noisy for b in self.held_out], self.state.at_its_best())
             self.state.best_psnr = batches_psnr(list(zip(made, self.held_out, strict=True)))
-        self._began = time.monotonic() - self.state.elapsed
 
     @property
     def elapsed(self) -> float:
