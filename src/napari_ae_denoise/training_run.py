@@ -41,9 +41,12 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Sequence
 
+    from napari_ae_denoise.batches import Batch
     from napari_ae_denoise.network_spec import NetworkSpec
     from napari_ae_denoise.settings import TrainSettings
     from napari_ae_denoise.training_data import TrainingData
+
+    Lent = contextlib.AbstractContextManager[None]  # in which the network has other weights
 
 
 _OF_THE_START = ("preset", "network_changes", "normalization")  # settings that a start replaces
@@ -117,8 +120,7 @@ class TrainingRun:
         self.validation_psnr = self.validation_loss = math.nan
         self._began = time.monotonic() - self.state.elapsed
         if not math.isnan(self.state.best_psnr):  # gone on with, maybe by other settings or data
-            made = self._made([b.noisy for b in self.held_out], self.state.at_its_best())
-            self.state.best_psnr = batches_psnr(list(zip(made, self.held_out, strict=True)))
+            self.state.best_psnr = batches_psnr(self._scored(self.state.at_its_best()))
 
     @property
     def elapsed(self) -> float:
@@ -194,19 +196,21 @@ class TrainingRun:
         """Return what the averaged weights make of batches, (N, C, Y, X) float32, normalized."""
         return self._made(batches, self.state.averaged())
 
-    def _made(
-        self, batches: Sequence[np.ndarray[Any, Any]], lent: contextlib.AbstractContextManager[None]
-    ) -> list[np.ndarray[Any, Any]]:
+    def _made(self, batches: Sequence[np.ndarray[Any, Any]], lent: Lent) -> list[Any]:
         """Return what the network makes of batches with the weights that are lent to it."""
         computing = computing_in(self.precision, self.device)
         with self._memory_errors(), lent, torch.inference_mode(), computing:
             made: list[Tensor] = [self.network(_tensor(b, self.device)) for b in batches]
         return [m.float().cpu().numpy() for m in made]
 
+    def _scored(self, lent: Lent) -> list[tuple[np.ndarray[Any, Any], Batch]]:
+        """Return what the lent weights make of the held-out batches, each with its batch."""
+        made = self._made([batch.noisy for batch in self.held_out], lent)
+        return list(zip(made, self.held_out, strict=True))
+
     def validate(self) -> None:
         """Score the averaged weights on the held-out data, and keep them if they are the best."""
-        made = self.made_of([batch.noisy for batch in self.held_out])
-        pairs = list(zip(made, self.held_out, strict=True))
+        pairs = self._scored(self.state.averaged())
         self.validation_psnr = batches_psnr(pairs)
         loss = self.settings.objective.batch_loss
         self.validation_loss = float(np.mean([loss(made, batch) for made, batch in pairs]))

@@ -13,6 +13,7 @@ from napari_ae_denoise._qt.disk_results import Begun, Kept, disk_steps
 from napari_ae_denoise._qt.finished import keep, keep_origin, record_of_layer
 from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image, unwrapped
+from napari_ae_denoise._qt.loading import load
 from napari_ae_denoise._qt.seen import looked_at
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.provenance import KEY
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.results import DenoiseChoices
     from napari_ae_denoise._qt.worker import Job, MakeSteps
     from napari_ae_denoise.tile_jobs import View
+
+load("zarr", "ome_zarr_models.v04.image")  # with the panel: a job's start would stall the window
 
 _LOOK = 200  # milliseconds between looks at what is seen
 _SHOW = 5  # looks between two pictures of what has come, at least: none while the view moves

@@ -1,6 +1,6 @@
-"""Imports PyTorch and what else is large, or says in words why it cannot be loaded.
+"""Imports PyTorch, or says in words why it cannot be loaded. To be imported before what needs it.
 
-To be imported before what needs it. The window is drawn meanwhile.
+The window is drawn meanwhile.
 
 On Windows, torch 2.9 and later can fail with WinError 1114 when it is loaded after Qt.
 """
@@ -22,6 +22,3 @@ except ImportError as error:
         f"PyTorch is not installed, or not for this Python ({error}). Install it into napari's "
         'environment: "pip install torch", or see pytorch.org for the kind with CUDA.'
     ) from error
-
-# for results on disk; at the start of a job they would make the window stall
-load("zarr", "ome_zarr_models.v04.image")
