@@ -37,7 +37,12 @@ def test_a_large_image_goes_to_a_zarr_folder_and_is_the_same(
 ):
     lazy = da.from_array(stack, chunks=(1, 100, 100))
     viewer.add_image(
-        lazy, name="cells", contrast_limits=(0, 2000), scale=(2, 0.5, 0.5), units=["um"] * 3
+        lazy,
+        name="cells",
+        contrast_limits=(0, 2000),
+        scale=(2, 0.5, 0.5),
+        translate=(0, 30, -7),
+        units=["um"] * 3,
     )
     run(panel)
     layer = viewer.layers["cells denoised"]
@@ -47,12 +52,14 @@ def test_a_large_image_goes_to_a_zarr_folder_and_is_the_same(
     assert np.abs(np.asarray(layer.data[0]).astype(int) - whole).max() <= 16  # bfloat16, perhaps
     assert tuple(layer.contrast_limits) == (0, 2000)
     np.testing.assert_allclose(layer.scale, (2, 0.5, 0.5))
+    np.testing.assert_allclose(layer.translate, (0, 30, -7))
     (path,) = tmp_path.glob("*.ome.zarr")
     assert path.name.startswith("cells denoised")
     assert str(path) in panel.bar.status.text()
     assert any("is written to" in note for note in notes())
     back = read_image(path)
     assert (back.axes, back.unit, back.spacing["Z"]) == ("ZYX", "micrometer", 2.0)
+    assert back.origin == {"Y": 30.0, "X": -7.0}
 
 
 def test_the_layer_is_there_at_once_and_fills_and_cancel_keeps_it(

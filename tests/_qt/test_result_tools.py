@@ -45,6 +45,21 @@ def test_a_result_is_saved_with_axes_and_pixel_size(
     assert made.unit == "micrometer"
 
 
+def test_where_a_layer_lies_is_saved(viewer, panel, run, save, small_image, tmp_path):
+    placed = {"scale": (0.5, 0.25), "translate": (20, -3), "units": ("um", "um")}
+    viewer.add_image(small_image, name="i", **placed)
+    panel.latent.value = True
+    run(panel)
+    for name in ("i denoised", "i latent"):
+        layer = viewer.layers[name]
+        viewer.layers.selection.active = layer
+        save(tmp_path / f"{name}.ome.zarr")
+        made = read_image(tmp_path / f"{name}.ome.zarr")
+        y, x = layer.translate[-2:]
+        assert dict(made.origin) == pytest.approx({"Y": y, "X": x})
+    assert tuple(layer.translate[-2:]) > (20, -3)  # half a code pixel further
+
+
 def test_what_napari_does_not_read_of_the_file_is_kept(
     viewer, panel, run, save, small_image, tmp_path
 ):

@@ -87,13 +87,22 @@ def _usable(path: Path) -> bool:
         return False
 
 
-def spacing_of(source: Source) -> tuple[dict[str, float], str]:
-    """Return pixel size and unit of a layer, as OME-Zarr keeps them."""
+def placement_of(source: Source) -> dict[str, Any]:
+    """Return pixel size, unit and origin of a layer, as image files keep them.
+
+    Along axes without a unit of length or of time nothing is known. A rotation or a shear, which
+    files cannot keep, is left out.
+    """
     axes = [a for a in source.axes if not (source.rgb and a == "C")]
-    scale = dict(zip(axes, source.transforms["scale"], strict=True))
-    units = dict(zip(axes, source.transforms["units"], strict=True))
+    scale, translate, units = (
+        dict(zip(axes, source.transforms[key], strict=True))
+        for key in ("scale", "translate", "units")
+    )
     unit = units["X"] if units["X"] != "pixel" else ""
-    kept = {a: float(scale[a]) for a in axes if a in "ZYX" and unit and units[a] == unit}
-    if units.get("T") == "second":
-        kept["T"] = float(scale["T"])
-    return kept, unit
+    known = [a for a in axes if a in "ZYX" and unit and units[a] == unit]
+    known += ["T"] if units.get("T") == "second" else []
+    return {
+        "spacing": {a: float(scale[a]) for a in known},
+        "unit": unit,
+        "origin": {a: float(translate[a]) for a in known if translate[a]},
+    }

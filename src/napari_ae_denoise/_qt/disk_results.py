@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise import disk
 from napari_ae_denoise._qt.disk_layers import code_layer, noise_layer, what_codes_lack
-from napari_ae_denoise._qt.disk_places import place_for, spacing_of
+from napari_ae_denoise._qt.disk_places import place_for, placement_of
 from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise.removed_noise import check_removed
 from napari_ae_denoise.result_folder import Destination
@@ -141,7 +141,7 @@ def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:
     image = choices.fingerprint()
     for code in [False] * (choices.denoised or choices.noise) + [True] * choices.code:
         place = place_for(folder, choices, image, code)
-        to = Destination(place, *spacing_of(choices.source))
+        to = Destination(place, **placement_of(choices.source))
         job = begin(
             choices.denoiser,
             choices.source.image,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog
 
-from napari_ae_denoise._qt.disk_places import spacing_of, too_large
+from napari_ae_denoise._qt.disk_places import placement_of, too_large
 from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise._qt.model_files import file_name
 from napari_ae_denoise._qt.writing_button import WritingButton
@@ -140,16 +140,17 @@ def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, 
             read = read_image(what.origin)
             read = read.with_differences() if what.differences else read
             like = read if tuple(read.array.shape) == tuple(source.image.shape) else like
-    spacing, unit = spacing_of(source)
-    if spacing:
-        fits = "TZYX" if like.unit == unit else "T"  # the rest is in other units
-        known = {a: d for a, d in like.spacing.items() if a in fits}
+    placed = placement_of(source)
+    if placed["spacing"]:
+        fits = "TZYX" if like.unit == placed["unit"] else "T"  # the rest is in other units
+        spacing = {a: d for a, d in like.spacing.items() if a in fits} | placed["spacing"]
+        origin = {a: d for a, d in like.origin.items() if a in fits} | placed["origin"]
         like = replace(
             like,
-            spacing=MappingProxyType({**known, **spacing}),
-            unit=unit,
-            time_unit=SECOND if "T" in spacing else like.time_unit,
-            origin=MappingProxyType({a: d for a, d in like.origin.items() if a in fits}),
+            spacing=MappingProxyType(spacing),
+            unit=placed["unit"],
+            time_unit=SECOND if "T" in placed["spacing"] else like.time_unit,
+            origin=MappingProxyType(origin),
         )
     write_image(path, lazily(source.image) if lazy else source.image, like, source.axes)
     return path.absolute()
