@@ -103,6 +103,7 @@ def test_noise_outside_the_range_of_the_model_is_warned_of(gaussian, changes, wa
     if warned:
         assert "sigma of about 2" in said[0]
         assert "trained for" in said[0]
+        assert ("in images that span about" in said[0]) == changes.get("sigma_relative", False)
 
 
 def test_the_warning_reaches_scripts(gaussian):

@@ -236,16 +236,17 @@ def _about_sigma(card: Card, sigma: float, values: npt.NDArray[Any]) -> list[str
     """Say where the noise is outside the range that the model was trained for."""
     if card.sigma is None or card.data_kind != "clean":
         return []
-    unit = 1.0
+    unit, where = 1.0, ""
     if card.sigma_relative:
         finite = values[np.isfinite(values)].astype(np.float64)
         low, high = np.percentile(finite, [0.1, 99.9])
         clean = np.sqrt(max(float(finite.var()) - sigma**2, 0.0))
         unit = max(_RANGE_OF_STD * clean, float(high - low) - 6 * sigma)
+        where = f" in images that span about {unit:.3g}, as this one does"
     least, most = (limit * unit for limit in card.sigma)
     if least / _BEYOND <= sigma <= most * _BEYOND or unit <= 0:
         return []
     return [
         f"The noise of the image has a sigma of about {sigma:.3g}; the model was trained for "
-        f"{least:.3g} to {most:.3g} grey values."
+        f"{least:.3g} to {most:.3g} grey values{where}."
     ]

@@ -167,3 +167,26 @@ def test_the_noise_that_is_suggested_fits_the_range_of_the_image(
     panel.sigma.value = 7
     panel.layer.value = eight_bit
     assert (panel.unit.value, panel.sigma.value) == ("% of the data range", 7)  # as was set
+
+
+def test_the_noise_of_a_camera_that_is_suggested_fits_the_range_of_the_image(
+    viewer, open_panel, run, small_image
+):
+    shown = {"8 bit": small_image, "fractions": small_image / np.float32(255)}
+    colours = viewer.add_image(np.stack([shown["fractions"]] * 3, -1), name="rgb", rgb=True)
+    layers = {name: viewer.add_image(image, name=name) for name, image in shown.items()}
+    panel = open_panel("Add Gaussian noise")
+    panel.kind.value = "Poisson-Gaussian (camera)"
+    made = {}
+    for name, layer in [*layers.items(), ("rgb", colours)]:
+        panel.layer.value = layer
+        run(panel)
+        noisy = next(one for one in viewer.layers if one.name.startswith(f"{name} + noise"))
+        made[name] = np.asarray(noisy.data, np.float64) - layer.data
+    assert (panel.gain.value, panel.read_noise.value) == (0.004, 0.008)
+    assert panel.gain.native.text().startswith("0.004")
+    assert 255 * made["fractions"].std() == pytest.approx(made["8 bit"].std(), rel=0.05)
+    assert made["rgb"].std() == pytest.approx(made["fractions"].std(), rel=0.05)
+    panel.gain.value = 0.02
+    panel.layer.value = layers["8 bit"]
+    assert (panel.gain.value, panel.read_noise.value) == (0.02, 0.008)  # as was set

@@ -82,12 +82,18 @@ def suggest_noise(dtype: Any, unit: ComboBox, *fields: Any, grey: Any, percent: 
     grey, percent : tuple
         Their usual values in the two units.
     """
-    usual = {True: (_GREY, *grey), False: (_PERCENT, *percent)}
     eight_bit = np.dtype(dtype) == np.uint8
-    fields = (unit, *fields)
-    if tuple(one.value for one in fields) == usual[not eight_bit]:
-        for one, value in zip(fields, usual[eight_bit], strict=True):
-            one.value = value
+    suggest((unit, *fields), (_PERCENT, *percent), (_GREY, *grey), second=eight_bit)
+
+
+def suggest(
+    fields: Sequence[Any], one: Sequence[Any], other: Sequence[Any], *, second: bool
+) -> None:
+    """Fill in one of two sets of usual values, if the fields hold the other set."""
+    held, wanted = (one, other) if second else (other, one)
+    if [field.value for field in fields] == [*held]:
+        for field, value in zip(fields, wanted, strict=True):
+            field.value = value
 
 
 def form(*fields: Any) -> Container:

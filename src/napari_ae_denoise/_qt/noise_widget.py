@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from magicgui.widgets import LineEdit
 
 from napari_ae_denoise._qt.axes_field import follow_axes
@@ -13,6 +14,7 @@ from napari_ae_denoise._qt.forms import (
     form,
     on_change,
     read_unit,
+    suggest,
     suggest_noise,
     unit_field,
 )
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise._qt.worker import MakeSteps
 
+# Grey values a photoelectron, and read noise, where grey values are fractions, and where not.
+_IN_FRACTIONS, _IN_COUNTS = (0.004, 0.008), (1.0, 2.0)
+_FRACTIONS = 2.0  # what is shown spans no more where grey values are fractions
+_DECIMALS = 5  # of grey values that are fractions
 _GAUSSIAN, _POISSON, _CAMERA = "Gaussian", "Poisson", "Poisson-Gaussian (camera)"
 
 
@@ -123,11 +129,22 @@ class NoiseWidget(Panel):
         self._suggest_noise()
 
     def _suggest_noise(self) -> None:
-        """Start in grey values of 255 for 8-bit images, in percent for all others."""
-        if self.layer.value is not None:
-            dtype = full_resolution(self.layer.value).dtype
-            fields = self.unit, self.sigma, self.mean
-            suggest_noise(dtype, *fields, grey=(25.0, 0.0), percent=(10.0, 0.0))
+        """Start in grey values of 255 for 8-bit images, in percent for all others.
+
+        The noise of cameras has no percent: what is usual follows the range that is shown.
+        """
+        layer = self.layer.value
+        if layer is None:
+            return
+        dtype = full_resolution(layer).dtype
+        fields = self.unit, self.sigma, self.mean
+        suggest_noise(dtype, *fields, grey=(25.0, 0.0), percent=(10.0, 0.0))
+        floats = np.issubdtype(dtype, np.floating)
+        fractions = floats and (layer.rgb or np.ptp(layer.contrast_limits) <= _FRACTIONS)
+        if fractions:
+            for one in (self.sigma, self.mean, self.gain, self.offset, self.read_noise):
+                one.native.setDecimals(_DECIMALS)  # to stay so, or what was set would be rounded
+        suggest((self.gain, self.read_noise), _IN_FRACTIONS, _IN_COUNTS, second=not fractions)
 
     def _show_fields(self) -> None:
         """Show what the kind of noise needs."""
