@@ -1,3 +1,4 @@
+import itertools
 import sys
 
 import numpy as np
@@ -24,6 +25,18 @@ def test_a_row_shares_the_grey_limits_of_its_first_image():
     assert first == second == pytest.approx((0.1, 99.9), abs=0.01)
     assert own == pytest.approx((-0.998, 0.998))
     assert [axes.get_title() for axes in figure.axes] == ["noisy", "denoised", "latent"]
+
+
+@pytest.mark.parametrize("draw", [figures.before_after, figures.comparison_grid])
+@pytest.mark.parametrize("title", ["field_03 " * 9 + "30.1 dB", "x" * 150, "a\n30.1 dB\nSSIM 0.9"])
+def test_long_titles_lie_over_their_own_image_alone(draw, title):
+    figure = draw(dict(zip([title, f"{title} denoised", "c"], np.zeros((3, 20, 20)), strict=True)))
+    figure.canvas.draw()
+    titles = [axes.title.get_window_extent() for axes in figure.axes]
+    for left, right in itertools.pairwise(titles):
+        assert left.x1 < right.x0
+    assert max(box.y1 for box in titles) <= figure.bbox.y1
+    assert min(box.x0 for box in titles) >= 0
 
 
 def test_colours_are_drawn_as_they_are():

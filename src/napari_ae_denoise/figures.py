@@ -7,6 +7,7 @@ in any thread and beside any window.
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SIDE = 3.0  # inches of an image in a row
-_TITLE = 0.35  # inches above it
+_ABOVE = 0.18  # inches above and below its title
+_LETTER = 0.65  # width of a letter by its height, rather too much than too little
+_LINE = 1.25  # height of a line by that of a letter
 _PERCENTILES = (0.1, 99.9)  # grey limits leave out the few darkest and brightest pixels
 _LARGEST_MOSAIC = 64  # code channels
 
@@ -59,12 +62,15 @@ def before_after(
     greys = [i for title, i in drawn.items() if i.ndim == 2 and title not in own_limits]
     shared = limits or (_limits(greys[0]) if greys else None)
     widths = [image.shape[1] / image.shape[0] for image in drawn.values()]
-    figure = _figure(_SIDE * sum(widths), _SIDE + _TITLE)
+    titles = [
+        _wrapped(title, 10, _SIDE * width) for title, width in zip(drawn, widths, strict=True)
+    ]
+    figure = _figure(_SIDE * sum(widths), _SIDE + _room(titles, 10))
     grid = figure.add_gridspec(1, len(drawn), width_ratios=widths)
     for place, (title, image) in enumerate(drawn.items()):
         axes = figure.add_subplot(grid[0, place])
         _show(axes, image, _limits(image) if title in own_limits else shared)
-        axes.set_title(title, fontsize=10)
+        axes.set_title(titles[place], fontsize=10)
     return figure
 
 
@@ -99,12 +105,13 @@ def comparison_grid(
     shared = limits or (_limits(first) if first.ndim == 2 else None)
     columns = min(columns, len(drawn))
     rows = math.ceil(len(drawn) / columns)
-    height = _SIDE * first.shape[0] / first.shape[1] + 1.4 * _TITLE
+    titles = [_wrapped(title, 9, _SIDE) for title in drawn]
+    height = _SIDE * first.shape[0] / first.shape[1] + _room(titles, 9)
     figure = _figure(_SIDE * columns, height * rows)
-    for place, (title, image) in enumerate(drawn.items()):
+    for place, image in enumerate(drawn.values()):
         axes = figure.add_subplot(rows, columns, place + 1)
         _show(axes, image, shared)
-        axes.set_title(title, fontsize=9)
+        axes.set_title(titles[place], fontsize=9)
     return figure
 
 
@@ -257,6 +264,19 @@ def _show(axes: Axes, image: npt.NDArray[Any], limits: tuple[float, float] | Non
     low, high = limits or (None, None)
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     axes.set_axis_off()
+    axes.set_anchor("S")  # in the middle of what is free, the layout would cut off long titles
+
+
+def _wrapped(title: str, size: int, width: float) -> str:
+    """Return a title in lines that are no wider than its image of ``width`` inches."""
+    letters = max(int(width * 72 / (_LETTER * size)), 1)
+    return "\n".join(part for line in title.splitlines() for part in textwrap.wrap(line, letters))
+
+
+def _room(titles: list[str], size: int) -> float:
+    """Return the inches that the tallest of some titles takes above its image."""
+    lines = 1 + max(title.count("\n") for title in titles)
+    return _ABOVE + lines * _LINE * size / 72
 
 
 def _pictures(images: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
