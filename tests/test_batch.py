@@ -67,12 +67,27 @@ def test_after_a_stop_nothing_more_is_begun(steps, at_once):
     assert drain(steps(at_once=at_once, stop=stop)) == []
 
 
-def test_an_error_that_was_not_foreseen_ends_all_threads(steps, monkeypatch):
-    def fails(*_args):
-        raise RuntimeError("shapes do not fit")
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_an_error_that_was_not_foreseen_costs_one_image(steps, scans, at_once, monkeypatch):
+    usual = batch.file_job
+
+    def fails(model, path, *more):
+        if path == scans[2]:
+            raise RuntimeError("shapes do not fit")
+        return usual(model, path, *more)
 
     monkeypatch.setattr(batch, "file_job", fails)
-    with pytest.raises(RuntimeError, match="shapes do not fit"):
+    outcomes = drain(steps(at_once=at_once))
+    assert [bool(outcome.problem) for outcome in outcomes] == [False, True, True, False]
+    assert "RuntimeError: shapes do not fit" in outcomes[2].problem
+
+
+def test_what_is_no_error_of_an_image_ends_all_threads(steps, monkeypatch):
+    def fails(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "file_job", fails)
+    with pytest.raises(KeyboardInterrupt):
         drain(steps(at_once=3))
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith("napari-ae-denoise image")]

@@ -3,6 +3,7 @@ import json
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -396,6 +397,21 @@ def test_zarr_is_denoised_lazily_and_alike(run, model):
         read("l.zarr"), denoiser.encode(image, precision="float32"), atol=1e-4
     )
     np.testing.assert_allclose(read("n.zarr"), image - read("b.zarr").astype(np.float32))
+
+
+def test_the_network_runs_once_for_the_image_and_its_noise(run, model, monkeypatch):
+    write_image("a.zarr", np.random.default_rng(0).integers(0, 99, (50, 70), np.uint16), axes="YX")
+    passes, usual = [], TileRunner.__call__
+
+    def call(self, windows, *more, **how):
+        passes.append(len(windows))
+        return usual(self, windows, *more, **how)
+
+    monkeypatch.setattr(TileRunner, "__call__", call)
+    done = run("denoise", "a.zarr", "-o", "b.tif", "-m", model, "--noise", "n.tif")
+    assert done.exit_code == 0, done.output
+    assert sum(passes) == 1
+    np.testing.assert_array_equal(read("n.tif"), read("a.zarr") - read("b.tif").astype("f4"))
 
 
 def test_an_unfinished_zarr_is_gone_on_with_and_another_refused(run, model):
@@ -1000,14 +1016,15 @@ def test_the_program_ends_with_its_exit_code(tmp_path):
     assert err.count("\n") == 1
 
 
-def test_a_fault_of_ours_is_no_traceback(run, picture, monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, ZeroDivisionError, struct.error])
+def test_a_fault_of_ours_is_no_traceback(kind, run, picture, monkeypatch):
     def fault(*_args, **_more):
-        raise RuntimeError("a shape is wrong")
+        raise kind("a shape is wrong")
 
     monkeypatch.setattr(jobs, "add_noise_to", fault)
     done = run("noise", picture, "-o", "b.tif", "--sigma", 1)
     assert done.exit_code == 1
-    assert "RuntimeError: a shape is wrong" in done.stderr
+    assert f"{kind.__name__}: a shape is wrong" in done.stderr
     assert "report it" in done.stderr
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.parse
 
 import dask
 import numpy as np
@@ -114,12 +115,23 @@ def test_an_image_that_is_named_twice_is_denoised_once(run, scans, tmp_path):
     assert [p.name for p in each_once(find_images(twice))] == ["b.ome.tif", "a.tif"]
 
 
-@pytest.mark.parametrize("pattern", ["{stem", "{nothing}.tif", "{stem!x}.tif", "{0}.tif"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["{stem", "{nothing}.tif", "{stem!r}.tif", "{0}.tif", "{}.tif", "{stem:>999999999999}.tif"],
+)
 def test_a_pattern_that_is_none_is_refused(pattern, run, scans):
     done = run("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", pattern)
     assert done.exit_code == 1
     assert "{stem}" in done.stderr
     assert "{suffix}" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["x" * 300 + ".tif", "{stem}" + "x" * 300 + ".tif", "x" * 300])
+def test_a_name_that_is_too_long_is_refused(output, run, scans):
+    done = run("denoise", scans / "a.tif", "-m", "m.safetensors", "-o", output)
+    assert done.exit_code == 1
+    assert "shorter name" in done.stderr
+    assert "report it" not in done.stderr
 
 
 def test_two_images_of_one_name_are_refused(run, scans):
@@ -192,11 +204,43 @@ def test_the_report_shows_each_image_and_what_failed(name, run, scans, tmp_path)
 
 
 def test_a_name_cannot_break_the_page(run, scans, tmp_path):
-    (scans / "a.tif").rename(scans / "a&b.tif")
-    run("denoise", scans, "-m", "m.safetensors", "-o", "out", "--report", "r.html")
-    page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "a&amp;b.tif" in page
+    (scans / "a.tif").rename(scans / "a&b #1 100%?.tif")
+    run("denoise", scans, "-m", "m.safetensors", "-o", "out", "--report", "r 1.html")
+    page = (tmp_path / "r 1.html").read_text(encoding="utf-8")
+    assert "a&amp;b #1 100%?.tif" in page
     assert "a&b" not in page
+    links = re.findall('href="(.+?)"', page)
+    targets = [tmp_path / urllib.parse.unquote(urllib.parse.urlsplit(link).path) for link in links]
+    assert len(targets) == 2
+    assert all(target.is_file() for target in targets)
+    assert run("denoise", scans / "b.ome.tif", "-m", "m.safetensors", "-o", "b.tif", "--report",
+               "r 1.md").exit_code == 0  # fmt: skip
+    (picture,) = re.findall(r"!\[\]\((.+?)\)", (tmp_path / "r 1.md").read_text(encoding="utf-8"))
+    assert " " not in picture
+    assert (tmp_path / urllib.parse.unquote(picture)).is_file()
+
+
+def test_a_result_to_which_no_way_leads_is_named_in_full(monkeypatch, tmp_path):
+    def refuse(*_paths):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(batch_report.os.path, "relpath", refuse)
+    assert batch_report._relative(tmp_path / "a.tif", tmp_path) == str(tmp_path / "a.tif")
+
+
+def test_a_fault_of_ours_costs_one_image(run, scans, tmp_path, monkeypatch):
+    usual = batch.denoise_file
+
+    def fails(denoiser, path, *more):
+        if path.name == "a.tif":
+            raise ZeroDivisionError("by nothing")
+        return usual(denoiser, path, *more)
+
+    monkeypatch.setattr(batch, "denoise_file", fails)
+    done = run("denoise", scans, "-m", "m.safetensors", "-o", "out")
+    assert done.exit_code == 1
+    assert "a.tif: ZeroDivisionError: by nothing. This should not happen" in done.stderr
+    assert names(tmp_path / "out") == ["b.ome.tif"]
 
 
 @pytest.mark.parametrize(("axes", "shape"), [("YXC", (30, 31, 3)), ("ZYX", (3, 30, 31))])

@@ -196,6 +196,33 @@ def test_a_scale_without_units_is_kept_without_units(untrained, tmp_path):
         assert not any("unit" in axis for axis in described[0]["axes"])
 
 
+@pytest.mark.parametrize("wrong", [0.0, -0.5, float("inf"), float("nan")])
+def test_a_scale_that_no_pixel_can_have_is_left_out(wrong, tmp_path):
+    write_image(tmp_path / "a.ome.zarr", picture((2, 24, 28)), axes="ZYX")
+    rescaled(tmp_path / "a.ome.zarr", [3.0, wrong, 0.25])
+    image = read_image(tmp_path / "a.ome.zarr")
+    assert image.spacing == {"Z": 3.0, "X": 0.25}
+    for name in ("b.tif", "b.ome.tif", "b.ome.zarr"):
+        write_image(tmp_path / name, np.asarray(image.array), image)
+        assert "Y" not in read_image(tmp_path / name).spacing or name.endswith("zarr")
+
+
+def test_a_code_lies_over_its_image_though_that_has_no_pixel_size(untrained, tmp_path):
+    model = untrained("plain").save(tmp_path / "m.safetensors")
+    stride = untrained("plain").stride
+    write_image(tmp_path / "a.tif", picture((24, 28)))
+    write_image(tmp_path / "a.ome.zarr", picture((24, 28)), axes="YX")
+    for name in ("a.tif", "a.ome.zarr"):  # by memory, and straight to disk
+        code = tmp_path / f"{name}.code.ome.zarr"
+        words = ["encode", tmp_path / name, "-o", code, "-m", model]
+        done = CliRunner().invoke(app, list(map(str, words)))
+        assert done.exit_code == 0, done.output
+        back = read_image(code)
+        assert back.spacing == {"Y": stride, "X": stride}
+        assert back.origin == {"Y": (stride - 1) / 2, "X": (stride - 1) / 2}
+        assert back.unit == ""
+
+
 @pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
 def test_a_time_without_a_unit_does_not_become_seconds(name, tmp_path):
     spacing = {"T": 3.0, "Z": 2.0, "Y": 0.5, "X": 0.5}

@@ -11,7 +11,6 @@ from napari_ae_denoise.image_files import (
     find_images,
     format_of,
     read_image,
-    same_file,
     write_image,
 )
 from napari_ae_denoise.image_record import ImageFile
@@ -502,11 +501,3 @@ def test_a_zarr_folder_is_known_without_its_ending(tmp_path):
     (tmp_path / "a.zarr").rename(tmp_path / "well_1")
     assert format_of(tmp_path / "well_1") == "zarr"
     np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "well_1").array), picture())
-
-
-def test_one_file_has_many_paths(tmp_path):
-    (tmp_path / "a.tif").write_bytes(b"")
-    (tmp_path / "sub").mkdir()
-    assert same_file(tmp_path / "a.tif", tmp_path / "sub" / ".." / "a.tif")
-    assert same_file(tmp_path / "new.tif", tmp_path / "sub" / ".." / "new.tif")
-    assert not same_file(tmp_path / "a.tif", tmp_path / "b.tif")

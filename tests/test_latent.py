@@ -45,6 +45,16 @@ def test_decode_of_encode_is_denoise_inside(untrained, spec, axes, shape, channe
     np.testing.assert_allclose(back[inside], denoised[inside], atol=1e-5 * np.ptp(image))
 
 
+def test_decode_sees_the_image_as_encode_did(untrained):
+    denoiser = untrained("classic")
+    rough = np.repeat(np.repeat(RNG.normal(100, 20, (40, 40)), 2, 0), 2, 1).astype(np.float32)
+    how = {"noise_model": "gaussian", "correlated": "none"}
+    back = denoiser.decode(denoiser.encode(rough, precision="float32", **how), like=rough, **how)
+    denoised = denoiser.denoise(rough, precision="float32", **how)
+    inside = (slice(denoiser.halo, -denoiser.halo),) * 2
+    np.testing.assert_allclose(back[inside], denoised[inside], atol=1e-5 * np.ptp(rough))
+
+
 def test_like_gives_its_dtype_and_keeps_alpha(untrained):
     denoiser = untrained("classic", channels=3)
     image = RNG.integers(0, 255, (40, 30, 4)).astype(np.uint8)

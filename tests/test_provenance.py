@@ -101,6 +101,21 @@ def test_without_files_it_says_what_to_do(files, image):
     compile(script, "script", "exec")
 
 
+@pytest.mark.parametrize(
+    ("changes", "from_file"),
+    [
+        ({}, True),
+        ({"path": "stack.czi"}, False),  # read by another plugin
+        ({"level": 1}, False),  # of a TIFF, whose levels are not read here
+        ({"path": "cells.ome.zarr", "level": 1}, True),
+    ],
+)
+def test_what_read_image_does_not_give_is_taken_from_the_layer(changes, from_file, files, image):
+    script = as_script(record(files, image, **changes))
+    assert ("read_image(" in script) == from_file
+    assert ("napari.current_viewer()" in script) != from_file
+
+
 def test_a_bundled_model_is_loaded_by_its_name(image):
     denoiser = Denoiser.load("natural-gray")
     made = record_of(denoiser, image, "YX", PredictSettings(tile=64), layer="i")
@@ -124,9 +139,11 @@ def test_the_hash_of_a_card_follows_all_of_it(untrained):
     assert card_hash(card) != card_hash(untrained("plain").renamed("other").card)
 
 
-def test_a_record_of_something_else_is_refused():
-    with pytest.raises(DenoisingError, match="versions"):
+def test_a_record_of_something_else_is_refused(files, image):
+    with pytest.raises(DenoisingError, match=r"\('versions' is missing\)"):
         as_script({"model": "x"})
+    with pytest.raises(DenoisingError, match="not iterable"):
+        as_script(record(files, image, shape=None))
 
 
 @pytest.mark.parametrize(

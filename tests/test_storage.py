@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from napari_ae_denoise.storage import replacing
+from napari_ae_denoise.storage import replacing, same_file
 
 
 def test_a_new_file_is_written(tmp_path):
@@ -102,3 +102,11 @@ def test_long_names_fit(tmp_path):
     with replacing(path) as temporary:
         temporary.write_bytes(b"x")
     assert path.read_bytes() == b"x"
+
+
+def test_one_file_has_many_paths(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"")
+    (tmp_path / "sub").mkdir()
+    assert same_file(tmp_path / "a.tif", tmp_path / "sub" / ".." / "a.tif")
+    assert same_file(tmp_path / "new.tif", tmp_path / "sub" / ".." / "new.tif")
+    assert not same_file(tmp_path / "a.tif", tmp_path / "b.tif")

@@ -273,6 +273,56 @@ def test_a_foreign_path_is_refused_unless_told_to_overwrite(untrained, tmp_path,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]
 
 
+@pytest.mark.parametrize("kind", ["zarr", "dask", "level of a group"])
+def test_the_image_is_never_overwritten(untrained, tmp_path, refused, kind):
+    path, denoiser = tmp_path / "image.zarr", untrained("plain")
+    values = grey((90, 80))
+    within = "0" if kind == "level of a group" else None
+    if within:
+        zarr.open_group(path, mode="w").create_array(within, data=values, chunks=(40, 40))
+    else:
+        zarr.create_array(path, data=values, chunks=(40, 40))
+    image = zarr.open_array(path, path=within, mode="r")
+    given = da.from_zarr(image) if kind == "dask" else image
+    (tmp_path / "link.zarr").symlink_to(path)
+    for target in (path, tmp_path / "link.zarr"):
+        with refused("image.zarr", "lost", remedy="another output"):
+            denoiser.denoise(given, to=Destination(target, overwrite=True))
+    np.testing.assert_array_equal(image[...], values)
+    denoiser.denoise(given, to=tmp_path / "image.zarr.denoised.zarr")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ome_version": "0.6"},
+        {"spacing": {"Y": "a"}},
+        {"spacing": {"Y": 0.0, "X": 1.0}},
+        {"spacing": {"X": float("nan")}},
+        {"spacing": {"C": 1.0}},
+        {"origin": {"X": float("inf")}},
+    ],
+)
+def test_what_an_image_on_disk_cannot_say_is_refused(wrong, refused, tmp_path):
+    with refused(*(str(value) for value in wrong.values())):
+        Destination(tmp_path / "a.zarr", **wrong)
+
+
+def test_what_is_no_path_is_refused(untrained, refused):
+    with refused("3", remedy="path"):
+        untrained("plain").denoise(grey((30, 20)), to=3)
+    with refused("device", "3"):
+        untrained("plain").denoise(grey((30, 20)), device=3)
+
+
+def test_files_of_an_image_are_found(tmp_path):
+    np.save(tmp_path / "a.npy", grey((5, 6)))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert window_reader.files_of(mapped) == [tmp_path / "a.npy"]
+    assert window_reader.files_of(grey((5, 6))) == []
+    assert window_reader.files_of(zarr.create_array({}, data=grey((5, 6)))) == []
+
+
 def test_a_damaged_record_is_refused(untrained, tmp_path, refused):
     image, denoiser, path = grey((60, 70)), untrained("classic"), tmp_path / "a.zarr"
     denoiser.denoise(image, to=path, **EXACT)

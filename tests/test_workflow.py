@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from typer.testing import CliRunner
 
 from napari_ae_denoise import Denoiser
@@ -63,6 +64,57 @@ def test_the_command_makes_the_same_pixels(workflow, image, tmp_path):
         done = replay(tmp_path, told, name)
         assert done.exit_code == 0, done.output
         np.testing.assert_array_equal(read_image(tmp_path / name).array, pixels)
+
+
+@pytest.mark.parametrize(("axes", "code"), [("ZYX", 0), ("TYX", 0), (None, 0), ("CYX", 1)])
+def test_a_stack_keeps_the_axes_of_its_file_and_other_planes_are_refused(
+    axes, code, workflow, tmp_path
+):
+    stack = np.random.default_rng(0).integers(0, 4000, (3, 30, 20)).astype(np.uint16)
+    if axes is None:
+        np.save(tmp_path / "in.npy", stack)
+    else:
+        metadata = {"axes": axes}
+        tifffile.imwrite(tmp_path / "in.tif", stack, ome=True, metadata=metadata)
+    path = replace(workflow, axes="ZYX").save(tmp_path / "w.json")
+    name = "in.npy" if axes is None else "in.tif"
+    words = ["replay", str(path), str(tmp_path / name), "-o", str(tmp_path / "o.tif")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == code
+    if code == 0:
+        made = read_image(tmp_path / "o.tif")
+        assert made.axes == (axes or "ZYX")
+        return
+    assert '"ZYX"' in done.stderr
+    assert f'"{axes}"' in done.stderr
+    assert "--axes ZYX" in done.stderr
+    assert not (tmp_path / "o.tif").exists()
+    done = CliRunner().invoke(app, [*words, "--axes", "ZYX"])
+    assert done.exit_code == 0, done.output
+    assert read_image(tmp_path / "o.tif").axes == "ZYX"
+
+
+@pytest.mark.parametrize(("what", "end"), [(REMOVED, "noise"), (CODE, "latent")])
+def test_results_in_a_folder_are_called_as_those_of_denoise_are(what, end, workflow, tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (30, 20)).astype(np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    path = replace(workflow, what=what).save(tmp_path / "w.json")
+    words = ["replay", str(path), str(tmp_path / "a.png"), "-o"]
+    done = CliRunner().invoke(app, [*words, str(tmp_path / "out/")])
+    assert done.exit_code == 0, done.output
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [f"a_{end}.tif"]
+    done = CliRunner().invoke(app, [*words, str(tmp_path / "o.png")])
+    assert done.exit_code == 1
+    assert "cannot hold a float32 image" in done.stderr
+
+
+def test_removed_noise_is_not_shown_in_the_limits_of_its_image(workflow, image, tmp_path):
+    facts = {"axes": "YX", "min": 10.0, "max": 90.0, "Info": "objective: 63x"}
+    tifffile.imwrite(tmp_path / "in.tif", image.astype("f4"), imagej=True, metadata=facts)
+    assert replay(tmp_path, replace(workflow, what=REMOVED), "o.tif").exit_code == 0
+    with tifffile.TiffFile(tmp_path / "o.tif") as file:
+        assert file.imagej_metadata["Info"] == facts["Info"]
+        assert "max" not in file.imagej_metadata
 
 
 def test_what_is_saved_is_read_back(workflow, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.already_there import all_there
 from napari_ae_denoise.denoiser import Denoiser
-from napari_ae_denoise.errors import DenoisingError, problem_of
+from napari_ae_denoise.errors import problem_of
 from napari_ae_denoise.file_jobs import Work, file_job
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STOPPED", "BatchProgress", "Outcome", "Work", "batch_steps", "denoise_one", "skipped"]
 
+_log = logging.getLogger(__name__)
 STOPPED = "Stopped before it was finished."
 
 
@@ -229,7 +231,8 @@ def _one_steps(
             yield tile.done / max(tile.total, 1)
     except _Stopped:
         problem = STOPPED
-    except (DenoisingError, MemoryError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 (whatever it is, the other images go on)
+        _log.info("%s failed", path, exc_info=True)
         problem = problem_of(error)
     return Outcome(path, targets, problem, time.monotonic() - began, tuple(notes))
 

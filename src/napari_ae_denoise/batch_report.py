@@ -6,7 +6,9 @@ import base64
 import html
 import io
 import os
+import urllib.parse
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +24,6 @@ from napari_ae_denoise.storage import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from napari_ae_denoise.batch import Outcome
     from napari_ae_denoise.image_record import ImageFile
@@ -98,8 +99,7 @@ def write_report(
 
 def _entry(outcome: Outcome, folder: Path, axes: str | None, level: int) -> _Entry:
     """Read what was written, and measure it; what fails costs the picture and the figures."""
-    link = os.path.relpath(outcome.targets.denoised, folder)
-    names = outcome.path.name, link
+    names = outcome.path.name, _relative(outcome.targets.denoised, folder)
     seconds = "skipped" if outcome.skipped else f"{outcome.seconds:.1f}"
     try:
         noisy = read_image(outcome.path, level)
@@ -167,13 +167,26 @@ def _picture(noisy: npt.NDArray[Any], clean: npt.NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
+def _relative(target: Path, folder: Path) -> str:
+    """Return a path as seen from a folder; as it is where no way leads there, as between drives."""
+    try:
+        return os.path.relpath(target, folder)
+    except ValueError:
+        return str(target)
+
+
+def _url(path: str) -> str:
+    """Return a relative path as a link: names may have characters that mean something in one."""
+    return urllib.parse.quote(Path(path).as_posix())
+
+
 def _as_html(
     path: Path, entries: Sequence[_Entry], failed: Sequence[tuple[str, str]], summary: str
 ) -> str:
     rows = []
     for entry in entries:
         name, link, *others = (html.escape(cell) for cell in entry.cells)
-        cells = [name, f'<a href="{link}">{link}</a>', *others]
+        cells = [name, f'<a href="{_url(entry.cells[1])}">{link}</a>', *others]
         data = base64.b64encode(entry.picture).decode()
         picture = f'<img alt="noisy and denoised: {name}" src="data:image/png;base64,{data}">'
         cells.append(html.escape(entry.problem) or picture)
@@ -206,7 +219,7 @@ def _as_markdown(
         if not entry.problem:
             with replacing(picture) as temporary:
                 temporary.write_bytes(entry.picture)
-            shown = f"![]({folder.name}/{picture.name})"
+            shown = f"![]({_url(f'{folder.name}/{picture.name}')})"
         cells = [*map(_cell, entry.cells), shown]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

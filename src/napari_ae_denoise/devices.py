@@ -103,7 +103,7 @@ def choose_device(name: str = "auto") -> torch.device:
     wanted = names[0] if name == "auto" else "cuda:0" if name == "cuda" else name
     if wanted not in names:
         hint = ""
-        if wanted.startswith("cuda") and torch.version.cuda is None:
+        if str(wanted).startswith("cuda") and torch.version.cuda is None:
             hint = " This PyTorch was built without CUDA: install a CUDA build from pytorch.org."
         raise DenoisingError(
             f'There is no device "{name}" here.', f'Choose "auto" or one of {names}.{hint}'

@@ -38,16 +38,23 @@ class DenoisingError(ValueError):
         return type(self), (self.cause, self.remedy)
 
 
-def problem_of(error: DenoisingError | MemoryError | OSError) -> str:
-    """Return what is said of an image that could not be worked on: cause and remedy."""
+def problem_of(error: Exception) -> str:
+    """Return what is said where something could not be worked on: cause and remedy."""
     if isinstance(error, BrokenPipeError):  # whoever reads our output has enough
         raise error
     if isinstance(error, DenoisingError):
         return str(error)
     if isinstance(error, MemoryError):
         return NO_MEMORY
+    if not isinstance(error, OSError):
+        return unforeseen(error)
     what = f"{error.strerror or error}".rstrip(".")
     return f"{what}. Check that the file can be read and that its result has room."
+
+
+def unforeseen(error: Exception) -> str:
+    """Return what is said of a fault of ours."""
+    return f"{type(error).__name__}: {error}. This should not happen: please report it."
 
 
 def plain_text(text: str) -> str:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise.axes import is_dask
-from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk
-from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_files import ZARR, check_writable, format_of, read_image, write_image
-from napari_ae_denoise.normalization import check_real
+from napari_ae_denoise.disk_layout import ImageOnDisk
+from napari_ae_denoise.file_layouts import can_store, code_layout, code_on_disk, planes_of
+from napari_ae_denoise.image_files import check_writable, read_image, write_image
 from napari_ae_denoise.ome_zarr import OME_VERSION
 from napari_ae_denoise.output_names import refuse_existing
 from napari_ae_denoise.prediction import note_of
-from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.result_folder import Destination
 from napari_ae_denoise.strength import difference
 from napari_ae_denoise.to_disk import begin
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.disk_layout import OnDisk
     from napari_ae_denoise.image_record import ImageFile
     from napari_ae_denoise.output_names import Outputs
     from napari_ae_denoise.prediction import TileProgress
@@ -154,6 +151,9 @@ class FileJob:
             self._remark(prediction.remarks, say)
             denoised, code = prediction.denoised, prediction.code
         if not self.denoised_straight:
+            if targets.removed is not None and is_dask(denoised):
+                with writing(targets.denoised.name):
+                    denoised = denoised.compute()  # once, for both files
             write_file(targets.denoised, denoised, image, layout.axes, writing)
         if targets.latent is not None and not self.code_straight:
             coarse = image.with_stride(self.denoiser.stride)
@@ -232,17 +232,6 @@ def file_job(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> Fi
     return FileJob(denoiser, image, layout, targets, work, code_axes, *straight)
 
 
-def can_store(target: Path | None, lies: OnDisk) -> bool:
-    """Return whether a result can go straight to where it shall go: an OME-Zarr folder."""
-    if target is None or format_of(target) != ZARR:
-        return False
-    try:
-        _ = lies.order
-    except DenoisingError:
-        return False
-    return True
-
-
 def store_steps(
     denoiser: Denoiser,
     image: ImageFile,
@@ -255,9 +244,31 @@ def store_steps(
     say: Callable[[str], None],
     code: bool = False,
 ) -> Generator[TileProgress, None, Any]:
-    """Denoise or encode an image to disk, or go on with it; return a dask array, None if stopped.
+    """Denoise or encode an image to disk, or continue what is there of it.
 
-    Parameters are those of `FileJob`.
+    Parameters
+    ----------
+    denoiser : Denoiser
+        The model.
+    image : ImageFile
+        Its pixel size and what else is known of it go into the result's folder.
+    target : Path
+        That folder.
+    overwrite : bool
+        Whether something else may be replaced there.
+    settings, seen
+        As `begin` takes them.
+    stop : threading.Event or None
+        Looked at after each tile.
+    say : callable
+        Takes what people should know, a sentence at a time.
+    code : bool
+        Whether to make the latent code instead.
+
+    Returns
+    -------
+    dask array or None
+        None if it was stopped.
     """
     to = Destination(
         target,
@@ -272,7 +283,7 @@ def store_steps(
     job = begin(denoiser, image.array, to, settings=settings, code=code, seen=seen)
     before = job.folder.record.finished
     if before:
-        say(f"note: {target} is there to {before:.0%}, and is gone on with.")
+        say(f"note: {target} is there to {before:.0%}, and is continued.")
     stored = yield from job.steps(stop=stop)
     if stored.invalid_pixels:
         dtype = None if code else stored.array.dtype
@@ -290,31 +301,3 @@ def write_file(
     """Write a result; a lazy one is computed within the context that ``writing`` gives."""
     with writing(target.name) if is_dask(array) else contextlib.nullcontext():
         write_image(target, array, like, axes)
-
-
-def code_on_disk(denoiser: Denoiser, layout: PlaneLayout) -> CodeOnDisk:
-    """Return how the code of an image lies on disk."""
-    return CodeOnDisk(layout, denoiser.card.network.code_width, denoiser.stride)
-
-
-def planes_of(denoiser: Denoiser, image: ImageFile, axes: str | None) -> PlaneLayout:
-    """Return the planes of an image as a denoiser sees them; nothing of it is read."""
-    check_real(image.array)
-    return layout_for(denoiser.card.network, image.array.shape, axes or image.axes)
-
-
-def code_layout(denoiser: Denoiser, layout: PlaneLayout) -> tuple[tuple[int, ...], str]:
-    """Return shape and axes of a code. Its channels are C; channels of the image become N."""
-    denoiser.check_own("asked for a latent code")
-    down = (-(-n // denoiser.stride) for n in layout.plane_shape)
-    stack = layout.stack_axes
-    for letter in "NTZ":
-        if "C" in stack and letter not in stack:
-            stack = stack.replace("C", letter)
-    if "C" in stack:
-        raise DenoisingError(
-            f'The code of an image of axes "{layout.axes}" has more axes than there are letters.',
-            "Encode its channels one by one.",
-        )
-    shape = (denoiser.card.network.code_width, *layout.stack_shape, *down)
-    return shape, f"C{stack}YX"

@@ -9,7 +9,7 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.glance import glance_steps
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.proposal import Proposal, propose
-from napari_ae_denoise.units import CENTIMETERS, PRINT_UNITS
+from napari_ae_denoise.units import tells_size
 
 if TYPE_CHECKING:
     import threading
@@ -62,7 +62,7 @@ def file_proposal_steps(
             continue
         if seen is None:
             return None
-        measured = bool(image.spacing) and image.unit in set(CENTIMETERS) - set(PRINT_UNITS)
+        measured = bool(image.spacing) and tells_size(image.unit)
         found = propose(seen, bundled_names(), calibrated=measured)
         if found is not None:
             return path, found

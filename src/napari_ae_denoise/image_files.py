@@ -8,7 +8,6 @@ much to say about themselves have a module each: `tiff_files`, `zarr_folders`, `
 from __future__ import annotations
 
 import glob
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -274,10 +273,3 @@ def _write_tiff(temporary: Path, image: ImageFile, path: Path) -> None:
     from napari_ae_denoise.tiff_files import write_tiff
 
     write_tiff(temporary, image, ome=".ome." in path.name.lower())
-
-
-def same_file(a: Path, b: Path) -> bool:
-    """Return whether two paths are one file or folder, also where it does not exist yet."""
-    if a.exists() and b.exists():
-        return os.path.samefile(a, b)
-    return a.resolve() == b.resolve()

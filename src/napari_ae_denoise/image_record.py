@@ -120,9 +120,11 @@ class ImageFile:
         Its channels are features, and none of the image's. The centre of a code pixel is that of
         the pixels that it stands for.
         """
-        sides = {a: stride if a in "YX" else 1 for a in self.spacing}
-        wider = {a: d * sides[a] for a, d in self.spacing.items()}
-        half = {a: d * (sides[a] - 1) / 2 for a, d in self.spacing.items() if sides[a] > 1}
+        # where no size is known, lengths are in pixels of the image
+        spacing = self.spacing if self.unit else {"Y": 1.0, "X": 1.0, **self.spacing}
+        sides = {a: stride if a in "YX" else 1 for a in spacing}
+        wider = {a: d * sides[a] for a, d in spacing.items()}
+        half = {a: d * (sides[a] - 1) / 2 for a, d in spacing.items() if sides[a] > 1}
         shifted = {**self.origin, **{a: self.origin.get(a, 0.0) + d for a, d in half.items()}}
         return replace(
             self,

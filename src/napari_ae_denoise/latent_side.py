@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.card import Card
     from napari_ae_denoise.networks import ConvAutoencoder
+    from napari_ae_denoise.noise_correlation import Correlated
     from napari_ae_denoise.resolving import NoiseModel
 
 _DRAWN = (64, 64)  # pixels of a drawn image, where no size is asked for
@@ -49,6 +50,7 @@ class LatentSide:
         axes: str | None = None,
         device: str = "auto",
         noise_model: NoiseModel = "auto",
+        correlated: Correlated = "auto",
     ) -> npt.NDArray[Any]:
         """Make an image from a latent code, ``r = g(h)``.
 
@@ -66,6 +68,8 @@ class LatentSide:
             See `choose_device`.
         noise_model : {"auto", "gaussian", "camera"}
             That of `encode`: how the grey values of ``like`` were mapped.
+        correlated : {"auto", "none", "y", "x", "xy"}
+            That of `encode`, too.
 
         Returns
         -------
@@ -79,12 +83,12 @@ class LatentSide:
 
         Notes
         -----
-        ``decode(encode(x), like=x)`` is ``denoise(x)``, all with one ``noise_model``, but for the
-        ``halo`` pixels at the edge: beyond it `denoise` mirrors the image, and this the code, for
-        it has nothing else.
+        ``decode(encode(x), like=x)`` is ``denoise(x)``, all with one ``noise_model`` and one
+        ``correlated``, but for the ``halo`` pixels at the edge: beyond it `denoise` mirrors the
+        image, and this the code, for it has nothing else.
         """
         like = None if like is None else as_array(like)
-        seen = None if like is None else resolve(self.card, like, axes, noise_model)
+        seen = None if like is None else resolve(self.card, like, axes, noise_model, correlated)
         values = np.asarray(code, np.float32)
         return decode(self.network, values, device=device, like=like, seen=seen)
 

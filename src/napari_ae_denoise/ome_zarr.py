@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import Channel, ImageFile
-from napari_ae_denoise.units import CENTIMETERS, SECOND, SECONDS, unit_name
+from napari_ae_denoise.units import CENTIMETERS, SECOND, SECONDS, distances, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,15 +54,17 @@ def placement_of(described: Mapping[str, Any], axes: str | None, level: int) -> 
     if axes is None:
         return {}
     scale, shift = np.ones(len(axes)), np.zeros(len(axes))
-    for step in steps:
-        if step.get("type") == "scale":
-            scale, shift = scale * step["scale"], shift * step["scale"]
-        elif step.get("type") == "translation":
-            shift = shift + step["translation"]
+    with np.errstate(all="ignore"):  # what cannot be is left out below
+        for step in steps:
+            if step.get("type") == "scale":
+                scale, shift = scale * step["scale"], shift * step["scale"]
+            elif step.get("type") == "translation":
+                shift = shift + step["translation"]
     factors, unit, time_unit = _unit_factors(described, axes)
     found, first = (dict(zip(axes, n.tolist(), strict=True)) for n in (scale, shift))
-    spacing = {axis: found[axis] * factor for axis, factor in factors.items()}
+    spacing = distances({axis: found[axis] * factor for axis, factor in factors.items()})
     origin = {axis: first[axis] * factor for axis, factor in factors.items() if first[axis]}
+    origin = {axis: place for axis, place in origin.items() if np.isfinite(place)}
     if not unit and all(spacing[axis] == 1 for axis in set("ZYX") & set(spacing)):
         spacing = {axis: distance for axis, distance in spacing.items() if axis == "T"}
     if not time_unit and spacing.get("T") == 1:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import string
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_ae_denoise.done_record import FILE_NAME
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_files import format_of, same_file
+from napari_ae_denoise.image_files import format_of
+from napari_ae_denoise.storage import is_there, same_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+OF_CODE, OF_NOISE = "_latent.tif", "_noise.tif"  # ends of names in a folder: any image fits
 
 
 def is_pattern(output: Path) -> bool:
@@ -32,12 +36,15 @@ def named_by(pattern: Path, source: Path) -> Path:
         stem, suffix = stem[:-4], stem[-4:] + suffix
     places = {"stem": stem, "suffix": suffix, "name": source.name, "folder": source.parent.name}
     try:
-        return type(pattern)(str(pattern).format_map(places))
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        for _, place, spec, conversion in string.Formatter().parse(str(pattern)):
+            if place is not None and (place not in places or spec or conversion):
+                raise ValueError(f"{{{place}}} is no place for a name, or is formatted")
+    except ValueError as error:
         raise DenoisingError(
-            f'The output "{pattern}" is no pattern: {type(error).__name__} {error}.',
+            f'The output "{pattern}" is no pattern: {error}.',
             f"Use {', '.join('{' + place + '}' for place in places)} in it.",
         ) from error
+    return type(pattern)(str(pattern).format_map(places))
 
 
 def output_paths(
@@ -72,11 +79,12 @@ def output_paths(
         If an output is an input, is there already, or stands for two inputs.
     """
     pattern = is_pattern(output)
+    there = is_there(output)  # or it is refused here: pathlib has no answer to long names
     folder = not pattern and (len(inputs) > 1 or _is_folder(output))
     if pattern:
         made = [named_by(output, path) for path in inputs]
     elif folder:
-        if output.exists() and not output.is_dir():
+        if there and not output.is_dir():
             what = f"{len(inputs)} results need a folder" if len(inputs) > 1 else "has no ending"
             raise DenoisingError(
                 f"{output} is a file, but {what}.",
@@ -99,7 +107,7 @@ def output_paths(
                 "Do them one by one, or rename one of them.",
             )
         seen[target] = source
-        if not (unfinished and (target / FILE_NAME).exists()):
+        if not (unfinished and is_there(target / FILE_NAME)):
             refuse_existing(target, overwrite=overwrite)
     for parent in {target.parent for target in made} if pattern else ():
         make_folder(parent)
@@ -138,7 +146,7 @@ def make_folder(path: Path) -> None:
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Refuse an output that is there already."""
-    if path.exists() and not overwrite:
+    if is_there(path) and not overwrite:
         raise DenoisingError(
             f"{path} is there already.", "Give another name, or --overwrite to replace it."
         )
@@ -165,10 +173,7 @@ def resolve_outputs(
     columns: list[Sequence[Path | None]] = [
         output_paths(inputs, output, overwrite=overwrite, unfinished=True)
     ]
-    for place, ending, unfinished in (
-        (latent, "_latent.tif", True),
-        (removed, "_noise.tif", False),
-    ):
+    for place, ending, unfinished in ((latent, OF_CODE, True), (removed, OF_NOISE, False)):
         how: dict[str, Any] = {"overwrite": overwrite, "unfinished": unfinished}
         found = nothing if place is None else output_paths(inputs, place, ending=ending, **how)
         columns.append(found)

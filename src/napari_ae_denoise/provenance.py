@@ -13,6 +13,7 @@ from napari_ae_denoise.card import versions_now
 from napari_ae_denoise.devices import PRECISIONS, choose_device, choose_precision
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.fingerprints import of_network
+from napari_ae_denoise.image_files import ZARR, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,10 +113,22 @@ def as_script(record: Mapping[str, Any]) -> str:
     try:
         return _script(record)
     except (KeyError, TypeError) as error:
+        lacking = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DenoisingError(
-            f"The layer does not say enough of what made it ({error!r} is missing).",
+            f"The layer does not say enough of what made it ({lacking}).",
             "Choose a result of the Denoise panel of this version.",
         ) from error
+
+
+def _is_read_here(path: str, level: int) -> bool:
+    """Return whether `read_image` gives what a layer of a file holds: others read more formats."""
+    if not path:
+        return False
+    try:
+        kind = format_of(path)
+    except DenoisingError:
+        return False
+    return kind == ZARR or not level
 
 
 def _script(record: Mapping[str, Any]) -> str:
@@ -124,7 +137,7 @@ def _script(record: Mapping[str, Any]) -> str:
     known = record.get("fingerprint")  # results of the first days have none
     told = "of_image, of_network" if known else "of_network"
     imports += [f"from napari_ae_denoise.fingerprints import {told}"]
-    if record["path"]:
+    if _is_read_here(record["path"], record.get("level", 0)):
         imports += ["from napari_ae_denoise.image_files import read_image"]
         level = f", level={record['level']}" if record.get("level") else ""
         image = [f"image = read_image({record['path']!r}{level}).array"]

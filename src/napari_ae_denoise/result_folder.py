@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from napari_ae_denoise.ome_zarr import (
     layout_options,
 )
 from napari_ae_denoise.unfinished import unfinished_value
-from napari_ae_denoise.units import SECOND
+from napari_ae_denoise.units import SECOND, distances
 from napari_ae_denoise.zarr_folders import CHUNK
 
 if TYPE_CHECKING:
@@ -70,6 +72,31 @@ class Destination:
     channels: tuple[Channel, ...] = ()
     time_unit: str = SECOND
     origin: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        """Refuse what an OME-Zarr image cannot say.
+
+        Raises
+        ------
+        DenoisingError
+            If the version is none that is known, or a distance or a place no number.
+        """
+        if self.ome_version not in ZARR_FORMATS:
+            raise DenoisingError(
+                f'There is no version "{self.ome_version}" of OME-Zarr here.',
+                f"Use {' or '.join(ZARR_FORMATS)}.",
+            )
+        lacking = set(self.spacing) - set(distances(self.spacing))
+        lacking |= {axis for axis, place in self.origin.items() if not _is_place(place)}
+        if lacking or not {*self.spacing, *self.origin} <= set("TZYX"):
+            raise DenoisingError(
+                f"Pixels cannot lie so: spacing {dict(self.spacing)}, origin {dict(self.origin)}.",
+                "Give finite numbers for axes of T, Z, Y and X; a spacing is above 0.",
+            )
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def chunk_and_step(tile: int, grid: int) -> tuple[int, int]:

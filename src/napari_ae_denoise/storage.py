@@ -37,6 +37,13 @@ def is_there(path: Path) -> bool:
     return True
 
 
+def same_file(a: Path, b: Path) -> bool:
+    """Return whether two paths are one file or folder, also where it does not exist yet."""
+    if is_there(a) and is_there(b):
+        return os.path.samefile(a, b)
+    return a.resolve() == b.resolve()
+
+
 def check_name(path: Path) -> None:
     """Refuse what no file can be called.
 

@@ -19,7 +19,14 @@ from napari_ae_denoise.imagej_tiff import (
     imagej_options,
     imagej_spacing,
 )
-from napari_ae_denoise.units import CENTIMETERS, OME_UNITS, PRINT_UNITS, SECONDS, unit_name
+from napari_ae_denoise.units import (
+    CENTIMETERS,
+    OME_UNITS,
+    PRINT_UNITS,
+    SECONDS,
+    distances,
+    unit_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,7 +71,7 @@ def read_tiff(path: Path) -> ImageFile:
         elif file.is_imagej:
             facts, flavour = file.imagej_metadata or {}, "imagej"
             found, unit = imagej_spacing(facts, _resolution(first.tags))
-            spacing, channels = _positive(found), imagej_channels(facts, axes or "", array.shape)
+            spacing, channels = distances(found), imagej_channels(facts, axes or "", array.shape)
             palette = first.colormap if first.photometric == _PALETTE else None
             beside = imagej_facts(facts, axes, array, palette)
         else:
@@ -170,7 +177,7 @@ def _ome_spacing(pixels: Mapping[str, Any]) -> tuple[dict[str, float], str]:
     interval, of_time = pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")
     if isinstance(interval, int | float) and of_time in SECONDS:
         spacing["T"] = interval * SECONDS[of_time]
-    found = _positive(spacing)
+    found = distances(spacing)
     return found, unit if set("ZYX") & set(found) else ""
 
 
@@ -182,15 +189,6 @@ def _ome_unit(pixels: Mapping[str, Any], axis: str) -> str:
 def _plain_spacing(tags: Any) -> tuple[dict[str, float], str]:
     unit = _RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit") or 0), "")
     return (_resolution(tags), unit) if unit else ({}, "")
-
-
-def _positive(found: Mapping[str, Any]) -> dict[str, float]:
-    """Return the spacings that are numbers above zero."""
-    kept = {}
-    for axis, value in found.items():
-        if isinstance(value, int | float) and np.isfinite(value) and value > 0:
-            kept[axis] = float(value)
-    return kept
 
 
 def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and
 from napari_ae_denoise.storage import check_name, is_there
 from napari_ae_denoise.tile_jobs import TileJobs
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
-from napari_ae_denoise.window_reader import naming_faults
+from napari_ae_denoise.window_reader import files_of, naming_faults
 
 if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
@@ -63,10 +64,15 @@ def begin(
         If something else is there, the disk has no room, or image, axes, settings and model do
         not fit.
     """
+    if not isinstance(to, str | os.PathLike | Destination):
+        raise DenoisingError(
+            f"A result cannot be written to {to!r:.200}.", "Give a path, or a Destination."
+        )
     to = to if isinstance(to, Destination) else Destination(to)
     path = Path(to.path)
     check_name(path)
     image = as_array(image)
+    _refuse_own_image(path, image)
     settings = settings or PredictSettings()
     named = naming_faults(image)
     seen = seen or denoiser.resolve(named, axes, settings.noise_model, settings.correlated)
@@ -137,6 +143,16 @@ def begin(
     folder = ResultFolder(path, lies, result_folder.open_levels(path), record, there)
     settings = replace(settings, tile=step)
     return DiskJob(denoiser, image, folder, settings, seen, jobs, made_of, code)
+
+
+def _refuse_own_image(path: Path, image: Any) -> None:
+    """Refuse to write over what the image is read from, whatever else is allowed."""
+    target = path.resolve()
+    for file in files_of(image):
+        if target in (file.resolve(), *file.resolve().parents):
+            raise DenoisingError(
+                f"The image is read from {file}, which would be lost.", "Choose another output."
+            )
 
 
 def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:

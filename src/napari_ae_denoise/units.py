@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # How units are written, and the one name that we use for each.
 _NAMES = {
     "nm": "nanometer",
@@ -48,6 +55,24 @@ SECONDS = {
     "h": 3600.0,
     "hour": 3600.0,
 }
+
+
+def distances(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return those of the spacings in a file that neighbouring pixels can have: finite, above 0.
+
+    Files hold anything: a mirrored axis is written with a distance below zero, and one that is not
+    known as 0 or infinite.
+    """
+    return {
+        axis: float(value)
+        for axis, value in found.items()
+        if isinstance(value, Real) and math.isfinite(value) and float(value) > 0
+    }
+
+
+def tells_size(unit: str) -> bool:
+    """Return whether pixels in a unit have a size in the world; those of prints have none."""
+    return unit_name(unit) not in {"", "pixel", "pixels", *PRINT_UNITS}
 
 
 def unit_name(text: object) -> str:

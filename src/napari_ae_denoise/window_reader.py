@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,6 +184,19 @@ class _NamingFaults:
 def naming_faults(array: Any) -> Any:
     """Return an array that names the chunk that cannot be read, if one cannot."""
     return array if isinstance(array, np.ndarray) else _NamingFaults(array)
+
+
+def files_of(image: Any) -> list[Path]:
+    """Return the files and folders that an image is read from, as far as it tells."""
+    found = []
+    for array in _on_disk(image):
+        if isinstance(array, np.memmap):
+            found.append(Path(str(array.filename)))
+            continue
+        place = getattr(array.store, "root", None) or getattr(array.store, "path", None)
+        if isinstance(place, Path):  # what is elsewhere has texts for paths
+            found.append(place / array.path if place.is_dir() else place)
+    return found
 
 
 def _on_disk(image: Any) -> Iterator[Any]:

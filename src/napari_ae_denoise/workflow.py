@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise.card import versions_now
+from napari_ae_denoise.devices import PRECISIONS
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.noise_correlation import CORRELATED
+from napari_ae_denoise.orientations import COUNTS
 from napari_ae_denoise.provenance import CODE, DENOISED, REMOVED
+from napari_ae_denoise.resolving import NOISE_MODELS
 from napari_ae_denoise.storage import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari_ae_denoise.denoiser import Denoiser
 
@@ -24,10 +28,6 @@ FORMAT = "napari-ae-denoise workflow"
 VERSION = 1
 _LARGEST = 64 * 1024  # bytes of a file
 _LONGEST = 4096  # characters of a text
-_NOISE_MODELS = ("auto", "gaussian", "camera")
-_CORRELATED = ("auto", "none", "y", "x", "xy")
-_ORIENTATIONS = (1, 8)
-_PRECISIONS = ("float32", "bfloat16", "float16")
 _REMEDY = "Save it again from a result of the Denoise panel."
 
 
@@ -92,7 +92,7 @@ class Workflow:
             told["on_disk"] = bool(record.get("folder"))
         except KeyError as error:
             raise DenoisingError(
-                f"The layer does not say enough of what made it ({error!r} is missing).",
+                f"The layer does not say enough of what made it ({error} is missing).",
                 "Choose a result of the Denoise panel of this version.",
             ) from error
         made = cls._checked(told, "The layer's record")
@@ -181,6 +181,31 @@ class Workflow:
             )
         return made
 
+    def axes_of(self, axes: str | None, shape: Sequence[int]) -> str:
+        """Return the axes of an image and its result, where the workflow is for such images.
+
+        Parameters
+        ----------
+        axes : str or None
+            One letter per axis, as its file says; None if it does not, for those of the workflow.
+        shape : sequence of int
+            Of the image. What kind of stack it is makes no difference to its planes.
+
+        Raises
+        ------
+        DenoisingError
+            If it has more or fewer axes, or rows, columns or channels elsewhere.
+        """
+        known = axes or self.axes
+        if len(shape) != len(self.axes) or _planes(known) != _planes(self.axes):
+            raise DenoisingError(
+                f'The workflow is for images of axes "{self.axes}", not "{known}" of shape '
+                f"{tuple(shape)}.",
+                "Give an image with as many axes of the same kinds; where its file names them "
+                f"wrongly, say so with --axes {self.axes}.",
+            )
+        return known
+
     def run(self, denoiser: Denoiser, image: Any) -> Any:
         """Make the result of an image.
 
@@ -199,16 +224,11 @@ class Workflow:
         Raises
         ------
         DenoisingError
-            If the image has other axes, or the model cannot take it.
+            If the image has more or fewer axes, or the model cannot take it.
         """
         from napari_ae_denoise.strength import difference, mixed
 
-        if image.ndim != len(self.axes):
-            raise DenoisingError(
-                f'The workflow is for images of axes "{self.axes}", not of shape '
-                f"{tuple(image.shape)}.",
-                "Give an image with as many axes.",
-            )
+        self.axes_of(None, image.shape)
         how: dict[str, Any] = {
             "axes": self.axes,
             "device": self.device,
@@ -233,6 +253,11 @@ class Workflow:
 _HEAD = ("format", "version", "made_with")
 
 
+def _planes(axes: str) -> str:
+    """Return axes without the kinds of stacks."""
+    return "".join(axis if axis in "CYX" else "." for axis in axes)
+
+
 def _text(value: Any, *, empty: bool = False) -> bool:
     return isinstance(value, str) and (empty or value != "") and len(value) <= _LONGEST
 
@@ -248,11 +273,11 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "weights_hash": _text,
     "axes": lambda v: _text(v) and v.isalpha() and v.isupper() and len(set(v)) == len(v) <= 6,
     "strength": lambda v: _number(v) and 0 <= v <= 1,
-    "noise_model": lambda v: isinstance(v, str) and v in _NOISE_MODELS,
-    "correlated": lambda v: isinstance(v, str) and v in _CORRELATED,
+    "noise_model": lambda v: isinstance(v, str) and v in NOISE_MODELS,
+    "correlated": lambda v: isinstance(v, str) and v in CORRELATED,
     "device": _text,
-    "precision": lambda v: isinstance(v, str) and v in _PRECISIONS,
+    "precision": lambda v: isinstance(v, str) and v in PRECISIONS,
     "tile": lambda v: type(v) is int and 0 <= v <= 2**20,
-    "orientations": lambda v: type(v) is int and v in _ORIENTATIONS,
+    "orientations": lambda v: type(v) is int and v in COUNTS,
     "on_disk": lambda v: isinstance(v, bool),
 }

@@ -11,6 +11,7 @@ import pytest
 import torch
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise import bundled
 from napari_ae_denoise.card import Card
@@ -112,6 +113,23 @@ def run(qtbot, press):
         wait_idle(qtbot, panel)
 
     return run_panel
+
+
+@pytest.fixture
+def settle(qtbot):
+    """Return a function that waits until layouts stand, however busy the machine is.
+
+    A wait alone may end after a single pass of the event loop, where drawing takes long, and a
+    change of a layout asks for several.
+    """
+
+    def until_nothing_moves():
+        qtbot.wait(50)
+        for _ in range(20):
+            QApplication.sendPostedEvents()
+            QApplication.processEvents()
+
+    return until_nothing_moves
 
 
 def wait_idle(qtbot, panel):

@@ -15,7 +15,7 @@ PANELS = ["Add Gaussian noise", "Train autoencoder", "Denoise", "Compare", "Batc
 
 
 @pytest.fixture
-def shown(viewer, open_panel, qtbot):
+def shown(viewer, open_panel, qtbot, settle):
     """Return a function that opens a panel in a window that is seen, all of it unfolded."""
 
     def show(name):
@@ -26,7 +26,7 @@ def shown(viewer, open_panel, qtbot):
             section.expand()
         viewer.window._qt_window.activateWindow()
         qtbot.waitUntil(lambda: panel.isVisible() and panel.bar.start_button.height() > 0)
-        qtbot.wait(100)
+        settle()
         return panel
 
     return show

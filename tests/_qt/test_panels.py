@@ -538,7 +538,9 @@ def test_nothing_to_compare_is_said(viewer, open_panel, press, notes, small_imag
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_fields_begin_at_one_edge_and_no_label_is_cut(viewer, open_panel, small_image, qtbot, name):
+def test_fields_begin_at_one_edge_and_no_label_is_cut(
+    viewer, open_panel, small_image, qtbot, settle, name
+):
     from magicgui.widgets import Container
     from qtpy.QtCore import QPoint
 
@@ -546,7 +548,7 @@ def test_fields_begin_at_one_edge_and_no_label_is_cut(viewer, open_panel, small_
     panel = open_panel(name)
     viewer.show()
     qtbot.waitUntil(lambda: panel.isVisible() and panel.bar.start_button.height() > 0)
-    qtbot.wait(100)
+    settle()
     inside = panel._scrolled.widget()
     forms = [w._magic_widget for w in inside.children() if hasattr(w, "_magic_widget")]
     edges, labels = set(), []
@@ -569,7 +571,7 @@ def test_a_long_word_in_the_status_does_not_widen_a_panel(viewer, open_panel):
         assert panel.bar.status.toolTip() == panel.bar.status.text()
 
 
-def test_fields_stay_at_one_edge_when_labels_change(viewer, open_panel, small_image, qtbot):
+def test_fields_stay_at_one_edge_when_labels_change(viewer, open_panel, small_image, qtbot, settle):
     from qtpy.QtCore import QPoint
 
     viewer.add_image(small_image)
@@ -578,7 +580,7 @@ def test_fields_stay_at_one_edge_when_labels_change(viewer, open_panel, small_im
     qtbot.waitUntil(lambda: panel.isVisible() and panel.bar.start_button.height() > 0)
     for kind in panel.fields.kind.choices:
         panel.fields.kind.value = kind
-        qtbot.wait(50)
+        settle()
         fields = (panel.fields.kind, panel.first, panel.fields.axes, panel.fields.preset)
         edges = {widget.native.mapTo(panel, QPoint(0, 0)).x() for widget in fields}
         assert len(edges) == 1, kind

@@ -73,7 +73,7 @@ def test_the_original_is_shown_before_the_line_and_leaves_no_trace(
 
 
 def test_the_line_is_dragged_with_the_mouse_and_the_camera_waits(
-    make_napari_viewer, qtbot, small_image, untrained_classic
+    make_napari_viewer, qtbot, settle, small_image, untrained_classic
 ):
     from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
 
@@ -86,7 +86,7 @@ def test_the_line_is_dragged_with_the_mouse_and_the_camera_waits(
     panel.run()
     qtbot.waitUntil(lambda: "i denoised" in viewer.layers, timeout=60_000)
     viewer.reset_view()
-    qtbot.wait(200)
+    settle()
     panel.tools.split_button.click()
     split = panel.tools.split
     native = viewer.window._qt_viewer.canvas.native
@@ -101,7 +101,7 @@ def test_the_line_is_dragged_with_the_mouse_and_the_camera_waits(
             kind, at, native.mapToGlobal(at), button, buttons, Qt.KeyboardModifier.NoModifier
         )
         QApplication.sendEvent(native, event)
-        qtbot.wait(30)
+        settle()
 
     centre = camera_of(viewer).center
     left = Qt.MouseButton.LeftButton
@@ -182,7 +182,7 @@ def test_what_covers_the_line_is_hidden_while_it_is_shown(viewer, panel, run, pr
 
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_the_line_goes_to_a_new_result(
-    viewer, panel, qtbot, run, press, small_image, tmp_path, on_disk
+    viewer, panel, qtbot, settle, run, press, small_image, tmp_path, on_disk
 ):
     viewer.add_image(small_image, name="i")
     run(panel)
@@ -193,7 +193,7 @@ def test_the_line_goes_to_a_new_result(
     panel.noise.value = True
     run(panel)
     qtbot.waitUntil(lambda: "i denoised [1]: before" in viewer.layers, timeout=10_000)
-    qtbot.wait(50)
+    settle()
     result, line = viewer.layers["i denoised [1]"], viewer.layers["i denoised [1]: before"]
     assert BEFORE not in viewer.layers
     assert np.asarray(line.data).shape[1] == 20

@@ -231,11 +231,11 @@ def test_the_window_lives_while_time_and_memory_are_worked_out(panel, qtbot):
     assert max(np.diff(ticks)) < 1.0  # seconds; the threads of this process share a core here
 
 
-def test_steps_are_whole_numbers_and_no_number_is_cut(viewer, open_panel, small_image, qtbot):
+def test_steps_are_whole_numbers_and_no_number_is_cut(viewer, open_panel, small_image, settle):
     viewer.add_image(small_image)
     fields = open_panel("Train autoencoder").fields
     fields.length_unit.value, fields.length.value = "steps", 1_000_000
-    qtbot.wait(50)
+    settle()
     number = fields.length.native
     assert number.text() == "1000000"
     room = number.lineEdit().contentsRect().width()

@@ -94,7 +94,9 @@ def _one(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> Outcom
     began, problem = time.monotonic(), ""
     try:
         denoise_file(denoiser, path, targets, work)
-    except (DenoisingError, MemoryError, OSError) as error:
+    except typer.Exit:  # Ctrl-C
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever it is, the other images go on)
         problem = problem_of(error)
     return Outcome(path, targets, problem, time.monotonic() - began)
 

@@ -16,15 +16,8 @@ from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.camera_noise import CameraNoise
 from napari_ae_denoise.demo import Demo, demo_figure, make_demo
 from napari_ae_denoise.figures import save_figure
-from napari_ae_denoise.file_jobs import (
-    Work,
-    can_store,
-    code_layout,
-    code_on_disk,
-    file_job,
-    planes_of,
-    write_file,
-)
+from napari_ae_denoise.file_jobs import Work, file_job, write_file
+from napari_ae_denoise.file_layouts import can_store, code_layout, code_on_disk, planes_of
 from napari_ae_denoise.image_files import check_writable, read_image
 from napari_ae_denoise.noise import add_noise
 from napari_ae_denoise.noise_cells import GaussianNoise

@@ -1,4 +1,4 @@
-"""What the commands share: messages in one line, progress bars, Ctrl-C, names of output files."""
+"""What the commands share: messages in one line, progress bars and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from napari_ae_denoise.errors import NO_MEMORY, DenoisingError, problem_of
+from napari_ae_denoise.errors import NO_MEMORY, DenoisingError, problem_of, unforeseen
 from napari_ae_denoise.output_names import each_once
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "napari-ae-denoise"
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C has ended
-# What a fault of ours raises; the parser's own exceptions are none of them.
-_FAULTS = (OSError, RuntimeError, ImportError, ValueError, TypeError, LookupError, AttributeError)
 _SLOW = 10.0  # seconds between lines of progress where no one watches
 
 
@@ -40,7 +38,7 @@ class Commands(TyperGroup):
         try:
             with warnings_as_lines():
                 return super().invoke(ctx)
-        except (typer.Exit, typer.Abort):  # they are RuntimeErrors, and no faults
+        except typer.Abort:
             raise
         except DenoisingError as error:
             say(str(error))
@@ -51,8 +49,11 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # whoever reads our output has enough
             raise
-        except _FAULTS as error:
-            say(f"{type(error).__name__}: {error}. This should not happen: please report it.")
+        except Exception as error:
+            # the parser's own end so: of typer's copy of click only some have a public name
+            if hasattr(error, "exit_code"):
+                raise
+            say(unforeseen(error))
         raise typer.Exit(1)
 
 
@@ -166,7 +167,9 @@ class Batch:
         """Work on one image; what cannot be done with it is reported here."""
         try:
             yield
-        except (DenoisingError, MemoryError, OSError) as error:
+        except typer.Exit:  # Ctrl-C
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, the other images go on)
             self.fail(path, problem_of(error))
 
     def fail(self, path: Path, problem: str) -> None:

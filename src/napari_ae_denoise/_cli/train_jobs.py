@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 from napari_ae_denoise._cli.terminal import bar, decibels
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_files import same_file
 from napari_ae_denoise.model_file import SUFFIX
 from napari_ae_denoise.output_names import make_folder, refuse_existing
 from napari_ae_denoise.steps import drain
+from napari_ae_denoise.storage import same_file
 from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_files import data_from_files
 

@@ -19,6 +19,7 @@ from napari_ae_denoise import fingerprints
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.storage import is_there
+from napari_ae_denoise.units import distances
 
 if TYPE_CHECKING:
     from napari_ae_denoise._qt.layers import Source
@@ -102,7 +103,7 @@ def placement_of(source: Source) -> dict[str, Any]:
     known = [a for a in axes if a in "ZYX" and unit and units[a] == unit]
     known += ["T"] if units.get("T") == "second" else []
     return {
-        "spacing": {a: float(scale[a]) for a in known},
+        "spacing": distances({a: scale[a] for a in known}),  # a mirrored axis has none
         "unit": unit,
         "origin": {a: float(translate[a]) for a in known if translate[a]},
     }

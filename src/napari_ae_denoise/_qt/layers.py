@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_ae_denoise._qt.layer_facts import full_resolution, layer_axes, level_of, look_of
 from napari_ae_denoise.axes import check_axes, is_rgb
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.units import tells_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ class Source:
     @property
     def calibrated(self) -> bool:
         """Whether its pixels have a size in a unit of length."""
-        return str(self.transforms["units"][-1]) != "pixel"
+        return tells_size(str(self.transforms["units"][-1]))
 
     def denoised_layer(self, data: Any, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
         """Return what `Image` takes for a result of the same shape, shown as the image is."""

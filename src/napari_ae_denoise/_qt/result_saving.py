@@ -22,12 +22,12 @@ from napari_ae_denoise.image_files import (
     ZARR,
     format_of,
     read_image,
-    same_file,
     write_image,
 )
 from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.provenance import CODE, COLOURED, REMOVED
 from napari_ae_denoise.removed_noise import from_colours
+from napari_ae_denoise.storage import same_file
 from napari_ae_denoise.strength import lazily
 from napari_ae_denoise.units import SECOND
 
