@@ -36,14 +36,17 @@ def named_by(pattern: Path, source: Path) -> Path:
         stem, suffix = stem[:-4], stem[-4:] + suffix
     places = {"stem": stem, "suffix": suffix, "name": source.name, "folder": source.parent.name}
     try:
-        for _, place, spec, conversion in string.Formatter().parse(str(pattern)):
-            if place is not None and (place not in places or spec or conversion):
-                raise ValueError(f"{{{place}}} is no place for a name, or is formatted")
+        found = list(string.Formatter().parse(str(pattern)))
     except ValueError as error:
+        wrong = str(error)
+    else:
+        odd = [p for _, p, spec, how in found if p is not None and (p not in places or spec or how)]
+        wrong = f"{{{odd[0]}}} is no place for a name, or is formatted" if odd else ""
+    if wrong:
         raise DenoisingError(
-            f'The output "{pattern}" is no pattern: {error}.',
+            f'The output "{pattern}" is no pattern: {wrong}.',
             f"Use {', '.join('{' + place + '}' for place in places)} in it.",
-        ) from error
+        )
     return type(pattern)(str(pattern).format_map(places))
 
 
@@ -148,7 +151,8 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Refuse an output that is there already."""
     if is_there(path) and not overwrite:
         raise DenoisingError(
-            f"{path} is there already.", "Give another name, or --overwrite to replace it."
+            f"{path} is there already.",
+            "Choose another output, or let what is there be overwritten or skipped.",
         )
 
 
@@ -183,6 +187,7 @@ def resolve_outputs(
     if doubled:
         raise DenoisingError(
             f"Two results would be written to {', '.join(sorted(doubled))}.",
-            "Give --output, --latent and --noise names of their own.",
+            "Choose another output: the image, its latent code and its removed noise need names "
+            "of their own.",
         )
     return rows

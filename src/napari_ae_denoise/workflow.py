@@ -201,8 +201,8 @@ class Workflow:
             raise DenoisingError(
                 f'The workflow is for images of axes "{self.axes}", not "{known}" of shape '
                 f"{tuple(shape)}.",
-                "Give an image with as many axes of the same kinds; where its file names them "
-                f"wrongly, say so with --axes {self.axes}.",
+                "Give an image with as many axes of the same kinds, or, where its file names them "
+                f"wrongly, give the axes {self.axes}.",
             )
         return known
 

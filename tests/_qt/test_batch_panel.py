@@ -118,7 +118,7 @@ def test_a_cancelled_batch_is_gone_on_with(batch, run, press, scans):
     press(batch.bar.start_button)
     said = batch.bar.status.text()
     assert "--" not in said
-    assert "Tick Overwrite or Skip what is there, or choose another Output." in said
+    assert "let what is there be overwritten or skipped" in said
     fields.skip.value = True
     run(batch)
     assert "1 of 2 images denoised, 1 skipped." in batch.bar.status.text()
@@ -142,11 +142,11 @@ def test_what_is_there_is_either_skipped_or_replaced(batch):
     assert not batch.fields.overwrite.value
 
 
-def test_remedies_name_fields_of_the_panel(batch, press):
+def test_remedies_name_no_options_of_the_command(batch, press):
     batch.fields.output.value, batch.fields.latent.value = "out/{stem}_latent.tif", True
     press(batch.bar.start_button)
     assert "--" not in batch.bar.status.text()
-    assert "Choose another pattern in Output" in batch.bar.status.text()
+    assert "Choose another output" in batch.bar.status.text()
 
 
 def test_the_name_of_a_folder_is_no_pattern(batch, run, scans):

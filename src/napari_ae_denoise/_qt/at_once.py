@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_ae_denoise._qt.forms import duration, note
 from napari_ae_denoise._qt.glances import LatestGlance
 from napari_ae_denoise._qt.latest import Latest
+from napari_ae_denoise._qt.layers import NoLayer
 from napari_ae_denoise.bundled import bundled_names
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.glance import in_words
@@ -79,8 +80,7 @@ class AtOnce(QWidget):
         try:
             self._source = source = self._read_source()
         except DenoisingError as error:
-            nothing = "no image layer" in error.cause
-            self.image_note.setText(error.remedy if nothing else str(error))
+            self.image_note.setText(error.remedy if isinstance(error, NoLayer) else str(error))
             self.time()
             return
         self._size = in_words(tuple(source.image.shape), source.axes, source.image.dtype)

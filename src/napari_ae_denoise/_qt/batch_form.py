@@ -149,20 +149,17 @@ class BatchFields:
         output, beside = _places(base, told, len(paths))
         overwrite = self.overwrite.value or self.skip.value  # what is not whole is made anew
         denoiser = self._models.chosen()
-        try:
-            outputs = resolve_outputs(
-                paths,
-                output,
-                beside / "{stem}_latent.tif" if self.latent.value else None,
-                beside / "{stem}_noise.tif" if self.noise.value else None,
-                overwrite=overwrite,
-            )
-            report = outputs[0].denoised.parent / "report.html" if self.report.value else None
-            make_folder(outputs[0].denoised.parent)
-            if report is not None:
-                check_report(report, overwrite=overwrite)
-        except DenoisingError as error:
-            raise _in_words_of_the_panel(error) from error
+        outputs = resolve_outputs(
+            paths,
+            output,
+            beside / "{stem}_latent.tif" if self.latent.value else None,
+            beside / "{stem}_noise.tif" if self.noise.value else None,
+            overwrite=overwrite,
+        )
+        report = outputs[0].denoised.parent / "report.html" if self.report.value else None
+        make_folder(outputs[0].denoised.parent)
+        if report is not None:
+            check_report(report, overwrite=overwrite)
         axes = self.axes.value.strip() or None
         settings = self.how.settings(dtype=self.dtype.value)
         work = Work(self._models.field.value, axes, settings, self.level.value, overwrite)
@@ -200,17 +197,6 @@ def _places(base: Path | None, told: str, images: int) -> tuple[Path, Path]:
             "Give a folder in Output, or a pattern such as out/{stem}_clean{suffix}.",
         )
     return output / "{name}", output
-
-
-def _in_words_of_the_panel(error: DenoisingError) -> DenoisingError:
-    """Return an error whose remedy names fields of the panel, and no options of the command."""
-    if "--overwrite" in error.remedy:
-        remedy = "Tick Overwrite or Skip what is there, or choose another Output."
-    elif "--output" in error.remedy:
-        remedy = "Choose another pattern in Output, such as out/{stem}_clean{suffix}."
-    else:
-        return error
-    return DenoisingError(error.cause, remedy)
 
 
 def _text(name: str, label: str, tooltip: str, empty: str) -> LineEdit:

@@ -24,6 +24,10 @@ _CODE_LABEL = "code"
 HELPER = "napari_ae_denoise helper"  # in the metadata of layers that only help to look
 
 
+class NoLayer(DenoisingError):
+    """There is nothing to work on yet: no fault of anybody's."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """A snapshot of an image layer; the layer may be renamed, moved or removed afterwards.
@@ -201,11 +205,13 @@ def take(layer: Layer | None, axes: str | None = None, level: int = 0) -> Source
 
     Raises
     ------
+    NoLayer
+        If there is no layer.
     DenoisingError
-        If there is no layer, it is no image, or the axes do not fit it.
+        If it is no image, or the axes do not fit it.
     """
     if layer is None:
-        raise DenoisingError(
+        raise NoLayer(
             "There is no image layer.", "Open an image, or File > Open Sample > AE Denoise."
         )
     kind = layer.__class__.__name__  # not type(): plugins may get layers behind a proxy
