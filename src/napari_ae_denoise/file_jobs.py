@@ -102,7 +102,7 @@ class FileJob:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether what is made is kept when it is stopped, and gone on with by the same job."""
+        """Whether what is made is kept when it is stopped, and continued by the same job."""
         return self.denoised_straight or self.code_straight
 
     def steps(
@@ -272,7 +272,7 @@ def store_steps(
     job = begin(denoiser, image.array, to, settings=settings, code=code, seen=seen)
     before = job.folder.record.finished
     if before:
-        say(f"note: {target} is there to {before:.0%}, and is gone on with.")
+        say(f"note: {target} is there to {before:.0%}, and is continued.")
     stored = yield from job.steps(stop=stop)
     if stored.invalid_pixels:
         dtype = None if code else stored.array.dtype
