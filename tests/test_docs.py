@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
+import napari_ae_denoise
 from napari_ae_denoise.kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -74,7 +76,24 @@ def test_the_reference_names_what_is_there():
     assert len(names) > 20
     for name in names:
         module, _, thing = name.rpartition(".")
-        assert getattr(import_module(module), thing).__doc__
+        found = import_module(module)
+        assert getattr(found, thing).__doc__ or described_constants(found).get(thing), name
+
+
+def described_constants(module):
+    """Return the strings that follow what is set in a module: the docstrings of its constants."""
+    body = ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body
+    told = {}
+    for node, after in pairwise(body):
+        if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr):
+            told[ast.unparse(node.target)] = ast.literal_eval(after.value)
+    return told
+
+
+def test_what_can_be_imported_from_the_package_is_in_the_reference():
+    text = (DOCS / "reference.md").read_text(encoding="utf-8")
+    names = re.findall(r"^::: \S+\.(\w+)$", text, re.M)
+    assert [name for name in napari_ae_denoise.__all__ if name not in names] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -152,8 +152,10 @@ class Denoiser(LatentSide):
             One letter per axis, such as ``"TZYX"``; guessed from the shape by default.
         tile : int or "auto"
             Pixels that a tile writes along Y and X. The result does not depend on it.
-        device, precision : str
-            Where and in which number type the network computes.
+        device : str
+            ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; see `choose_device`.
+        precision : {"auto", "float32", "bfloat16", "float16"}
+            In which number type the network computes; see `choose_precision`.
         strength : float
             From 0 (the image itself) to 1 (all of the denoising).
         dtype : dtype, optional
@@ -198,43 +200,6 @@ class Denoiser(LatentSide):
             return warned(self.predict_lazily(image, axes=axes, settings=settings)).denoised
         steps = self.predict_steps(image, axes=axes, settings=settings, stop=stop)
         return warned(drain(steps, on_progress)).denoised
-
-    def encode(
-        self,
-        image: npt.ArrayLike,
-        *,
-        axes: str | None = None,
-        tile: int | str = "auto",
-        device: str = "auto",
-        precision: str = "auto",
-        noise_model: NoiseModel = "auto",
-        correlated: Correlated = "auto",
-        to: str | Path | Destination | None = None,
-        on_progress: Callable[[TileProgress], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Any:
-        """Return the latent code of an image; the parameters are those of `denoise`.
-
-        Returns
-        -------
-        array
-            (code channels, stack axes..., Y/stride, X/stride) float32, rounded up. With ``to`` a
-            dask array that reads it from disk, with NaN where unfinished. The folder is an
-            OME-Zarr image whose channels are the units of the code; see `CodeOnDisk`.
-        """
-        settings = PredictSettings(
-            tile, device, precision, noise_model=noise_model, correlated=correlated
-        )
-        if to is not None:
-            from napari_ae_denoise.to_disk import begin
-
-            job = begin(self, image, to, axes=axes, settings=settings, code=True)
-            return warned(drain(job.steps(stop=stop), on_progress)).array
-        how: Any = {"axes": axes, "settings": settings, "denoised": False, "code": True}
-        if is_dask(image):
-            return warned(self.predict_lazily(image, **how)).code
-        steps = self.predict_steps(image, **how, stop=stop)
-        return warned(drain(steps, on_progress)).code
 
     def predict_lazily(
         self,
@@ -286,7 +251,37 @@ class Denoiser(LatentSide):
         code: bool = False,
         stop: threading.Event | None = None,
     ) -> Generator[TileProgress, None, Prediction]:
-        """Denoise and encode in one pass, tile by tile; the core of `denoise` and `encode`."""
+        """Denoise and encode in one pass, tile by tile; the core of `denoise` and `encode`.
+
+        Parameters
+        ----------
+        image : array
+            Any real dtype; numpy, zarr or dask. It is not changed.
+        axes : str, optional
+            One letter per axis; guessed from the shape by default.
+        settings : PredictSettings, optional
+            How to run the network.
+        denoised, code : bool
+            What to make.
+        stop : threading.Event, optional
+            Once set, no tile is begun; the prediction holds what was made until then.
+
+        Yields
+        ------
+        TileProgress
+            After each tile.
+
+        Returns
+        -------
+        Prediction
+            With what was found in the image, and how its grey values were mapped.
+
+        Raises
+        ------
+        DenoisingError
+            If image, axes, settings and model do not fit. A tile that cannot be made raises a
+            `TileError`, with the prediction so far, where others were made before it.
+        """
         array = as_array(image)
         settings = settings or PredictSettings()
         seen = self.resolve(array, axes, settings.noise_model, settings.correlated)

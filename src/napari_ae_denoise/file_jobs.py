@@ -99,7 +99,7 @@ class FileJob:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether what is made is kept when it is stopped, and gone on with by the same job."""
+        """Whether what is made is kept when it is stopped, and continued by the same job."""
         return self.denoised_straight or self.code_straight
 
     def steps(

@@ -136,7 +136,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
-"""The kinds by name."""
+"""The kinds by name, such as ``"sparse"``; docs/family.md shows each."""
 
 
 def settings_of(

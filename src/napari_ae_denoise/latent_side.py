@@ -1,36 +1,39 @@
-"""What a denoiser does with codes: from a code to an image, drawn codes, and their variance."""
+"""What a denoiser does with codes: from an image to one and back, drawn codes, their variance."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import as_array
+from napari_ae_denoise.axes import as_array, is_dask
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.latent import decode
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import Resolved, resolve
-from napari_ae_denoise.steps import drain
+from napari_ae_denoise.steps import drain, warned
 from napari_ae_denoise.subsampled_network import subsampled
 from napari_ae_denoise.tile_runner import PredictSettings
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+    from pathlib import Path
 
     from napari_ae_denoise.card import Card
+    from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.networks import ConvAutoencoder
     from napari_ae_denoise.noise_correlation import Correlated
     from napari_ae_denoise.resolving import NoiseModel
+    from napari_ae_denoise.result_folder import Destination
 
 _DRAWN = (64, 64)  # pixels of a drawn image, where no size is asked for
 _MOST_DRAWN = 100_000
 
 
 class LatentSide:
-    """The decoder's side of a `Denoiser`."""
+    """The side of a `Denoiser` that has to do with codes."""
 
     network: ConvAutoencoder
     card: Card
@@ -41,6 +44,51 @@ class LatentSide:
     def network_for(self, seen: Resolved) -> ConvAutoencoder:
         """Return the network for images that are seen so: `network`, or it in two passes."""
         return subsampled(self.network, seen.steps)
+
+    def encode(
+        self,
+        image: npt.ArrayLike,
+        *,
+        axes: str | None = None,
+        tile: int | str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        noise_model: NoiseModel = "auto",
+        correlated: Correlated = "auto",
+        to: str | Path | Destination | None = None,
+        on_progress: Callable[[TileProgress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Any:
+        """Return the latent code of an image.
+
+        The parameters are those of the same names of `denoise`.
+
+        Returns
+        -------
+        array
+            (code channels, stack axes..., Y/stride, X/stride) float32, rounded up. With ``to`` a
+            dask array that reads it from disk, with NaN where unfinished. The folder is an
+            OME-Zarr image whose channels are the units of the code; see `CodeOnDisk`.
+
+        Raises
+        ------
+        DenoisingError
+            If image, axes, settings and model do not fit.
+        """
+        own = cast("Denoiser", self)
+        settings = PredictSettings(
+            tile, device, precision, noise_model=noise_model, correlated=correlated
+        )
+        if to is not None:
+            from napari_ae_denoise.to_disk import begin
+
+            job = begin(own, image, to, axes=axes, settings=settings, code=True)
+            return warned(drain(job.steps(stop=stop), on_progress)).array
+        how: Any = {"axes": axes, "settings": settings, "denoised": False, "code": True}
+        if is_dask(image):
+            return warned(own.predict_lazily(image, **how)).code
+        steps = own.predict_steps(image, **how, stop=stop)
+        return warned(drain(steps, on_progress)).code
 
     def decode(
         self,
@@ -152,12 +200,12 @@ class LatentSide:
         device: str = "auto",
         precision: str = "auto",
     ) -> npt.NDArray[np.float32]:
-        """Return the variance of a variational network's code; `Denoiser.encode` gives its mean.
+        """Return the variance of a variational network's code; `encode` gives its mean.
 
         Parameters
         ----------
         image, axes, tile, device, precision
-            See `Denoiser.encode`; a dask array is read into memory.
+            See `encode`; a dask array is read into memory.
 
         Returns
         -------

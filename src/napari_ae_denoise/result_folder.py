@@ -304,7 +304,7 @@ def open_levels(path: Path) -> tuple[Any, ...]:
         found: list[Any] = [group[level["path"]] for level in described[0]["datasets"]]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DenoisingError(
-            f"The unfinished result {path} cannot be gone on with: {error}.",
+            f"The unfinished result {path} cannot be continued: {error}.",
             "Choose another output, or overwrite this one.",
         ) from error
     # a chunk that holds nothing but the fill value is written all the same: it is finished

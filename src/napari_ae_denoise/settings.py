@@ -44,7 +44,8 @@ class TrainSettings:
         What the network is scored by.
     sigma : tuple of float, or float
         Range of the synthetic noise that is added to clean images, in grey values. A range makes
-        a blind denoiser, one number a denoiser for that noise. Not used for pairs.
+        a blind denoiser, one number a denoiser for that noise. Not used where noisy images
+        are given.
     relative : bool
         Whether ``sigma`` is a fraction of each image's data range.
     noise : {"gaussian", "camera"}
@@ -60,11 +61,12 @@ class TrainSettings:
         Side of the patches in pixels. Several: one after the other in equal parts of the
         training, with fewer patches a step as they grow.
     learning_rate : float, optional
-        Its highest value; by default what `schedule.highest_rate` says.
+        Its highest value; by default 2e-3, from a start (fine-tuning) 5e-4, and 6e-3 for networks
+        of the style ``plain`` with Muon and no penalty.
     schedule : {"cosine", "trapezoid", "constant"}
         ``cosine``: warm-up, then down to 1 % along a half cosine. ``trapezoid``: constant after
-        the warm-up, and down to 1 % in the last quarter; the state before that can be gone on
-        from with a longer training. ``constant``: only the warm-up.
+        the warm-up, and down to 1 % in the last quarter; the state before that can be
+        continued by a longer training. ``constant``: only the warm-up.
     warm_up : float
         Part of the training in which the learning rate rises; 0 for none.
     optimizer : {"muon", "adam", "adamw"}
@@ -100,8 +102,10 @@ class TrainSettings:
         training stage by stage, each on the code of the one before; then the whole.
     seed : int
         The same seed gives the same weights on the CPU.
-    device, precision : str
-        See `choose_device` and `choose_precision`.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; see `choose_device`.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        See `choose_precision`; where that is float16, training is in bfloat16 or float32.
     name : str
         Of the model, for its card.
     kind : str
@@ -188,7 +192,8 @@ class TrainSettings:
             A name in `KINDS`, such as ``"sparse"``.
         **options
             The kind's own options (see `Kind.options`), such as ``target=0.1``, and any field of
-            `TrainSettings`, such as ``steps=500``.
+            `TrainSettings`, such as ``steps=500``. For ``dense`` networks the optimizer is
+            ``adam`` unless another is given, but for the kind ``linear``.
 
         Raises
         ------

@@ -167,7 +167,7 @@ def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:
         raise
     if record is None and not overwrite:
         raise DenoisingError(
-            f"{path} is there already, and is no result of ours that could be gone on with.",
+            f"{path} is there already, and is no result of ours that could be continued.",
             "Choose another output, or overwrite this one.",
         )
     return record

@@ -41,7 +41,23 @@ def train(
     stop: threading.Event | None = None,
     checkpoint: str | Path | None = None,
 ) -> Denoiser:
-    """Train a denoiser; `training_steps`, drained."""
+    """Train a denoiser; `training_steps`, drained. Nothing is shown meanwhile.
+
+    Parameters
+    ----------
+    data, settings, start, stop, checkpoint
+        See `training_steps`.
+
+    Returns
+    -------
+    Denoiser
+        With the weights that did best on the held-out data.
+
+    Raises
+    ------
+    DenoisingError
+        Where `training_steps` does.
+    """
     return drain(training_steps(data, settings, start=start, stop=stop, checkpoint=checkpoint))
 
 

@@ -23,7 +23,8 @@ class TrainingData:
     Parameters
     ----------
     clean : array or sequence of arrays, optional
-        Clean images. Alone: synthetic Gaussian noise is added, afresh in each batch.
+        Clean images. Alone: synthetic noise is added, afresh in each batch; see
+        `TrainSettings.noise`.
     noisy : array or sequence of arrays, optional
         Noisy images. With ``clean``: of the same things, in the same order and shapes. Alone:
         pairs are made of each by itself, see `TrainSettings.scheme`.

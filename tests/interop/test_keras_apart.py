@@ -1,4 +1,4 @@
-"""Keras files are read by a process of its own, which may die of them."""
+"""Keras files are read in a process of their own, which may die of them."""
 
 import importlib.util
 import os

@@ -53,8 +53,9 @@ def export(
     """Write a model for another program.
 
     Keras takes networks of style plain without skips, such as classic. How grey values are mapped
-    to what the network sees is not in the file, and is printed. ONNX takes any model, from grey
-    values to grey values, and so does bioimage.io; docs/other-programs.md says how they are used.
+    to what the network sees is not in the file, and is printed. ONNX takes any model of this
+    package, from grey values to grey values, and so does bioimage.io; docs/other-programs.md says
+    how they are used.
     """
     from napari_ae_denoise.denoiser import Denoiser
 

@@ -185,7 +185,10 @@ SigmaRange = Annotated[
     ),
 ]
 RelativeRange = Annotated[bool, Option("--relative", help="See --sigma.")]
-Epochs = Annotated[float | None, Option("--epochs", help="Length: passes over the data.")]
+Epochs = Annotated[
+    float | None,
+    Option("--epochs", help="Length: passes over the data, of at least 50 batches each."),
+]
 Steps = Annotated[int | None, Option("--steps", help="Length: batches. Default: 1000.")]
 Minutes = Annotated[float | None, Option("--minutes", help="Length: time.")]
 BatchSize = Annotated[int, Option("--batch-size", help="Patches a step.")]
@@ -194,7 +197,8 @@ LearningRate = Annotated[
     float | None,
     Option(
         "--learning-rate",
-        help="Its highest value. Default: 2e-3; classic 6e-3 with muon; with --from 5e-4.",
+        help="Its highest value. Default: 2e-3; 6e-3 for classic without a penalty; with --from "
+        "5e-4.",
     ),
 ]
 Loss = Annotated[

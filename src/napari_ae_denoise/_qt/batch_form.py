@@ -93,8 +93,8 @@ class BatchFields:
             "skip",
             False,
             "Skip what is there",
-            "Leave images alone whose results are all there: so a batch that was cancelled is "
-            "gone on with.",
+            "Leave images alone whose results are all there, so that a cancelled batch continues "
+            "where it was.",
         )
         _one_or_none(self.overwrite, self.skip)
         self.axes = _text("axes", "Axes", "Of all images. Empty: as each file says.", "by the file")

@@ -144,7 +144,7 @@ def noise_model_field() -> ComboBox:
         label="Noise model",
         tooltip="Gaussian: the same everywhere. Camera: it grows with the light; it is "
         "estimated from the image, levelled before the model, and that is undone. Automatic: "
-        "camera, if the image shows it and the model does not know it.",
+        "camera, if the image shows it and the model was trained with synthetic noise.",
         choices=_NOISE_MODELS,
     )
 

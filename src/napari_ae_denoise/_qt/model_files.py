@@ -46,7 +46,8 @@ class ModelFiles(QWidget):
         self._chosen, self._shelf = chosen, shelf
         self.open_button = QPushButton("&Open model …")
         self.open_button.setToolTip(
-            "Open a .safetensors model file, or a Keras .h5 or .keras. Nothing in it is run."
+            "Open a .safetensors model file, a Keras .h5 or .keras, or a bioimage.io .zip. Nothing "
+            "in it is run."
         )
         self.open_button.clicked.connect(self.ask_for_model)
         self.save_button = QPushButton("&Save model …")

@@ -118,16 +118,18 @@ class TrainFields:
             "scheme",
             _DEFAULTS.scheme,
             "Noisy only",
-            "How to learn from noisy images alone. recorrupted: for Gaussian noise, whose level is "
-            "estimated; the better one there. blind-spot: for any noise that is independent from "
-            "pixel to pixel. auto: chooses by whether the noise grows with the brightness.",
+            "How to learn from noisy images alone. recorrupted: for Gaussian and camera noise, "
+            "whose level is estimated; the better one there. blind-spot: for any noise that is "
+            "independent from pixel to pixel. auto: recorrupted, unless no noise is found or it is "
+            "that of few photons.",
             choices=list(CHOICES["scheme"]),
         )
         self.optimizer = field(
             "optimizer",
             _DEFAULTS.optimizer,
             "Optimizer",
-            "muon learns convolutions in about half the steps of adam.",
+            "muon learns convolutions in about half the steps of adam. The network dense is "
+            "trained with adam instead of it, but for the kind linear.",
             choices=list(CHOICES["optimizer"]),
         )
         self.seed = field(
