@@ -8,7 +8,7 @@ import napari_ae_denoise
 from napari_ae_denoise import DenoisingError
 
 SOURCE = Path(napari_ae_denoise.__file__).parent
-ERRORS = {"DenoisingError", "TileError"}
+ERRORS = {"DenoisingError", "NoLayer", "TileError"}
 
 
 def test_error_says_both_sentences():
