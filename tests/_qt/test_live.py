@@ -147,6 +147,36 @@ def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):
 def test_without_an_image_it_is_said(viewer, panel, notes):
     panel.live.switch.value = True
     assert any("no image layer" in note for note in notes())
+    assert not panel.live.switch.value
+
+
+def test_it_needs_no_output_and_is_off_once_it_is_refused(viewer, panel, qtbot, stack, notes):
+    viewer.add_image(stack[0], name="cells")
+    panel.denoised.value = False
+    panel.live.switch.value = True
+    shown(viewer, qtbot)
+    assert panel.live.switch.value
+    panel.axes.value = "ZYX"  # one letter too many
+    assert notes()
+    assert not panel.live.switch.value
+    assert "cells live" not in viewer.layers
+
+
+def test_another_device_or_tile_is_taken_at_once(viewer, panel, qtbot, stack, monkeypatch):
+    seen, usual = [], live_module.PersistentRunner
+
+    def noted(network, settings, stop):
+        seen.append((settings.device, settings.tile))
+        return usual(network, settings, stop)
+
+    monkeypatch.setattr(live_module, "PersistentRunner", noted)
+    viewer.add_image(stack[0], name="cells")
+    panel.live.switch.value = True
+    shown(viewer, qtbot)
+    panel.tile.value = 64
+    qtbot.waitUntil(lambda: ("auto", 64) in seen, timeout=60_000)
+    panel.device.value = "cpu"
+    qtbot.waitUntil(lambda: ("cpu", 64) in seen, timeout=60_000)
 
 
 def test_the_layer_removed_ends_it(viewer, panel, qtbot, stack):
