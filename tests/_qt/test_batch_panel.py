@@ -121,7 +121,7 @@ def test_cancel_keeps_what_is_finished(batch, qtbot, press, scans, monkeypatch):
     assert "Cancelled: 1 of 2 images denoised." in batch.bar.status.text()
     assert (scans / "out" / "a_clean.tif").exists()
     assert not (scans / "out" / "c_clean.tif").exists()
-    assert any("c.tif: Stopped" in text for text in listed(batch))
+    assert any("c.tif: cancelled before" in text for text in listed(batch))
 
 
 def test_one_image_goes_into_the_folder_too(batch, run, scans):

@@ -165,7 +165,7 @@ def test_a_stopped_large_image_keeps_its_code_and_noise(viewer, panel, press, qt
     qtbot.waitUntil(lambda: panel.bar.progress.value() > 0, timeout=60_000)
     press(panel.bar.stop_button)
     wait_idle(qtbot, panel)
-    (noise,) = [layer for layer in viewer.layers if "removed noise (stopped" in layer.name]
+    (noise,) = [layer for layer in viewer.layers if "removed noise (cancelled" in layer.name]
     values = np.asarray(noise.data[0] if noise.multiscale else noise.data)
     assert 0 < np.isnan(values).mean() < 1
     press(panel.bar.start_button)

@@ -136,10 +136,12 @@ class BatchWidget(Panel):
 
 def _line(outcome: Outcome) -> str:
     """Return what became of an image."""
-    name, problem = outcome.path.name, outcome.problem
-    end = "denoised." if not problem else problem if problem == STOPPED else f"failed: {problem}"
+    name, end = outcome.path.name, "denoised."
     if outcome.skipped:
         end = ""  # its note says it
+    elif outcome.problem:
+        stopped = outcome.problem == STOPPED
+        end = "cancelled before it was finished." if stopped else f"failed: {outcome.problem}"
     notes = [note.removeprefix(f"{name}: ").removeprefix("note: ") for note in outcome.notes]
     return " ".join(filter(None, [f"{name}:", end, *notes]))
 

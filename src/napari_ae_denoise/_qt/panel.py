@@ -60,7 +60,7 @@ class Panel(QWidget):
         self.viewer = viewer
         self._layer_fields: list[Any] = []
         self._left = False
-        self.job = Job(self)
+        self.job = Job(self, stop_button=stop)
         self._tabs = Tabs(self, Panel)
         self.bar = JobBar(start, stop, tooltips)
         self.problem = ProblemLine(self.bar.status)
