@@ -285,6 +285,19 @@ def test_another_image_of_the_same_name_goes_to_a_place_of_its_own(
     assert "was there" in panel.bar.status.text()
 
 
+def test_a_result_on_disk_is_never_saved_over_itself(
+    viewer, panel, run, stack, tmp_path, qtbot, notes
+):
+    viewer.add_image(stack[0, :80, :90], name="cells")
+    run(panel)
+    (path,) = tmp_path.glob("*.ome.zarr")
+    button = panel.tools.save_button
+    button.save(path)
+    qtbot.waitUntil(lambda: button.job.state.value == "idle", timeout=60_000)
+    assert notes()[-1] == f"{path} is where the result lies already. Choose another name."
+    assert path.exists()
+
+
 def test_what_cannot_be_gone_on_with_is_left_alone(viewer, panel, run, stack, tmp_path):
     viewer.add_image(stack[0, :80, :90], name="cells")
     run(panel)
