@@ -75,10 +75,12 @@ def test_the_selected_image_is_chosen_at_the_start(viewer, open_panel, small_ima
         assert open_panel(name)._layer_fields[0].value is wanted
 
 
-def test_every_field_and_button_has_a_tooltip(viewer, open_panel, small_image):
+@pytest.mark.parametrize("images", [0, 1])
+def test_every_field_and_button_has_a_tooltip(viewer, open_panel, small_image, images):
     from magicgui.widgets.bases import ValueWidget
 
-    viewer.add_image(small_image)
+    for _ in range(images):
+        viewer.add_image(small_image)
     for name in EVERY:
         panel = open_panel(name)
         own = getattr(panel, "fields", panel)
