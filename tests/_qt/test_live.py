@@ -7,11 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_ae_denoise import Denoiser, region
+from napari_ae_denoise import Denoiser
 from napari_ae_denoise._qt import live as live_module
-from napari_ae_denoise.axes import plane_layout
-from napari_ae_denoise.shared_model import SharedModel
-from napari_ae_denoise.tile_runner import PredictSettings
 
 
 @pytest.fixture
@@ -185,25 +182,6 @@ def test_the_layer_removed_ends_it(viewer, panel, qtbot, stack):
     shown(viewer, qtbot)
     viewer.layers.remove("cells")
     qtbot.waitUntil(lambda: "cells live" not in viewer.layers, timeout=10_000)
-
-
-@pytest.mark.parametrize(
-    ("axes", "shape", "stack_place"),
-    [("YX", (90, 100), ()), ("ZYX", (3, 90, 100), (2,)), ("YXC", (90, 100, 4), ())],
-)
-def test_a_region_is_what_the_whole_has_there(untrained_classic, axes, shape, stack_place):
-    image = np.random.default_rng(0).random(shape).astype("f4")
-    how = PredictSettings(64, "cpu", "float32")
-    layout = plane_layout(shape, axes, network_channels=1)
-    maps = untrained_classic.resolve(image, axes).maps
-    whole = untrained_classic.denoise(image, axes=axes, tile=64, device="cpu", precision="float32")
-    at = region.Region(stack_place, slice(13, 55), slice(7, 100))
-    model = SharedModel.of(untrained_classic.network, how)
-    made = region.denoise_region(model, image, layout, maps, at)
-    index = [{"Y": at.y, "X": at.x}.get(a, slice(None)) for a in axes]
-    if stack_place:
-        index[0] = slice(2, 3)
-    np.testing.assert_allclose(made, whole[tuple(index)], atol=1e-5)
 
 
 def test_channels_that_the_network_sees_together_are_shown_at_their_place(
