@@ -909,9 +909,10 @@ def test_info_shows_the_card(run, model, untrained):
 
 def test_info_tells_over_complete_codes_and_relative_noise(run, untrained):
     denoiser = untrained("classic", normalization=Normalization("fixed", scale=255.0))
-    card = dataclasses.replace(denoiser.card, sigma=(0.1, 0.5), sigma_relative=True)
-    Denoiser(denoiser.network, card).save("m.safetensors")
+    told = {"sigma": (0.1, 0.5), "sigma_relative": True, "data_kind": "two noisy"}
+    Denoiser(denoiser.network, dataclasses.replace(denoiser.card, **told)).save("m.safetensors")
     text = run("info", "m.safetensors").stdout
+    assert "pairs of noisy images" in text
     assert "2 code values per image value (over-complete)" in text
     assert "0.1 to 0.5 of the data range" in text
     assert "(grey value - 0) / 255" in text

@@ -8,6 +8,7 @@ from napari_ae_denoise.card import Card
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.training import train, training_steps
+from napari_ae_denoise.training_data import kind_in_words
 
 PLAIN = NetworkSpec("plain", widths=(4,))
 SKIPS = NetworkSpec("residual", widths=(4, 4), blocks=1, skips=True)
@@ -47,7 +48,8 @@ def test_contradictions_are_refused_with_what_to_change(
 
 @pytest.mark.parametrize("sides", [{"noisy": IMAGE}, {"noisy": IMAGE, "noisy_again": IMAGE}])
 def test_noise_is_marginalized_around_clean_images_only(refused, sides):
-    with refused("clean images", remedy="clean"):
+    words = {1: "these are noisy images only.", 2: "these are pairs of noisy images."}[len(sides)]
+    with refused("clean images", words, remedy="clean"):
         begin(PLAIN, "marginalized", data=TrainingData(**sides), noise_sigma=5.0)
 
 
@@ -92,7 +94,8 @@ def test_a_pretraining_that_is_not_known_is_refused(refused):
 
 @pytest.mark.parametrize("sides", [{"clean": IMAGE}, {"noisy": IMAGE, "noisy_again": IMAGE}])
 def test_a_noise_level_that_is_not_used_is_refused(refused, sides):
-    with refused("noise_sigma = 7.0", TrainingData(**sides).kind, remedy="Leave it out"):
+    words = kind_in_words(TrainingData(**sides).kind)
+    with refused("noise_sigma = 7.0", f"these are {words}.", remedy="Leave it out"):
         begin(PLAIN, data=TrainingData(**sides), noise_sigma=7.0)
 
 

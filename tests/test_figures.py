@@ -67,14 +67,6 @@ def test_the_grid_of_the_tutorial_has_pairs_of_rows():
         np.testing.assert_array_equal(images[20 * row + 10 + column], denoised[number])
 
 
-def test_a_mosaic_gives_each_channel_its_own_limits():
-    code = np.stack([ramp(0, 1), ramp(0, 1000), ramp(-5, 5), ramp(2, 3), ramp(7, 8)])
-    found = drawn(figures.code_mosaic(code))
-    assert len(found) == 5
-    assert [round(high - low) for _, (low, high) in found] == [1, 998, 10, 1, 1]
-    assert len(drawn(figures.code_mosaic(np.zeros((100, 3, 3))))) == 64
-
-
 def test_a_row_of_small_images_shares_the_limits_of_all():
     found = drawn(figures.image_row(np.stack([ramp(0, 1), ramp(0, 10)])))
     assert len(found) == 2
@@ -115,7 +107,7 @@ def test_what_is_no_picture_is_refused(refused):
     with refused("(2, 3, 4, 5)"):
         figures.before_after({"a": np.zeros((2, 3, 4, 5))})
     with refused("(3, 4)"):
-        figures.code_mosaic(np.zeros((3, 4)))
+        figures.image_row(np.zeros((3, 4)))
     with refused("no pairs"):
         figures.pair_grid(np.zeros((2, 4, 4)), np.zeros((3, 4, 4)))
 

@@ -21,11 +21,11 @@ def test_on_and_on_is_the_same_as_at_once(camera, tmp_path):
     second = train(data, how, checkpoint=state)
     at_once = train(data, settings(steps=12))
     assert second.card.training["steps_done"] == 12
-    best = max(first.card.metrics["validation_psnr"], at_once.card.metrics["validation_psnr"])
-    assert second.card.metrics["validation_psnr"] == pytest.approx(best, abs=1e-4)
-    if best == at_once.card.metrics["validation_psnr"]:
-        for a, b in zip(second.network.parameters(), at_once.network.parameters(), strict=True):
-            torch.testing.assert_close(a, b)
+    # else the weights kept could be those of the first training
+    assert second.card.metrics["validation_psnr"] > first.card.metrics["validation_psnr"]
+    assert second.card.metrics == pytest.approx(at_once.card.metrics, abs=1e-4)
+    for a, b in zip(second.network.parameters(), at_once.network.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize(

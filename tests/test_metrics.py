@@ -6,7 +6,7 @@ import pytest
 import zarr
 
 from napari_ae_denoise import psnr, ssim
-from napari_ae_denoise.metrics import compare_steps, data_range_of, data_range_steps
+from napari_ae_denoise.metrics import compare_steps, data_range_of, data_range_steps, together
 from napari_ae_denoise.steps import drain
 
 RNG = np.random.default_rng(0)
@@ -115,6 +115,15 @@ def test_steps_measure_what_the_functions_do(shape, axes, kind):
     assert near.psnr == psnr(clean, noisy, **how)
     assert near.ssim == ssim(clean, noisy, **how)
     assert near.problem == ""
+
+
+def test_planes_measured_one_by_one_are_as_near_together_as_their_stack():
+    clean = RNG.random((3, 20, 30))
+    noisy = clean + RNG.normal(size=(3, 1, 1)) * RNG.normal(size=clean.shape)
+    noisy[1] = clean[1]
+    how = {"data_range": 1}
+    planes = [drain(compare_steps(a, b, **how)) for a, b in zip(clean, noisy, strict=True)]
+    assert together(planes, 1) == drain(compare_steps(clean, noisy, **how))
 
 
 def test_steps_read_plane_by_plane_and_tell_each():

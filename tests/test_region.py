@@ -19,7 +19,12 @@ HOW = PredictSettings(32, "cpu", "float32")
 @pytest.mark.parametrize("preset", ["classic", "residual"])
 @pytest.mark.parametrize(
     ("axes", "shape", "stack"),
-    [("YX", (90, 100), ()), ("ZYX", (3, 90, 100), (2,)), ("YXC", (90, 100, 3), ())],
+    [
+        ("YX", (90, 100), ()),
+        ("ZYX", (3, 90, 100), (2,)),
+        ("YXC", (90, 100, 3), ()),
+        ("YXC", (90, 100, 4), ()),
+    ],
 )
 def test_a_region_is_what_the_whole_has_there(untrained, preset, axes, shape, stack):
     image = np.random.default_rng(0).random(shape).astype("f4")

@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,10 @@ def test_what_is_said_of_a_model(untrained):
     assert str(UsedModel.of_card("/a", "mine", card)) == "mine"
     told = UsedModel("/a", "mine", "noisy images only", "2026-03-04")
     assert str(told) == "mine (trained on noisy images only, 2026-03-04)"
+    twice = UsedModel.of_card("/a", "mine", replace(card, data_kind="two noisy"))
+    assert str(twice) == "mine (trained on pairs of noisy images)"  # as the Train panel calls them
+    other = UsedModel.of_card("/a", "mine", replace(card, data_kind="simulations"))
+    assert str(other) == "mine (trained on simulations)"
 
 
 def test_what_json_or_a_field_cannot_hold_is_left_out(path):

@@ -40,7 +40,7 @@ class Card:
     penalties : tuple of Penalty
         What was added to it.
     data_kind : str
-        What it was trained on: ``"clean"``, ``"pairs"``, ``"two noisy"`` or ``"noisy"``.
+        What it was trained on: ``"clean"``, ``"pairs"``, ``"noisy"`` or ``"two noisy"``.
     sigma : tuple of float, optional
         Range of the noise that it was trained for, in grey values, or as fractions of the data
         range if ``sigma_relative``.

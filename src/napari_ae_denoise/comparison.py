@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.classical import denoise_classically
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.metrics import Nearness, compare_steps, data_range_steps
+from napari_ae_denoise.metrics import Nearness, compare_steps, data_range_steps, together
 from napari_ae_denoise.steps import drain
 
 if TYPE_CHECKING:
@@ -229,8 +229,7 @@ class _Run:
         what = self.what
         planes = [what.plane] if what.planes == "one" else range(self.layout.planes)
         axes = "YXC" if self.layout.plane_channels == 3 else "CYX"
-        found: list[tuple[float, float]] = []
-        problem = ""
+        found: list[Nearness] = []
         try:
             if what.noisy.shape != what.reference.shape:
                 raise DenoisingError(
@@ -248,17 +247,11 @@ class _Run:
                 if plane == what.plane:
                     self.pictures[method] = _picture(made)
                 how = compare_steps(clean, made, data_range=data_range, axes="CYX")
-                near = drain(how)
-                problem = near.problem
-                found.append((near.psnr, near.ssim))
+                found.append(drain(how))
                 yield (number + 1) / len(planes)
         except DenoisingError as error:
             return Nearness(math.nan, math.nan, str(error))
-        errors = [10 ** (-db / 10) for db, _ in found]  # planes are of one size
-        mean = float(np.mean(errors))
-        alike = float(np.mean([alike for _, alike in found]))
-        db = math.inf if mean == 0 else -10 * math.log10(mean)
-        return Nearness(db, alike, problem, tuple(found))
+        return together(found, data_range)
 
     def _pass(
         self, steps: Generator[float, None, Result], name: str, share: float

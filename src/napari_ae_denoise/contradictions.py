@@ -8,7 +8,7 @@ from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.kinds import KINDS
 from napari_ae_denoise.pretraining import check_stackable
-from napari_ae_denoise.training_data import as_list
+from napari_ae_denoise.training_data import KIND_IN_WORDS, as_list
 
 if TYPE_CHECKING:
     from napari_ae_denoise.network_spec import NetworkSpec
@@ -44,7 +44,8 @@ def check_fit(network: ConvAutoencoder, settings: TrainSettings, data: TrainingD
     if settings.objective.penalty("marginalized") is not None:
         if data.kind not in ("clean", "pairs"):
             raise DenoisingError(
-                f"The marginalized penalty needs clean images, and these are {data.kind}.",
+                "The marginalized penalty needs clean images, and these are "
+                f"{KIND_IN_WORDS[data.kind]}.",
                 "Give clean images, or leave the penalty out.",
             )
         if noiseless:
@@ -62,7 +63,7 @@ def _check_noise_sigma(settings: TrainSettings, data: TrainingData) -> None:
     if data.kind != "noisy":
         raise DenoisingError(
             f"noise_sigma = {settings.noise_sigma} is the noise of noisy images that are trained "
-            f"on alone, and these are {data.kind}.",
+            f"on alone, and these are {KIND_IN_WORDS[data.kind]}.",
             "Leave it out; the noise that is added to clean images is sigma.",
         )
     if settings.scheme == "blind-spot":

@@ -43,6 +43,9 @@ class DoneRecord:
         One flag for each part.
     invalid_pixels : int
         NaN and infinite pixels found in the parts that are done.
+    notes : mapping
+        What the image on the disk says of how it was made, for people and other programs: model,
+        version, strength, normalization. Nothing is decided by it.
     """
 
     folder: Path

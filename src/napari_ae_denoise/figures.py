@@ -28,7 +28,6 @@ _ABOVE = 0.18  # inches above and below its title
 _LETTER = 0.65  # width of a letter by its height, rather too much than too little
 _LINE = 1.25  # height of a line by that of a letter
 _PERCENTILES = (0.1, 99.9)  # grey limits leave out the few darkest and brightest pixels
-_LARGEST_MOSAIC = 64  # code channels
 
 
 def before_after(
@@ -160,18 +159,6 @@ def pair_grid(
     return _grid(rows, limits or _limits(noisy))
 
 
-def code_mosaic(code: npt.NDArray[Any], *, columns: int | None = None) -> Figure:
-    """Draw the channels of the latent code of one plane, (C, Y, X), each with its own grey limits.
-
-    At most the first 64 are drawn.
-    """
-    _check_stack(code)
-    shown = list(code[:_LARGEST_MOSAIC])
-    columns = columns or math.ceil(math.sqrt(len(shown)))
-    rows = [shown[first : first + columns] for first in range(0, len(shown), columns)]
-    return _grid(rows, None)
-
-
 def loss_curve(
     steps: Sequence[float],
     losses: Sequence[float],
@@ -247,7 +234,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _grid(rows: list[list[npt.NDArray[Any]]], limits: tuple[float, float] | None) -> Figure:
+def _grid(rows: list[list[npt.NDArray[Any]]], limits: tuple[float, float]) -> Figure:
     """Draw rows of small grey images without titles; without limits each has its own."""
     columns = max(len(row) for row in rows)
     figure = _figure(columns, len(rows) * rows[0][0].shape[0] / rows[0][0].shape[1])
@@ -256,7 +243,7 @@ def _grid(rows: list[list[npt.NDArray[Any]]], limits: tuple[float, float] | None
     for number, row in enumerate(rows):
         for place, image in enumerate(row):
             axes = figure.add_subplot(len(rows), columns, number * columns + place + 1)
-            _show(axes, _picture(image), limits or _limits(image))
+            _show(axes, _picture(image), limits)
     return figure
 
 

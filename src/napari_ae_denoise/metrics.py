@@ -16,7 +16,7 @@ from napari_ae_denoise.plain_numbers import as_given, is_number
 from napari_ae_denoise.steps import drain
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
 _SSIM_WINDOW = 7  # pixels
 
@@ -35,12 +35,15 @@ class Nearness:
         Why SSIM cannot be measured, and what to do; else empty.
     planes : tuple of (float, float)
         PSNR and SSIM of each plane.
+    squared_errors : tuple of float
+        Mean squared error of each plane, in grey values squared; see `together`.
     """
 
     psnr: float
     ssim: float
     problem: str = ""
     planes: tuple[tuple[float, float], ...] = ()
+    squared_errors: tuple[float, ...] = ()
 
 
 def psnr(
@@ -157,9 +160,14 @@ def compare_steps(
         errors.append(_squared_error(*pair))
         likenesses.append(math.nan if small else _likeness(*pair, data_range))
         yield (number + 1) / pairs.layout.planes
-    near, alike = _decibels(errors, data_range), float(np.mean(likenesses))
-    planes = [(_decibels([e], data_range), s) for e, s in zip(errors, likenesses, strict=True)]
-    return Nearness(near, alike, str(small) if small else "", tuple(planes))
+    return _nearness(errors, likenesses, data_range, str(small) if small else "")
+
+
+def together(planes: Sequence[Nearness], data_range: float) -> Nearness:
+    """Return how near a stack is whose planes, of one size, were measured one by one."""
+    errors = [error for plane in planes for error in plane.squared_errors]
+    likenesses = [alike for plane in planes for _, alike in plane.planes]
+    return _nearness(errors, likenesses, data_range, planes[-1].problem)
 
 
 def data_range_of(reference: Any, axes: str | None = None) -> float:
@@ -279,7 +287,16 @@ def _likeness(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], data_range
     return float(structural_similarity(x, y, data_range=data_range, channel_axis=0))
 
 
-def _decibels(squared_errors: list[float], data_range: float) -> float:
+def _nearness(
+    errors: Sequence[float], likenesses: Sequence[float], data_range: float, problem: str
+) -> Nearness:
+    """Return how near a stack is, by the mean squared error and SSIM of each plane."""
+    planes = [(_decibels([e], data_range), s) for e, s in zip(errors, likenesses, strict=True)]
+    whole, alike = _decibels(errors, data_range), float(np.mean(likenesses))
+    return Nearness(whole, alike, problem, tuple(planes), tuple(errors))
+
+
+def _decibels(squared_errors: Sequence[float], data_range: float) -> float:
     """Return the PSNR of planes of one size by their mean squared errors."""
     error = float(np.mean(squared_errors))
     return 20 * math.log10(data_range) - 10 * math.log10(error) if error else math.inf

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.errors import DenoisingError, plain_text
 from napari_ae_denoise.storage import replacing
+from napari_ae_denoise.training_data import kind_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 _MOST_MODELS = 8
 _LARGEST = 2**20  # bytes of the file
 _LONGEST = 500  # characters of a text in it
-_DATA_KINDS = {
-    "clean": "clean images",
-    "pairs": "clean and noisy images",
-    "two noisy": "two noisy images of the same things",
-    "noisy": "noisy images only",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class UsedModel:
     @classmethod
     def of_card(cls, path: str, name: str, card: Card) -> UsedModel:
         """Return what is remembered of a model in a file."""
-        return cls(path, name, _DATA_KINDS.get(card.data_kind, card.data_kind), card.created[:10])
+        return cls(path, name, kind_in_words(card.data_kind), card.created[:10])
 
     def __str__(self) -> str:
         """Return name, training data and day, for people."""

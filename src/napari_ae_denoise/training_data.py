@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from napari_ae_denoise.axes import as_array, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import check_real
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Kind = Literal["clean", "pairs", "two noisy", "noisy"]
+KIND_IN_WORDS: Mapping[Kind, str] = MappingProxyType(
+    {
+        "clean": "clean images",
+        "pairs": "clean and noisy images",
+        "noisy": "noisy images only",
+        "two noisy": "pairs of noisy images",
+    }
+)
 Array = Any  # numpy, dask or zarr
 
 
@@ -108,6 +117,11 @@ class TrainingData:
         """Return the channels that a new network for this data takes: 3 for RGB, else 1."""
         image = as_list(self.sides[0])[0]
         return plane_layout(image.shape, self.axes).plane_channels
+
+
+def kind_in_words(kind: str) -> str:
+    """Return a kind of data, as cards have it, for people; one that is not known as it is."""
+    return KIND_IN_WORDS.get(cast("Kind", kind), kind)
 
 
 def as_list(images: Array | Sequence[Array]) -> list[Array]:

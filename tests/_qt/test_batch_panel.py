@@ -6,6 +6,7 @@ import tifffile
 
 from napari_ae_denoise import Denoiser
 from napari_ae_denoise import batch as core
+from napari_ae_denoise._qt import batch_widget
 from napari_ae_denoise.image_files import read_image
 
 from .conftest import wait_idle
@@ -53,6 +54,28 @@ def test_a_folder_is_denoised_and_what_fails_is_listed(batch, run, scans, untrai
     assert shown[-1].fraction == 1
 
 
+@pytest.mark.parametrize("error", [None, RuntimeError("no font")])
+def test_without_its_report_a_batch_lists_what_became_of_each_image(
+    batch, run, scans, notes, error, monkeypatch, tmp_path
+):
+    usual = batch_widget.write_report
+
+    def fails(path, *args, **options):
+        if error is not None:
+            raise error
+        path.mkdir()  # so that no file can take its place
+        usual(path, *args, **options)
+
+    monkeypatch.setattr("napari_ae_denoise.report.log_path", lambda: tmp_path / "errors.log")
+    monkeypatch.setattr(batch_widget, "write_report", fails)
+    batch.fields.patterns.value = "[ac].tif"
+    run(batch)
+    words = ["2 of 2 images denoised.", "There is no report: ", str(error or "report.html")]
+    for said in (batch.bar.status.text(), notes()[-1]):
+        assert [word for word in words if word not in said] == []
+    assert listed(batch) == ["a.tif: denoised.", "c.tif: denoised."]
+
+
 def test_nothing_that_is_there_is_replaced_unless_asked(batch, run, press, scans):
     batch.fields.patterns.value = "[ac].tif"
     run(batch)
@@ -98,7 +121,7 @@ def test_cancel_keeps_what_is_finished(batch, qtbot, press, scans, monkeypatch):
     assert "Cancelled: 1 of 2 images denoised." in batch.bar.status.text()
     assert (scans / "out" / "a_clean.tif").exists()
     assert not (scans / "out" / "c_clean.tif").exists()
-    assert any("c.tif: Stopped" in text for text in listed(batch))
+    assert any("c.tif: cancelled before" in text for text in listed(batch))
 
 
 def test_one_image_goes_into_the_folder_too(batch, run, scans):

@@ -35,6 +35,7 @@ def test_it_is_written_in_a_thread_and_once(panel, press, qtbot, tmp_path, monke
     assert not button.isEnabled()
     button.export(tmp_path / "again.onnx")
     assert "still at work" in panel.bar.status.text()
+    assert "press" not in panel.bar.status.text()  # there is no button that stops it
     go.set()
     wait(qtbot, panel.files)
     assert button.isEnabled()

@@ -145,7 +145,7 @@ def test_cancel_in_the_last_tile_gives_the_layer(qtbot, viewer, denoise, press):
     denoise.job.progressed.connect(cancel)
     press(denoise.bar.start_button)
     wait_idle(qtbot, denoise)
-    assert "stopped" not in viewer.layers[-1].name
+    assert "cancelled" not in viewer.layers[-1].name
     assert denoise.bar.start_button.isEnabled()
 
 

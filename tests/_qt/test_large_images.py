@@ -165,7 +165,7 @@ def test_a_stopped_large_image_keeps_its_code_and_noise(viewer, panel, press, qt
     qtbot.waitUntil(lambda: panel.bar.progress.value() > 0, timeout=60_000)
     press(panel.bar.stop_button)
     wait_idle(qtbot, panel)
-    (noise,) = [layer for layer in viewer.layers if "removed noise (stopped" in layer.name]
+    (noise,) = [layer for layer in viewer.layers if "removed noise (cancelled" in layer.name]
     values = np.asarray(noise.data[0] if noise.multiscale else noise.data)
     assert 0 < np.isnan(values).mean() < 1
     press(panel.bar.start_button)
@@ -283,6 +283,19 @@ def test_another_image_of_the_same_name_goes_to_a_place_of_its_own(
     layer.data = stack[0, :80, :90]
     run(panel)
     assert "was there" in panel.bar.status.text()
+
+
+def test_a_result_on_disk_is_never_saved_over_itself(
+    viewer, panel, run, stack, tmp_path, qtbot, notes
+):
+    viewer.add_image(stack[0, :80, :90], name="cells")
+    run(panel)
+    (path,) = tmp_path.glob("*.ome.zarr")
+    button = panel.tools.save_button
+    button.save(path)
+    qtbot.waitUntil(lambda: button.job.state.value == "idle", timeout=60_000)
+    assert notes()[-1] == f"{path} is where the result lies already. Choose another name."
+    assert path.exists()
 
 
 def test_what_cannot_be_gone_on_with_is_left_alone(viewer, panel, run, stack, tmp_path):

@@ -7,11 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_ae_denoise import Denoiser, region
+from napari_ae_denoise import Denoiser
 from napari_ae_denoise._qt import live as live_module
-from napari_ae_denoise.axes import plane_layout
-from napari_ae_denoise.shared_model import SharedModel
-from napari_ae_denoise.tile_runner import PredictSettings
 
 
 @pytest.fixture
@@ -147,6 +144,36 @@ def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):
 def test_without_an_image_it_is_said(viewer, panel, notes):
     panel.live.switch.value = True
     assert any("no image layer" in note for note in notes())
+    assert not panel.live.switch.value
+
+
+def test_it_needs_no_output_and_is_off_once_it_is_refused(viewer, panel, qtbot, stack, notes):
+    viewer.add_image(stack[0], name="cells")
+    panel.denoised.value = False
+    panel.live.switch.value = True
+    shown(viewer, qtbot)
+    assert panel.live.switch.value
+    panel.axes.value = "ZYX"  # one letter too many
+    assert notes()
+    assert not panel.live.switch.value
+    assert "cells live" not in viewer.layers
+
+
+def test_another_device_or_tile_is_taken_at_once(viewer, panel, qtbot, stack, monkeypatch):
+    seen, usual = [], live_module.PersistentRunner
+
+    def noted(network, settings, stop):
+        seen.append((settings.device, settings.tile))
+        return usual(network, settings, stop)
+
+    monkeypatch.setattr(live_module, "PersistentRunner", noted)
+    viewer.add_image(stack[0], name="cells")
+    panel.live.switch.value = True
+    shown(viewer, qtbot)
+    panel.tile.value = 64
+    qtbot.waitUntil(lambda: ("auto", 64) in seen, timeout=60_000)
+    panel.device.value = "cpu"
+    qtbot.waitUntil(lambda: ("cpu", 64) in seen, timeout=60_000)
 
 
 def test_the_layer_removed_ends_it(viewer, panel, qtbot, stack):
@@ -155,25 +182,6 @@ def test_the_layer_removed_ends_it(viewer, panel, qtbot, stack):
     shown(viewer, qtbot)
     viewer.layers.remove("cells")
     qtbot.waitUntil(lambda: "cells live" not in viewer.layers, timeout=10_000)
-
-
-@pytest.mark.parametrize(
-    ("axes", "shape", "stack_place"),
-    [("YX", (90, 100), ()), ("ZYX", (3, 90, 100), (2,)), ("YXC", (90, 100, 4), ())],
-)
-def test_a_region_is_what_the_whole_has_there(untrained_classic, axes, shape, stack_place):
-    image = np.random.default_rng(0).random(shape).astype("f4")
-    how = PredictSettings(64, "cpu", "float32")
-    layout = plane_layout(shape, axes, network_channels=1)
-    maps = untrained_classic.resolve(image, axes).maps
-    whole = untrained_classic.denoise(image, axes=axes, tile=64, device="cpu", precision="float32")
-    at = region.Region(stack_place, slice(13, 55), slice(7, 100))
-    model = SharedModel.of(untrained_classic.network, how)
-    made = region.denoise_region(model, image, layout, maps, at)
-    index = [{"Y": at.y, "X": at.x}.get(a, slice(None)) for a in axes]
-    if stack_place:
-        index[0] = slice(2, 3)
-    np.testing.assert_allclose(made, whole[tuple(index)], atol=1e-5)
 
 
 def test_channels_that_the_network_sees_together_are_shown_at_their_place(

@@ -75,10 +75,12 @@ def test_the_selected_image_is_chosen_at_the_start(viewer, open_panel, small_ima
         assert open_panel(name)._layer_fields[0].value is wanted
 
 
-def test_every_field_and_button_has_a_tooltip(viewer, open_panel, small_image):
+@pytest.mark.parametrize("images", [0, 1])
+def test_every_field_and_button_has_a_tooltip(viewer, open_panel, small_image, images):
     from magicgui.widgets.bases import ValueWidget
 
-    viewer.add_image(small_image)
+    for _ in range(images):
+        viewer.add_image(small_image)
     for name in EVERY:
         panel = open_panel(name)
         own = getattr(panel, "fields", panel)
@@ -382,10 +384,13 @@ def test_cancel_keeps_the_finished_tiles_and_says_so(
     panel.tile.value = 32
     press(panel.bar.start_button)
     qtbot.waitUntil(lambda: "Tile" in panel.bar.status.text(), timeout=30_000)
+    panel.run()  # a script; the button itself is disabled
+    assert "or press Cancel first" in panel.bar.status.text()
     press(panel.bar.stop_button)
+    assert panel.bar.status.text() == "Cancelling …"
     wait_idle(qtbot, panel)
     made = viewer.layers[-1]
-    assert "stopped at" in made.name
+    assert "cancelled at" in made.name
     assert 0 < made.metadata["napari_ae_denoise"]["finished"] < 1
     np.testing.assert_array_equal(made.data[-32:], image[-32:])  # not reached
     assert (made.data[:32, :32] != image[:32, :32]).any()

@@ -64,7 +64,7 @@ def second_pass(untrained, stop=None):
     [
         (0, RuntimeError("device-side assert"), []),
         (0, DenoisingError("It is too large.", "Take less."), []),
-        (2, RuntimeError("no kernel"), ["i latent variance (stopped at 50%)"]),
+        (2, RuntimeError("no kernel"), ["i latent variance (broken off at 50%)"]),
     ],
 )
 def test_a_fault_in_the_pass_for_the_variance_loses_nothing_of_the_first(
@@ -100,7 +100,7 @@ def test_cancel_in_the_pass_for_the_variance_keeps_the_first(untrained, made):
     stop.set()
     result = drain(steps)
     names = [one["name"] for one in result.layers]
-    part = ["i latent variance (stopped at 25%)"] if made else []
+    part = ["i latent variance (cancelled at 25%)"] if made else []
     assert names == ["i denoised", "i latent mean", *part]
     assert "Cancelled in the second pass" in result.summary
     assert result.warning == ""

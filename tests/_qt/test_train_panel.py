@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtCore import QTimer
 
 from napari_ae_denoise import add_gaussian_noise
+from napari_ae_denoise._qt import panel as panel_module
 from napari_ae_denoise._qt.train_form import KINDS
 
 from .conftest import wait_idle
@@ -120,6 +121,29 @@ def test_continue_goes_on_with_what_was_stopped(panel, press, qtbot):
     press(panel.go_on)
     wait_idle(qtbot, panel)
     assert panel.trained.card.training["steps_done"] == done + 2
+
+
+def test_continue_begins_as_the_start_does(panel, run, press, qtbot, notes, monkeypatch, tmp_path):
+    threads, said = [], []
+    monkeypatch.setattr(panel_module, "use_threads", lambda: threads.append(1))
+    monkeypatch.setattr("napari_ae_denoise.report.log_path", lambda: tmp_path / "errors.log")
+    run(panel)
+    assert len(threads) == 1
+    usual = panel.bar.show_progress
+    monkeypatch.setattr(panel.bar, "show_progress", lambda *a: (said.append(a[1]), usual(*a)))
+    press(panel.go_on)
+    assert len(threads) == 2
+    assert said[0] == "Working …"
+    wait_idle(qtbot, panel)
+
+    def fails():
+        raise ZeroDivisionError("of no minutes")
+
+    monkeypatch.setattr(panel.fields.lengths, "read", fails)
+    press(panel.go_on)
+    assert "of no minutes" in panel.bar.status.text()
+    assert any("of no minutes" in note for note in notes())
+    assert panel.go_on.isEnabled()
 
 
 def test_a_state_that_is_gone_is_said(panel, run, press, notes):

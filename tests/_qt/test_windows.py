@@ -131,6 +131,7 @@ def test_a_closed_panel_that_python_still_holds_does_no_harm(
 def test_pressing_start_twice_starts_one_job(viewer, endless, press):
     endless.run()  # a key or a script; the button itself is disabled
     assert "still at work" in endless.bar.status.text()
+    assert "or press Stop first" in endless.bar.status.text()
     assert endless.job.state is JobState.RUNNING
     press(endless.bar.stop_button)
     assert _await_threads()

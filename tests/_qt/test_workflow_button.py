@@ -1,6 +1,9 @@
 """A workflow saved in the Denoise panel, and replayed by the command line."""
 
+from pathlib import Path
+
 import numpy as np
+from qtpy.QtWidgets import QFileDialog
 from typer.testing import CliRunner
 
 from napari_ae_denoise.cli import app
@@ -21,6 +24,22 @@ def test_a_result_is_replayed_to_the_bit(viewer, panel, run, small_image, tmp_pa
     shown = np.asarray(viewer.layers["in denoised"].data)
     np.testing.assert_array_equal(read_image(tmp_path / "out.npy").array, shown)
     assert (shown != small_image).any()
+
+
+def test_a_file_is_offered_even_of_a_layer_whose_name_is_none(
+    viewer, panel, run, press, small_image, tmp_path, monkeypatch
+):
+    offered = []
+    panel.files.save(tmp_path / "m.safetensors")
+    viewer.add_image(small_image, name="a/b")
+    run(panel)
+    monkeypatch.setattr(
+        QFileDialog, "exec", lambda dialog: offered.append(dialog.selectedFiles()[0])
+    )
+    press(panel.tools.workflow_button)
+    (path,) = map(Path, offered)
+    assert path.name == "a_b denoised.json"
+    assert path.parent == Path.cwd()
 
 
 def test_without_a_result_it_says_so(panel, press):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
 
-from napari_ae_denoise._cli.storing import GOES_ON, store, with_tile_bar
+from napari_ae_denoise._cli.storing import GOES_ON, store_code, with_tile_bar
 from napari_ae_denoise._cli.terminal import INTERRUPTED, dask_bar, say, stop_on_interrupt
 from napari_ae_denoise._cli.train_jobs import with_training_bar
 from napari_ae_denoise.axes import is_dask
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from napari_ae_denoise.tile_runner import PredictSettings
 
 DEMO_PICTURE = Path("demo-output") / "denoised.png"
-Result = TypeVar("Result")
 
 
 # ---- noise
@@ -111,7 +110,7 @@ def encode_file(
         seen = warned(
             denoiser.resolve(image.array, layout.axes, settings.noise_model, settings.correlated)
         )
-        store(denoiser, image, target, overwrite, settings=settings, seen=seen, code=True)
+        store_code(denoiser, image, target, settings, seen, overwrite=overwrite)
         return
     refuse_existing(target, overwrite=overwrite)
     check_writable(target, shape, np.float32, code_axes)

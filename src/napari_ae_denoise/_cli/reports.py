@@ -11,6 +11,7 @@ from napari_ae_denoise.card import versions_now
 from napari_ae_denoise.devices import available_devices
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.metrics import data_range_of, psnr, ssim
+from napari_ae_denoise.training_data import kind_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +64,7 @@ def model_report(denoiser: Denoiser) -> list[str]:
         ("name", card.name),
         ("description", card.description),
         *_network(denoiser),
-        ("trained on", card.data_kind),
+        ("trained on", kind_in_words(card.data_kind)),
         ("axes", card.axes),
         ("noise (sigma)", sigma),
         ("kind", str(card.training.get("kind", ""))),

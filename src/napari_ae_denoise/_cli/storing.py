@@ -18,19 +18,38 @@ if TYPE_CHECKING:
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.image_record import ImageFile
     from napari_ae_denoise.prediction import TileProgress
+    from napari_ae_denoise.resolving import Resolved
+    from napari_ae_denoise.tile_runner import PredictSettings
 
 GOES_ON = "Stopping after this tile; the same command goes on with it."
 Result = TypeVar("Result")
 
 
-def store(denoiser: Denoiser, image: ImageFile, target: Path, overwrite: bool, **how: Any) -> Any:
-    """Denoise or encode an image to disk, or go on with it; return a dask array of it."""
+def store_code(
+    denoiser: Denoiser,
+    image: ImageFile,
+    target: Path,
+    settings: PredictSettings,
+    seen: Resolved,
+    *,
+    overwrite: bool,
+) -> None:
+    """Encode an image to disk, or go on with it."""
     with stop_on_interrupt(GOES_ON) as stop:
-        steps = store_steps(denoiser, image, target, overwrite, stop=stop, say=say, **how)
+        steps = store_steps(
+            denoiser,
+            image,
+            target,
+            overwrite,
+            settings=settings,
+            seen=seen,
+            stop=stop,
+            say=say,
+            code=True,
+        )
         stored = with_tile_bar(steps, f"{image.path.name}, code")
     if stored is None:
         raise typer.Exit(INTERRUPTED)
-    return stored
 
 
 def with_tile_bar(steps: Generator[TileProgress, None, Result], name: str) -> Result:

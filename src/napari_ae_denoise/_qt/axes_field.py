@@ -35,12 +35,11 @@ class _FollowsLayer:
 
     def _explain(self) -> None:
         layer = self._layer_field.value
-        if layer is not None:
-            shape = " x ".join(map(str, full_resolution(layer).shape))
-            self._axes_field.tooltip = (
-                f"One letter per axis of the image ({shape}): Y and X are the plane, C are "
-                "colours or channels, and Z, T, N are stacks of planes."
-            )
+        shape = "" if layer is None else " x ".join(map(str, full_resolution(layer).shape))
+        self._axes_field.tooltip = (
+            f"One letter per axis of the image{shape and f' ({shape})'}: Y and X are the plane, C "
+            "are colours or channels, and Z, T, N are stacks of planes."
+        )
 
 
 def follow_axes(layer_field: Any, axes_field: Any) -> None:

@@ -16,8 +16,11 @@ from napari_ae_denoise._qt.forms import fold, form
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.shelf import shelf_of
+from napari_ae_denoise._qt.worker import in_words
 from napari_ae_denoise.batch import STOPPED, BatchProgress, batch_steps
 from napari_ae_denoise.batch_report import write_report
+from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.report import log
 
 if TYPE_CHECKING:
     import threading
@@ -34,11 +37,12 @@ _LEAST_HEIGHT = 120  # pixels
 
 @dataclass(frozen=True, slots=True)
 class BatchDone:
-    """How it ended."""
+    """How it ended; ``warning`` says why there is no report."""
 
     outcomes: tuple[Outcome, ...]
     total: int
     report: Path | None
+    warning: str = ""
 
     @property
     def made(self) -> int:
@@ -123,18 +127,21 @@ class BatchWidget(Panel):
         skipped = sum(one.skipped for one in result.outcomes)
         said += f", {skipped} skipped" if skipped else ""
         said += f", {failed} failed." if failed else "."
-        where = f" The report is {result.report}." if result.report is not None else ""
-        self.bar.status.setText(said + where)
-        if failed:
-            self.show_warning(f"{said} The list in the panel says why.")
+        where = f"The report is {result.report}." if result.report is not None else ""
+        self.bar.status.setText(" ".join(filter(None, [said, where, result.warning])))
+        why = "The list in the panel says why." if failed else ""
+        if failed or result.warning:
+            self.show_warning(" ".join(filter(None, [said, why, result.warning])))
 
 
 def _line(outcome: Outcome) -> str:
     """Return what became of an image."""
-    name, problem = outcome.path.name, outcome.problem
-    end = "denoised." if not problem else problem if problem == STOPPED else f"failed: {problem}"
+    name, end = outcome.path.name, "denoised."
     if outcome.skipped:
         end = ""  # its note says it
+    elif outcome.problem:
+        stopped = outcome.problem == STOPPED
+        end = "cancelled before it was finished." if stopped else f"failed: {outcome.problem}"
     notes = [note.removeprefix(f"{name}: ").removeprefix("note: ") for note in outcome.notes]
     return " ".join(filter(None, [f"{name}:", end, *notes]))
 
@@ -142,7 +149,7 @@ def _line(outcome: Outcome) -> str:
 def _steps(
     choices: BatchChoices, stop: threading.Event
 ) -> Generator[BatchProgress, None, BatchDone]:
-    """Denoise, and write the report of what was begun."""
+    """Denoise, and write the report of what was begun; the outcomes are told without it too."""
     outcomes = yield from batch_steps(
         choices.paths,
         choices.outputs,
@@ -151,8 +158,14 @@ def _steps(
         stop=stop,
         at_once=choices.at_once,
     )
-    report = choices.report if outcomes else None
+    report, warning = choices.report if outcomes else None, ""
     if report is not None:
         work, name = choices.work, choices.denoiser.card.name
-        write_report(report, outcomes, name, axes=work.axes, level=work.level)
-    return BatchDone(tuple(outcomes), len(choices.paths), report)
+        try:
+            write_report(report, outcomes, name, axes=work.axes, level=work.level)
+        except DenoisingError as error:
+            report, warning = None, f"There is no report: {error}"
+        except Exception as error:  # noqa: BLE001 (logged, and said with the outcomes)
+            log(error)
+            report, warning = None, f"There is no report: {in_words(error)}"
+    return BatchDone(tuple(outcomes), len(choices.paths), report, warning)

@@ -74,9 +74,7 @@ class CompareTable(QWidget):
                 item = QTableWidgetItem(text)
                 item.setToolTip(row.problem or text)
                 if column:
-                    item.setTextAlignment(
-                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                    )
+                    item.setTextAlignment(_RIGHT)
                     font = item.font()
                     font.setBold(number == best[column - 1])
                     item.setFont(font)

@@ -141,9 +141,6 @@ class CompareWidget(Panel):
     def save_picture(self, path: str) -> None:
         """Draw and save the picture of what was compared."""
         table, what = self.table.shown, self._compared
-        if table is None or what is None:
-            return
-        try:
-            self.job.start(partial(picture_steps, self.fields.picture.value, what, table, path))
-        except DenoisingError as error:
-            self.show_problem(error)
+        if table is not None and what is not None:
+            kind = self.fields.picture.value
+            self.begin(lambda: partial(picture_steps, kind, what, table, path))

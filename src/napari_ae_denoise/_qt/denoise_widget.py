@@ -86,7 +86,9 @@ class DenoiseWidget(Panel):
         self.device_hint = DeviceHint(self.device)
         self.level = level_field(self.layer)
         self.filling = FillingLayer(viewer, self, self.job, self.last)
-        self.live = LiveLayer(viewer, self, lambda: (self.read(), self.chosen_layer(self.layer)))
+        self.live = LiveLayer(
+            viewer, self, lambda: (self._choices(), self.chosen_layer(self.layer))
+        )
         self.live.failed.connect(self.show_problem)
         self.at_once = AtOnce(self._source, lambda: self.models.denoiser, how.settings)
         self.at_once.proposed.connect(self.models.follow_image)
@@ -115,7 +117,7 @@ class DenoiseWidget(Panel):
         timed = [self.model, self.device, self.tile, self.correlated, how.orientations]
         on_change(timed, self.at_once.time)
         shown = [self.layer, self.axes, self.level, self.model, self.strength, *how.ways]
-        on_change(shown, self.live.restart)
+        on_change([*shown, self.device, self.tile], self.live.restart)
         self.at_once.look()
 
     # ---- the form
@@ -139,14 +141,18 @@ class DenoiseWidget(Panel):
 
     def read(self) -> DenoiseChoices:
         """Return what the form says."""
-        source = self._source()
-        if not (self.denoised.value or self.latent.value or self.noise.value):
+        choices = self._choices()
+        if not (choices.denoised or choices.code or choices.noise):
             raise DenoisingError(
                 "Nothing is chosen to be made.",
                 "Tick the denoised image, the latent code or the removed noise.",
             )
+        return choices
+
+    def _choices(self) -> DenoiseChoices:
+        """Return what the form says, even where it makes no layer: the live preview is one."""
         return DenoiseChoices(
-            source=source,
+            source=self._source(),
             denoiser=self.models.chosen(),
             settings=self.how.settings(),
             denoised=self.denoised.value,

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_ae_denoise._qt.latent_layers import UNITS, with_units
 from napari_ae_denoise._qt.layers import code_limits
+from napari_ae_denoise._qt.status_line import unfinished
 from napari_ae_denoise.latent_tools import unit_names
 from napari_ae_denoise.provenance import CODE, REMOVED
 from napari_ae_denoise.strength import removed_lazily
@@ -50,7 +51,7 @@ def noise_layer(
     ]
     told = choices.record(**found, what=REMOVED)
     bound = 4 * check.sigma if check is not None and check.sigma else 1.0
-    name = f"{source.name} removed noise{_mark(stored)}"
+    name = f"{source.name} removed noise{unfinished(stored.finished)}"
     layer = source.noise_layer(levels, name, told, bound)
     return _levelled(layer) | {"visible": not choices.denoised}
 
@@ -64,7 +65,7 @@ def code_layer(
     layer = source.latent_layer(
         list(stored.levels),
         choices.denoiser.stride,
-        f"{source.name} {what}{_mark(stored)}",
+        f"{source.name} {what}{unfinished(stored.finished)}",
         choices.record(**found, what=CODE),
         _limits(job, stored),
     )
@@ -88,10 +89,6 @@ def _limits(job: DiskJob, stored: Stored) -> tuple[float, float]:
     plane = job.jobs[number].planes[0]
     index = job.folder.layout.stack_index(plane)
     return code_limits(np.asarray(stored.levels[-1][(slice(None), *index)]))
-
-
-def _mark(stored: Stored) -> str:
-    return "" if stored.finished == 1 else f" (stopped at {stored.finished:.0%})"
 
 
 def _levelled(layer: dict[str, Any]) -> dict[str, Any]:

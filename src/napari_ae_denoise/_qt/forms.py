@@ -167,12 +167,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+_STOPPING = {"Stop": "Stopping …", "Cancel": "Cancelling …"}  # what each button is answered by
+
+
 class JobBar(QWidget):
     """Start and stop buttons, progress, and one line that says what is going on."""
 
     def __init__(self, start: str, stop: str, tooltips: Sequence[str]) -> None:
         super().__init__()
         self.start_button, self.stop_button = QPushButton(start), QPushButton(stop)
+        self._stopping = _STOPPING[stop]
         for button, tooltip in zip((self.start_button, self.stop_button), tooltips, strict=True):
             button.setToolTip(tooltip)
         self.progress = QProgressBar()
@@ -212,7 +216,7 @@ class JobBar(QWidget):
         if idle:
             self.progress.setValue(0)
         if state is JobState.CANCELLING:
-            self.status.setText("Stopping …")
+            self.status.setText(self._stopping)
 
     def show_progress(self, fraction: float, text: str) -> None:
         """Show how far the job is (0 to 1) and a line of text."""

@@ -187,7 +187,7 @@ class Source:
             "shear": shear,
             "affine": affine,
             "units": ("pixel", *(t["units"][k] for k in kept)),
-            "axis_labels": ("code", *(t["axis_labels"][k] for k in kept)),
+            "axis_labels": (_CODE_LABEL, *(t["axis_labels"][k] for k in kept)),
         }
 
 

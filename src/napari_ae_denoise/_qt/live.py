@@ -174,7 +174,7 @@ class LiveLayer(QObject):
         self._timer.timeout.connect(self._look)
 
     def restart(self, *_: Any) -> None:
-        """Begin anew with what the form says now, or stop.
+        """Begin anew with what the form says now, or stop; switched off where that is refused.
 
         Where it is the same image, its layer shows what it does until the new answer comes.
         """
@@ -186,8 +186,7 @@ class LiveLayer(QObject):
             source, spec = choices.source, choices.denoiser.card.network
             layout = layout_for(spec, source.image.shape, source.axes)
         except DenoisingError as error:
-            self.stop()
-            self.failed.emit(error)
+            self._end_with(error)
             return
         layer = unwrapped(layer)
         live = Live(weakref.ref(layer), choices, layout, standing(layer))

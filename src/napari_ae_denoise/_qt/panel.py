@@ -60,7 +60,7 @@ class Panel(QWidget):
         self.viewer = viewer
         self._layer_fields: list[Any] = []
         self._left = False
-        self.job = Job(self)
+        self.job = Job(self, stop_button=stop)
         self._tabs = Tabs(self, Panel)
         self.bar = JobBar(start, stop, tooltips)
         self.problem = ProblemLine(self.bar.status)
@@ -127,9 +127,13 @@ class Panel(QWidget):
 
     def run(self) -> None:
         """Start the job that the form describes; say what is wrong where it describes none."""
+        self.begin(self.prepare)
+
+    def begin(self, prepare: Callable[[], MakeSteps]) -> None:
+        """Start what ``prepare`` returns; say what is wrong where it cannot be started."""
         use_threads()
         try:
-            self.job.start(self.prepare())
+            self.job.start(prepare())
         except DenoisingError as error:
             self.show_problem(error)
         except Exception as error:  # noqa: BLE001 (logged, and said in the panel)

@@ -126,8 +126,10 @@ def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, 
     """Write the image: with what its file told, and the pixel size of its layer."""
     yield
     source, lazy = what.source, format_of(path) == ZARR
-    if any(same_file(path, taken) for taken in (what.origin, what.folder) if taken is not None):
+    if what.origin is not None and same_file(path, what.origin):
         raise DenoisingError(f"{path} is what the result was made of.", "Choose another name.")
+    if what.folder is not None and same_file(path, what.folder):
+        raise DenoisingError(f"{path} is where the result lies already.", "Choose another name.")
     large = too_large(source.image, math.inf)
     if large and not lazy:
         raise DenoisingError(

@@ -42,7 +42,6 @@ class ResultStrength(QObject):
 
     failed = Signal(object)  # DenoisingError
     said = Signal(str)  # why the strength of the selected result cannot be changed
-    changed = Signal(str)  # the name of the layer whose strength was changed
 
     def __init__(self, viewer: ViewerModel, field: Any, last: LastResult, parent: QWidget) -> None:
         super().__init__(parent)
@@ -123,7 +122,6 @@ class ResultStrength(QObject):
         record = record_of_layer(layer)
         if record is not None:
             layer.metadata[KEY] = {**record, "strength": self._strength}
-        self.changed.emit(layer.name)
 
 
 def _steps(make: Callable[[], Any], stop: threading.Event) -> Generator[float, None, Any]:

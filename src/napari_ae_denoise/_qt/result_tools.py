@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_ae_denoise._qt.compare_widget import CompareWidget
+from napari_ae_denoise._qt.model_files import file_name
 from napari_ae_denoise._qt.opening import show_panel
 from napari_ae_denoise._qt.result_saving import SaveResultButton
 from napari_ae_denoise._qt.split_view import KEY as SPLIT_KEY
@@ -107,7 +108,8 @@ class ResultTools(QWidget):
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        dialog = QFileDialog(self, "Save workflow", f"{layer.name}.json", "Workflows (*.json)")
+        suggested = file_name(layer.name, ".json")
+        dialog = QFileDialog(self, "Save workflow", suggested, "Workflows (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(".json")  # so that it asks before it replaces the real file
         if dialog.exec():

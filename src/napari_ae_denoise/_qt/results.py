@@ -14,6 +14,7 @@ from napari_ae_denoise._qt.latent_layers import (
     latent_layers,
     scatter_of,
 )
+from napari_ae_denoise._qt.status_line import unfinished
 from napari_ae_denoise._qt.worker import in_words
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.provenance import CODE, KEY, REMOVED, record_of
@@ -103,7 +104,7 @@ class Made:
 def denoise_steps(
     choices: DenoiseChoices, stop: threading.Event
 ) -> Generator[TileProgress, None, Made]:
-    """Denoise tile by tile; what is finished when stopped is returned, and says so."""
+    """Denoise tile by tile; what is finished when cancelled is returned, and says so."""
     from napari_ae_denoise.prediction import TileError  # here, for it brings torch
 
     source, denoiser = choices.source, choices.denoiser
@@ -129,7 +130,7 @@ def denoise_steps(
         learn(network, layout, choices.settings, prediction.seconds)
     if part == 0:
         return Made((), "Cancelled before the first tile; no layer was made.")
-    mark = "" if part == 1 else f" (stopped at {part:.0%})"
+    mark = unfinished(part, broken=bool(problem))
     found: dict[str, Any] = {
         "remarks": list(prediction.remarks),
         "finished": part,
@@ -214,4 +215,5 @@ def _variance(
     remark = "" if problem else "Cancelled in the second pass, that of the variance."
     if made.finished == 0:
         return Variance(None, remark=remark)
-    return Variance(made.code, f" (stopped at {made.finished:.0%})", remark, problem)
+    mark = unfinished(made.finished, broken=bool(problem))
+    return Variance(made.code, mark, remark, problem)

@@ -26,6 +26,12 @@ class StatusLine(QLabel):
         self.setToolTip(plain if long else "")
 
 
+def unfinished(part: float, *, broken: bool = False) -> str:
+    """Return the end of the name of a layer of which a part, 0 to 1, is made; empty for all."""
+    how = "broken off" if broken else "cancelled"
+    return "" if part == 1 else f" ({how} at {part:.0%})"
+
+
 def short(name: str) -> str:
     """Return a name that fits into a sentence: a long one without its middle."""
     half = (_LONGEST - 1) // 2

@@ -21,6 +21,7 @@ from napari_ae_denoise._qt.length_fields import LengthFields
 from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.objectives import RECONSTRUCTION
 from napari_ae_denoise.settings import CHOICES, TrainSettings
+from napari_ae_denoise.training_data import KIND_IN_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +38,14 @@ class Kind:
     labels: tuple[str, str]
 
 
-CLEAN = "clean images"
+CLEAN = KIND_IN_WORDS["clean"]
 KINDS = {
     CLEAN: Kind(("clean",), ("Clean image", "")),
-    "clean and noisy images": Kind(("clean", "noisy"), ("Clean image", "Noisy image")),
-    "noisy images only": Kind(("noisy",), ("Noisy image", "")),
-    "pairs of noisy images": Kind(("noisy", "noisy_again"), ("Noisy image", "Second noisy image")),
+    KIND_IN_WORDS["pairs"]: Kind(("clean", "noisy"), ("Clean image", "Noisy image")),
+    KIND_IN_WORDS["noisy"]: Kind(("noisy",), ("Noisy image", "")),
+    KIND_IN_WORDS["two noisy"]: Kind(
+        ("noisy", "noisy_again"), ("Noisy image", "Second noisy image")
+    ),
 }
 
 

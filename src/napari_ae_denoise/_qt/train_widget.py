@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_ae_denoise._qt.worker import MakeSteps
+    from napari_ae_denoise.card import Card
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.training import Progress
 
@@ -142,14 +143,13 @@ class TrainWidget(Panel):
 
     def run_on(self) -> None:
         """Go on with the last training."""
-        if self._last is None or self.trained is None:
-            return
-        try:
-            length, done = self.fields.lengths.read(), self.trained.card.training
-            self._running = self._last.further(length, done)
-            self.job.start(self._job(self._running))
-        except DenoisingError as error:
-            self.show_problem(error)
+        if self._last is not None and self.trained is not None:
+            self.begin(partial(self._further, self._last, self.trained.card))
+
+    def _further(self, last: TrainChoices, card: Card) -> MakeSteps:
+        """Return the job of going on."""
+        self._running = choices = last.further(self.fields.lengths.read(), card.training)
+        return self._job(choices)
 
     def _job(self, choices: TrainChoices) -> MakeSteps:
         self.forecast.hold()

@@ -54,6 +54,13 @@ class Job(QObject):
     All signals arrive in the thread of the window. Each start ends in exactly one of ``done`` and
     ``failed``, and the job is idle before either is emitted: `_end` is the one place that every
     end goes through, and puts the panel back.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+        Whose life it shares.
+    stop_button : str
+        What the button says that stops it; empty if there is none.
     """
 
     state_changed = Signal(object)  # JobState
@@ -61,8 +68,9 @@ class Job(QObject):
     done = Signal(object)  # what it returns, also after a stop
     failed = Signal(object)  # DenoisingError
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, stop_button: str = "") -> None:
         super().__init__(parent)
+        self._stop_button = stop_button
         self._machine = JobMachine()
         self._stop = threading.Event()
         self._messages: _Messages | None = None
@@ -86,9 +94,8 @@ class Job(QObject):
             If a job is running.
         """
         if self.state is not JobState.IDLE:
-            raise DenoisingError(
-                "This panel is still at work.", "Wait for it to end, or press Stop first."
-            )
+            press = f", or press {self._stop_button} first" if self._stop_button else ""
+            raise DenoisingError("This panel is still at work.", f"Wait for it to end{press}.")
         self._stop = threading.Event()
         self._messages = messages = _Messages()
         messages.record.connect(self._on_record)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.training_data import kind_in_words
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -49,8 +51,9 @@ def readme(denoiser: Denoiser) -> str:
         "Noise of cameras is not levelled here, as napari-ae-denoise does by itself where it finds "
         "it.",
         "## Training",
-        f"Kind of data: {card.data_kind or 'not stated'}. Noise: {card.noise}{_sigma(card)}. "
-        f"Loss: {card.objective or 'not stated'}. Made {card.created or 'at an unknown date'} with "
+        f"Kind of data: {kind_in_words(card.data_kind) or 'not stated'}. "
+        f"Noise: {card.noise}{_sigma(card)}. Loss: {card.objective or 'not stated'}. "
+        f"Made {card.created or 'at an unknown date'} with "
         "[napari-ae-denoise](https://github.com/napari-ae-denoise/napari-ae-denoise).",
         "## Validation",
         "Compare denoised images with clean ones of the same thing (PSNR, SSIM; `napari-ae-denoise "
