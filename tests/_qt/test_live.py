@@ -147,7 +147,9 @@ def test_without_an_image_it_is_said(viewer, panel, notes):
     assert not panel.live.switch.value
 
 
-def test_it_needs_no_output_and_is_off_once_it_is_refused(viewer, panel, qtbot, stack, notes):
+def test_it_needs_no_output_and_goes_on_once_the_form_is_right_again(
+    viewer, panel, qtbot, stack, notes
+):
     viewer.add_image(stack[0], name="cells")
     panel.denoised.value = False
     panel.live.switch.value = True
@@ -155,8 +157,13 @@ def test_it_needs_no_output_and_is_off_once_it_is_refused(viewer, panel, qtbot, 
     assert panel.live.switch.value
     panel.axes.value = "ZYX"  # one letter too many
     assert notes()
-    assert not panel.live.switch.value
     assert "cells live" not in viewer.layers
+    panel.axes.value = "YX"
+    shown(viewer, qtbot)
+    panel.live.switch.value = False
+    panel.axes.value = "ZYX"
+    panel.live.switch.value = True
+    assert not panel.live.switch.value  # what cannot begin is not on
 
 
 def test_another_device_or_tile_is_taken_at_once(viewer, panel, qtbot, stack, monkeypatch):

@@ -159,7 +159,7 @@ class LiveLayer(QObject):
             "Show, denoised, what you look at, and follow the view. Nothing else is computed: of a "
             "view of more than 512 x 512 pixels its middle.",
         )
-        self.switch.changed.connect(self.restart)
+        self.switch.changed.connect(self._switch)
         self._live: Live | None = None
         self._layer: weakref.ref[Any] | None = None
         self._wanted: Region | None = None
@@ -173,11 +173,14 @@ class LiveLayer(QObject):
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
 
-    def restart(self, *_: Any) -> None:
-        """Begin anew with what the form says now, or stop; switched off where that is refused.
+    def _switch(self, on: bool) -> None:
+        """Begin or stop; what cannot begin is switched off again."""
+        self.restart()
+        if on and self._live is None:
+            self.switch.value = False
 
-        Where it is the same image, its layer shows what it does until the new answer comes.
-        """
+    def restart(self, *_: Any) -> None:
+        """Begin anew with what the form says now; what is refused waits for the next change of it."""
         if not self.switch.value:
             self.stop()
             return
@@ -186,12 +189,13 @@ class LiveLayer(QObject):
             source, spec = choices.source, choices.denoiser.card.network
             layout = layout_for(spec, source.image.shape, source.axes)
         except DenoisingError as error:
-            self._end_with(error)
+            self.stop()
+            self.failed.emit(error)
             return
         layer = unwrapped(layer)
         live = Live(weakref.ref(layer), choices, layout, standing(layer))
         if self._live is not None and self._live.is_of(live):
-            self._pause()
+            self._pause()  # the layer shows what it does until the new answer comes
         else:
             self.stop()
         self._live = live
