@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.output_names import Outputs
 
-__all__ = ["STOPPED", "BatchProgress", "Outcome", "Work", "batch_steps", "denoise_one", "skipped"]
+__all__ = ["CANCELLED", "BatchProgress", "Outcome", "Work", "batch_steps", "denoise_one", "skipped"]
 
 _log = logging.getLogger(__name__)
-STOPPED = "Stopped before it was finished."
+CANCELLED = "Cancelled before it was finished."
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +226,11 @@ def _one_steps(
             try:
                 tile = next(steps)
             except StopIteration as end:
-                problem = "" if end.value else STOPPED
+                problem = "" if end.value else CANCELLED
                 break
             yield tile.done / max(tile.total, 1)
     except _Stopped:
-        problem = STOPPED
+        problem = CANCELLED
     except Exception as error:  # noqa: BLE001 (whatever it is, the other images go on)
         _log.info("%s failed", path, exc_info=True)
         problem = problem_of(error)

@@ -17,7 +17,7 @@ from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.shelf import shelf_of
 from napari_ae_denoise._qt.worker import in_words
-from napari_ae_denoise.batch import STOPPED, BatchProgress, batch_steps
+from napari_ae_denoise.batch import CANCELLED, BatchProgress, batch_steps
 from napari_ae_denoise.batch_report import write_report
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.report import log
@@ -120,8 +120,8 @@ class BatchWidget(Panel):
         """List what became of each image, those that failed first."""
         ordered = sorted(result.outcomes, key=lambda one: not one.problem)
         self.outcomes.setPlainText("\n".join(_line(outcome) for outcome in ordered))
-        failed = sum(bool(one.problem) and one.problem != STOPPED for one in result.outcomes)
-        stopped = any(one.problem == STOPPED for one in result.outcomes)
+        failed = sum(bool(one.problem) and one.problem != CANCELLED for one in result.outcomes)
+        stopped = any(one.problem == CANCELLED for one in result.outcomes)
         said = "Cancelled: " if stopped or len(result.outcomes) < result.total else ""
         said += f"{result.made} of {result.total} images denoised"
         skipped = sum(one.skipped for one in result.outcomes)
@@ -140,7 +140,7 @@ def _line(outcome: Outcome) -> str:
     if outcome.skipped:
         end = ""  # its note says it
     elif outcome.problem:
-        stopped = outcome.problem == STOPPED
+        stopped = outcome.problem == CANCELLED
         end = "cancelled before it was finished." if stopped else f"failed: {outcome.problem}"
     notes = [note.removeprefix(f"{name}: ").removeprefix("note: ") for note in outcome.notes]
     return " ".join(filter(None, [f"{name}:", end, *notes]))

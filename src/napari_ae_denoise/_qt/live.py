@@ -180,7 +180,7 @@ class LiveLayer(QObject):
             self.switch.value = False
 
     def restart(self, *_: Any) -> None:
-        """Begin anew with what the form says now; what is refused waits for the next change of it."""
+        """Begin anew with what the form says; what is refused waits for the next change of it."""
         if not self.switch.value:
             self.stop()
             return
