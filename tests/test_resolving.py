@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -79,6 +81,17 @@ def test_lazy_images_are_seen_as_those_in_memory(poisson):
     assert resolve(card(), da.from_array(poisson, 50), None, "auto").maps == list(
         resolve(card(), poisson, None, "auto").maps
     )
+
+
+def test_a_fixed_map_keeps_its_ends_where_noise_is_levelled(poisson):
+    fixed = Normalization("fixed", offset=20.0, scale=200.0)
+    (found,) = resolve(card(normalization=fixed), poisson, None, "auto").maps
+    assert isinstance(found, StabilizedMap)
+    ends = found.apply(np.array([20.0, 220.0]))
+    np.testing.assert_allclose(ends, (0, 1), atol=1e-5)
+    assert 0 < found.apply(np.array([120.0]))[0] < 1
+    dark = resolve(card(normalization=replace(fixed, offset=-900.0)), poisson, None, "auto")
+    assert np.isfinite(dark.maps[0].apply(poisson)).all()
 
 
 # ---- noise beyond the model

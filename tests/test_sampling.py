@@ -232,6 +232,33 @@ def test_images_smaller_than_a_patch_are_mirrored_to_a_multiple_of_the_stride(sh
     assert set(batch.target.ravel()) <= set(image.ravel())
 
 
+@pytest.mark.parametrize("scheme", ["blind-spot", "recorrupted"])
+def test_a_mirrored_copy_of_a_noisy_pixel_does_not_tell_it(scheme):
+    large, small = (np.random.default_rng(0).normal(100, 10, (n, n)) for n in (64, 24))
+    made = sampler(
+        TrainingData(noisy=[large.astype("f4"), small.astype("f4")]),
+        patch_size=64, scheme=scheme, noise_sigma=10.0, augment=False,
+    )  # fmt: skip
+    batches = [made.batch(step) for step in range(12)] + made.validation_batches()
+    likenesses, told, seen = [], [], 0
+    for batch in batches:
+        for number, (noisy, target) in enumerate(
+            zip(batch.noisy[:, 0], batch.target[:, 0], strict=True)
+        ):
+            if not np.array_equal(target[:, 22], target[:, 24]):
+                continue  # it fills the patch
+            seen += 1
+            if batch.scored is None:
+                there, copy = noisy[:24, 1:23], target[:24, 24:46][:, ::-1]
+                likenesses.append(np.corrcoef(there.ravel(), copy.ravel())[0, 1])
+            else:
+                # one may stand in for another: for one of fifty, for each is chosen by chance
+                told += [np.isin(target[batch.scored[number, 0]], noisy).mean()]
+    assert seen > 3
+    assert not likenesses or abs(np.mean(likenesses)) < 0.1
+    assert not told or np.mean(told) < 0.1
+
+
 def test_larger_patches_come_fewer_at_a_time():
     draw = sampler(TrainingData(clean=ramp()), sigma=(1, 1), batch_size=8)
     assert draw.batch(0, 32).noisy.shape == (2, 1, 32, 32)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SMALL_SIGMAS = 1.5  # exponent: weak noise is drawn more often, for its details are learned last
 _WEAKEST = 0.02  # of the strongest noise: below, errors are not taken for smaller still
@@ -46,6 +49,27 @@ class Patch:
     unit: float
     scored: npt.NDArray[np.bool_] | None = None
 
+    def filled_up(self, shape: tuple[int, int]) -> Patch:
+        """Return it mirrored beyond its end, up to a shape.
+
+        What is made of its noise is made before that: in a copy of itself a hidden pixel could be
+        seen, and what is subtracted from its noise would not be independent of it.
+        """
+        missing = [
+            (0, want - have) for want, have in zip(shape, self.noisy.shape[-2:], strict=True)
+        ]
+        if missing == [(0, 0), (0, 0)]:
+            return self
+        return self._each(lambda side: np.pad(side, [(0, 0), *missing], mode="reflect"))
+
+    def turned(self, way: int) -> Patch:
+        """Return one of its eight mirrorings and quarter turns; of four where it is not square."""
+        return self._each(lambda side: turned(side, way))
+
+    def _each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Patch:
+        scored = None if self.scored is None else change(self.scored)
+        return Patch(change(self.noisy), change(self.target), self.unit, scored)
+
 
 @dataclass(frozen=True, slots=True)
 class Area:
@@ -70,15 +94,15 @@ def middle_place(length: int, wanted: int) -> slice:
     return slice(start, min(start + wanted, length))
 
 
-def turned(pair: npt.NDArray[np.float32], way: int) -> npt.NDArray[np.float32]:
+def turned(side: npt.NDArray[Any], way: int) -> npt.NDArray[Any]:
     """Return one of the eight mirrorings and quarter turns; of four for patches not square."""
     if way & 1:
-        pair = pair[..., ::-1]
+        side = side[..., ::-1]
     if way & 2:
-        pair = pair[..., ::-1, :]
-    if way & 4 and pair.shape[-1] == pair.shape[-2]:
-        pair = pair.swapaxes(-1, -2)
-    return pair
+        side = side[..., ::-1, :]
+    if way & 4 and side.shape[-1] == side.shape[-2]:
+        side = side.swapaxes(-1, -2)
+    return side
 
 
 def draw_sigmas(

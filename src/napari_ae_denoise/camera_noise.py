@@ -6,7 +6,7 @@ electronics. So the variance of the noise is a straight line over the grey value
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -142,8 +142,16 @@ class StabilizedMap:
 def stabilized_map(
     camera: CameraNoise, values: npt.NDArray[Any], normalization: Normalization
 ) -> StabilizedMap:
-    """Return the map of an image with camera noise, measured on a sample of its grey values."""
+    """Return the map of an image with camera noise, measured on a sample of its grey values.
+
+    The grey values that a fixed normalization makes 0 and 1 of are these in the levelled image too.
+    """
     finite = values[np.isfinite(values)].astype(np.float64)
+    if normalization.kind == "fixed":
+        dark, bright = normalization.offset, normalization.offset + normalization.scale
+        low, high = (float(v) for v in camera.stabilize(np.array([dark, bright])))
+        # no closer than the noise: both may lie where there is no light
+        normalization = replace(normalization, offset=low, scale=max(high - low, 1.0))
     affine = normalization.of_values(camera.stabilize(finite))
     return StabilizedMap(camera, affine, fill=float(np.median(finite)))
 

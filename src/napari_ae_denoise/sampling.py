@@ -17,7 +17,6 @@ from napari_ae_denoise.batches import (
     middle_place,
     random_place,
     stacked,
-    turned,
     usual_errors,
 )
 from napari_ae_denoise.errors import DenoisingError
@@ -233,12 +232,13 @@ class PatchSampler:
             random_place(rng, area.rows, shape[0]),
             random_place(rng, slice(0, source.layout.plane_shape[1]), shape[1]),
         )
-        pair, unit, grey_map = self._cut(area, window, shape, sigma, rng)
-        if turn and self._augment:
-            pair = turned(pair, int(rng.integers(8)))
+        pair, unit, grey_map = self._cut(area, window, sigma, rng)
+        way = int(rng.integers(8)) if turn and self._augment else 0
         if self.scheme is None:
-            return Patch(pair[0], pair[1], unit)
-        return self._self_supervised(pair[0], unit, grey_map, area, rng)
+            patch = Patch(pair[0], pair[1], unit)
+        else:
+            patch = self._self_supervised(pair[0], unit, grey_map, area, rng)
+        return patch.filled_up(shape).turned(way)
 
     def example(self, size: int) -> Patch:
         """Return a part of the data as a network in use sees it, always the same.
@@ -254,14 +254,13 @@ class PatchSampler:
         window = middle_place(height, shape[0]), middle_place(width, shape[1])
         low, high = self._sigma
         rng = np.random.default_rng(_VALIDATION_SEED)
-        pair, unit, _ = self._cut(area, window, shape, low + 0.75 * (high - low), rng)
-        return Patch(pair[0], pair[1], unit)
+        pair, unit, _ = self._cut(area, window, low + 0.75 * (high - low), rng)
+        return Patch(pair[0], pair[1], unit).filled_up(shape)
 
     def _cut(
         self,
         area: Area,
         window: tuple[slice, slice],
-        shape: tuple[int, int],
         sigma: float,
         rng: np.random.Generator,
     ) -> tuple[npt.NDArray[np.float32], float, GreyMap]:
@@ -286,9 +285,6 @@ class PatchSampler:
         middle = np.float32((grey_map.fill - grey_map.offset) / grey_map.scale)
         pair = np.stack([noisy, clean])
         pair[:, ~np.isfinite(pair).all(axis=0)] = middle
-        missing = [(0, want - have) for want, have in zip(shape, pair.shape[-2:], strict=True)]
-        if missing != [(0, 0), (0, 0)]:
-            pair = np.pad(pair, [(0, 0), (0, 0), *missing], mode="reflect")
         return pair, grey_map.scale / greys.psnr_range, grey_map
 
     def _self_supervised(

@@ -234,7 +234,7 @@ class TrainingRun:
 
     def progress(self, loss: float, rate: float, note: str) -> Progress:
         """Return where the training stands."""
-        fraction, elapsed = self.fraction, self.elapsed
+        fraction, elapsed, stage = self.fraction, self.elapsed, self.stage  # by the clock: once
         return Progress(
             step=self.state.step,
             steps=self.steps,
@@ -249,7 +249,7 @@ class TrainingRun:
             noisy_psnr=self.noisy_psnr,
             note=note,
             validation_loss=self.validation_loss,
-            stage="" if self.stage is None else f"stage {self.stage + 1} of {len(self.stages)}",
+            stage="" if stage is None else f"stage {stage + 1} of {len(self.stages)}",
         )
 
     def denoiser(self, note: str) -> Denoiser:
