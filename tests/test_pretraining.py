@@ -1,12 +1,16 @@
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from napari_ae_denoise import NetworkSpec, TrainingData, TrainSettings, train
+from napari_ae_denoise import NetworkSpec, TrainingData, TrainSettings, train, training_run
 from napari_ae_denoise.model_file import read_model
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.pretraining import PRETRAINED, stage_at, stage_loss, stages
+from napari_ae_denoise.steps import drain
 from napari_ae_denoise.training import training_steps
 
 SPECS = {
@@ -115,3 +119,16 @@ def test_pretrained_stages_make_a_better_start(camera):
 def test_what_has_no_stages_is_refused_before_the_start(camera, refused, changes, word, remedy):
     with refused(word, remedy=remedy):
         next(training_steps(TrainingData(clean=camera), settings(steps=2, **changes)))
+
+
+@pytest.mark.parametrize("pace", [0.2, 0.23, 0.26])  # seconds a look at the clock
+def test_the_clock_may_pass_the_last_stage_at_any_moment(pace, monkeypatch):
+    looks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: pace * next(looks))
+    monkeypatch.setattr(training_run, "time", clock)
+    image = np.random.default_rng(0).random((64, 64), np.float32)
+    settings = TrainSettings.of_kind(
+        "stacked", depth=2, minutes=0.2, pretraining="layerwise", patch_size=16, batch_size=2,
+        sigma=0.1,
+    )  # fmt: skip
+    drain(training_steps(TrainingData(clean=image), settings))
