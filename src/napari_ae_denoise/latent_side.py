@@ -107,7 +107,8 @@ class LatentSide:
         code : array
             (code channels, stack axes..., Y/stride, X/stride), as `encode` returns it.
         like : array, optional
-            The image that the code came from: gives the result its size, dtype and grey values.
+            The image that the code came from: gives the result its size, dtype and grey values,
+            and the pixels that are NaN or infinite.
             Without it the result is float32 in the model's own units (0 to 1, or those of its
             fixed normalization).
         axes : str, optional
