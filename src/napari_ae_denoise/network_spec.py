@@ -185,6 +185,11 @@ class NetworkSpec:
         return self.code_activation is not None or self.variational
 
     @property
+    def ends_in_sigmoid(self) -> bool:
+        """Whether the network can make nothing beyond 0 and 1."""
+        return self.style == "plain" or (self.style == "dense" and not self.linear)
+
+    @property
     def code_width(self) -> int:
         """Channels of the latent code."""
         return self.widths[-1] if self.code_channels is None else self.code_channels
