@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -38,6 +39,13 @@ DENSE = NetworkSpec("dense", widths=(), code_channels=2, image_size=(28, 20), li
 @pytest.mark.parametrize("card", [FULL, Card(network=NetworkSpec("plain")), Card(network=DENSE)])
 def test_card_comes_back_from_its_record(card):
     assert Card.from_record(through_json(card.to_record())) == card
+
+
+@pytest.mark.parametrize("value", [31, 31.5, math.nan])
+def test_measured_numbers_stay_as_they_are(value):
+    card = Card.from_record(FULL.to_record() | {"metrics": {"validation_psnr": value}})
+    assert card.metrics["validation_psnr"] is value
+    assert not card.makes_worse
 
 
 def test_card_is_read_only():
@@ -112,6 +120,12 @@ def without(name):
         FULL.to_record() | {"licence": ["MIT"]},
         FULL.to_record() | {"metrics": "good"},
         FULL.to_record() | {"metrics": 5},
+        FULL.to_record() | {"metrics": {"validation_psnr": "x"}},
+        FULL.to_record() | {"metrics": {"validation_psnr": "31.5"}},
+        FULL.to_record() | {"metrics": {"validation_psnr": None}},
+        FULL.to_record() | {"metrics": {"validation_psnr": True}},
+        FULL.to_record() | {"metrics": {"validation_psnr": [31.5]}},
+        FULL.to_record() | {"metrics": {"validation_psnr": math.inf}},
         FULL.to_record() | {"training": [1, 2]},
     ],
 )

@@ -63,6 +63,19 @@ def test_like_gives_its_dtype_and_keeps_alpha(untrained):
     np.testing.assert_array_equal(back[..., 3], image[..., 3])
 
 
+@pytest.mark.filterwarnings("ignore:.*pixels are NaN or infinite")
+@pytest.mark.parametrize(("shape", "channels"), [((60, 50), 1), ((60, 50), 3), ((60, 50, 3), 3)])
+def test_invalid_pixels_of_the_image_stay_as_denoise_keeps_them(untrained, shape, channels):
+    denoiser = untrained("classic", channels=channels)
+    image = RNG.normal(100, 20, shape).astype(np.float32)
+    image[30, 20], image[31, 20], image[3, 4] = np.nan, np.inf, -np.inf
+    back = denoiser.decode(denoiser.encode(image), like=image)
+    denoised = denoiser.denoise(image)
+    invalid = ~np.isfinite(image)
+    np.testing.assert_array_equal(~np.isfinite(back), invalid)
+    np.testing.assert_array_equal(back[invalid], denoised[invalid])
+
+
 def test_a_changed_code_gives_a_changed_image(untrained):
     denoiser = untrained("classic")
     image = RNG.normal(100, 20, (64, 64)).astype(np.float32)

@@ -111,7 +111,25 @@ def test_a_plain_network_draws_nothing(untrained, refused):
         untrained("plain").sample(3)
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, 10**9])
+@pytest.mark.parametrize("n", [0, -1, 1.5, 10**9, True, "3"])
 def test_numbers_of_images_that_make_no_sense_are_refused(untrained, refused, n):
     with refused(n, remedy="whole number"):
         untrained(VARIATIONAL).sample(n)
+
+
+@pytest.mark.parametrize("size", [28, (28.5, 28), (-5, 5), (0, 8), (8,), (8, 8, 8), "88"])
+def test_sizes_of_no_image_are_refused(untrained, refused, size):
+    with refused(repr(size), remedy="two whole numbers above 0"):
+        untrained(VARIATIONAL).sample(1, size=size)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "3", None])
+def test_seeds_that_are_none_are_refused(untrained, refused, seed):
+    with refused("seed", seed, remedy="not negative"):
+        untrained(VARIATIONAL).sample(1, seed=seed)
+
+
+def test_whole_numbers_of_numpy_draw_images(untrained):
+    side = np.int64(8)
+    drawn = untrained(VARIATIONAL).sample(np.int64(2), np.int64(1), size=(side, side))
+    np.testing.assert_array_equal(drawn, untrained(VARIATIONAL).sample(2, 1, size=(8, 8)))

@@ -255,6 +255,9 @@ def test_numbers_about_a_network_are_right():
         ({"widths": (8, 4097)}, ["widths", "4097"]),
         ({"widths": (8, 2.5)}, ["widths", "2.5"]),
         ({"widths": (True,)}, ["widths", "True"]),
+        ({"widths": 32}, ["widths", "32"]),
+        ({"widths": None}, ["widths", "None"]),
+        ({"widths": "44"}, ["widths", "'44'"]),
         ({"channels": 0}, ["channels", "0"]),
         ({"channels": 65}, ["channels", "65"]),
         ({"blocks": -1}, ["blocks", "-1"]),
@@ -371,6 +374,8 @@ def test_a_linear_network_without_biases_is_linear():
         ({"widths": ()}, ["widths", "()"], "1 to 6"),
         ({"style": "dense"}, ["image_size", "None"], "height and width"),
         ({"style": "dense", "image_size": (8,)}, ["(8,)"], "height and width"),
+        ({"style": "dense", "image_size": 5}, ["5"], "height and width"),
+        ({"style": "dense", "image_size": "28"}, ["'28'"], "height and width"),
         ({"style": "dense", "image_size": (8, 2.5)}, ["2.5"], "whole numbers"),
         ({"style": "dense", "image_size": (0, 8)}, ["(0, 8)"], "from 1"),
         ({"style": "dense", "image_size": (9000, 8)}, ["9000"], "4096"),
@@ -381,3 +386,14 @@ def test_a_linear_network_without_biases_is_linear():
 def test_codes_and_sizes_that_make_no_network_are_refused(refused, changes, words, remedy):
     with refused(*words, remedy=remedy):
         NetworkSpec(**({"style": "plain"} | changes))
+
+
+def test_lists_and_numbers_of_numpy_are_taken_as_what_they_stand_for():
+    size = (np.int64(6), np.int64(5))
+    spec = NetworkSpec("dense", widths=[8, np.int64(8)], image_size=list(size))
+    assert spec == NetworkSpec("dense", widths=(8, 8), image_size=(6, 5))
+    spec.check_plane((6, 5))
+    assert all(type(side) is int for side in (*spec.widths, *spec.image_size))
+    assert hash(spec) == hash(NetworkSpec("dense", widths=(8, 8), image_size=(6, 5)))
+    plain = ConvAutoencoder(NetworkSpec("plain", widths=[4, np.int64(4)]))
+    assert plain(torch.zeros(1, 1, 8, 8)).shape == (1, 1, 8, 8)

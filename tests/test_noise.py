@@ -7,7 +7,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_ae_denoise import add_gaussian_noise
+from napari_ae_denoise import add_camera_noise, add_gaussian_noise
 from napari_ae_denoise.noise import noise_steps
 from napari_ae_denoise.noise_cells import GaussianNoise, Noise
 from napari_ae_denoise.steps import drain
@@ -295,15 +295,36 @@ def test_noise_that_changes_nothing_is_refused(refused):
         drain(noise_steps(flat(), GaussianNoise(0.0, relative=True)))
 
 
-@pytest.mark.parametrize("sigma", [-1, np.nan, np.inf])
+@pytest.mark.parametrize("sigma", [-1, np.nan, np.inf, "5", None, True])
 def test_a_sigma_that_is_none_is_refused_with_its_value(refused, sigma):
     with refused("standard deviation", sigma, remedy="at least 0"):
         add_gaussian_noise(flat(), sigma)
 
 
 def test_a_mean_that_is_no_number_is_refused(refused):
-    with refused("mean", "nan"):
-        add_gaussian_noise(flat(), 1, mean=np.nan)
+    for mean in (np.nan, "5", None):
+        with refused("mean", mean):
+            add_gaussian_noise(flat(), 1, mean=mean)
+
+
+@pytest.mark.parametrize("numbers", [("5", 0, 1), (1, None, 1), (1, 0, "2")])
+def test_a_camera_of_no_numbers_is_refused(refused, numbers):
+    gain, offset, read_noise = numbers
+    with refused("gain, offset and read noise", *numbers, remedy="three numbers"):
+        add_camera_noise(flat(), gain, offset=offset, read_noise=read_noise)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "3", True])
+def test_a_seed_that_is_none_is_refused(refused, seed):
+    with refused("seed", seed, remedy="not negative"):
+        add_gaussian_noise(flat(), 5, seed=seed)
+
+
+def test_a_grey_value_alone_gives_one_of_numpy():
+    made = add_gaussian_noise(np.float32(5), 1.0, seed=0)
+    assert (type(made), made.shape, made.dtype) == (np.ndarray, (), np.float32)
+    assert made != 5
+    np.testing.assert_array_equal(add_gaussian_noise(np.asarray(5, "f4"), 1.0, seed=0), made)
 
 
 def test_no_range_to_be_relative_to_is_refused(refused):
@@ -320,6 +341,8 @@ def test_what_holds_no_real_numbers_is_refused(refused):
         add_gaussian_noise(np.array([["a", "b"]]), 1)
     with refused("no pixels"):
         add_gaussian_noise(np.zeros((0, 9)), 1)
+    with refused("no pixels", "(0,)"):
+        add_gaussian_noise(np.zeros(0), 1)
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")

@@ -151,6 +151,11 @@ def test_one_pixel_has_a_map():
         ({"scale": -2}, ["-2"]),
         ({"scale": np.inf}, ["inf"]),
         ({"offset": np.nan}, ["nan"]),
+        ({"low": "a"}, ["low = 'a'"]),
+        ({"high": None}, ["high = None"]),
+        ({"scale": "2"}, ["scale = '2'"]),
+        ({"offset": [1]}, ["offset = [1]"]),
+        ({"offset": True}, ["offset = True"]),
     ],
 )
 def test_maps_that_cannot_be_inverted_are_refused(refused, changes, words):

@@ -65,5 +65,7 @@ def test_objective_leads_to_the_network(pair):
 
 
 def test_unknown_loss_is_refused(refused):
+    with refused("['mse']", remedy="mse, l1"):
+        Objective(["mse"])
     with refused("mses", remedy="mse, l1"):
         Objective("mses")

@@ -195,6 +195,13 @@ def test_what_is_no_penalty_is_refused(refused, record, words, remedy):
         Penalty(**record)
 
 
+def test_numbers_of_numpy_are_numbers():
+    penalty = Penalty("contractive", np.float32(0.5), projections=np.int64(2))
+    assert penalty == Penalty("contractive", 0.5, projections=2)
+    assert type(penalty.weight) is float
+    assert type(penalty.projections) is int
+
+
 def test_an_objective_says_itself_in_a_line():
     objective = Objective("l1", [Penalty("sparsity", 0.1, target=0.2), Penalty("weights-l1", 1e-6)])
     assert str(objective) == "l1 + sparsity 0.1 (target 0.2) + weights-l1 1e-06"
@@ -205,3 +212,11 @@ def test_objectives_hold_each_penalty_once(refused):
         Objective("mse", (Penalty("sparsity", 1), Penalty("sparsity", 2)))
     with refused("no penalties", remedy="Penalty"):
         Objective("mse", ("sparsity",))
+    for given in (None, 0.1):
+        with refused("no penalties", remedy="Penalty"):
+            Objective("mse", given)
+
+
+def test_a_penalty_alone_stands_for_a_tuple_of_it():
+    one = Penalty("sparsity", 0.1)
+    assert Objective("mse", one) == Objective("mse", (one,))

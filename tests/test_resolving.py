@@ -3,18 +3,21 @@ from dataclasses import replace
 import dask.array as da
 import numpy as np
 import pytest
+from torch import nn
 
 from napari_ae_denoise import Denoiser, add_camera_noise, add_gaussian_noise
 from napari_ae_denoise.camera_noise import StabilizedMap
 from napari_ae_denoise.card import Card
+from napari_ae_denoise.interop.zoo_network import ZooSpec
 from napari_ae_denoise.network_spec import NetworkSpec
-from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.resolving import resolve
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_runner import PredictSettings
 
 GRAY = NetworkSpec("residual", widths=(4,), blocks=1, skips=True, stem=2)
+PLAIN = NetworkSpec("plain", widths=(4,))
 COLOUR = NetworkSpec("residual", channels=3, widths=(4,), blocks=1, skips=True, stem=2)
 
 
@@ -209,9 +212,32 @@ def test_that_bright_places_outside_a_sample_may_be_cut_is_said(low_high, noise_
     image = np.random.default_rng(0).poisson(100, (1500, 1500)).astype(np.float32)
     how = {"normalization": Normalization(low=low_high[0], high=low_high[1]), "sigma": None}
     lazy = da.from_array(image, chunks=(500, 1500))
-    said = [
-        " ".join(resolve(card(**how), one, "YX", noise_model).warnings) for one in (image, lazy)
-    ]
+    model = card(PLAIN, **how)
+    said = [" ".join(resolve(model, one, "YX", noise_model).warnings) for one in (image, lazy)]
     assert "cut off" not in said[0]
     assert ("cut off" in said[1]) == (low_high == (0, 100))
-    assert "cut off" not in resolve(card(**how), lazy[:300, :300], "YX", noise_model).note
+    assert "cut off" not in resolve(model, lazy[:300, :300], "YX", noise_model).note
+
+
+ONE_SIZE = {"widths": (), "code_channels": 2, "image_size": (1500, 1500)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "cut_off"),
+    [
+        (PLAIN, True),
+        (NetworkSpec("dense", **ONE_SIZE), True),
+        (NetworkSpec("dense", **ONE_SIZE, linear=True), False),
+        (GRAY, False),
+        (NetworkSpec("residual", widths=(4,), blocks=1), False),
+        (ZooSpec.of(1), False),
+    ],
+    ids=["plain", "dense", "linear", "residual with skips", "residual", "zoo"],
+)
+def test_only_a_network_that_ends_in_a_sigmoid_cuts_bright_places_off(spec, cut_off):
+    image = da.from_array(np.random.default_rng(0).normal(100, 9, (1500, 1500)), chunks=(500, 1500))
+    model = card(spec, normalization=Normalization(low=0, high=100), sigma=None)
+    seen = resolve(model, image, "YX", "gaussian")
+    assert ("cut off" in " ".join(seen.warnings)) == cut_off
+    ends = spec.style != "zoo" and isinstance(build_empty(spec).head[-1], nn.Sigmoid)
+    assert ends == cut_off

@@ -45,6 +45,12 @@ from napari_ae_denoise.training_data import TrainingData
         ({"average": 1}, ["average", "1"], "0.99999"),
         ({"optimizer": "sgd"}, ["optimizer", "sgd"], "adamw"),
         ({"schedule": "step"}, ["schedule", "step"], "cosine"),
+        ({"preset": None}, ["preset = None"], "classic"),
+        ({"network_changes": None}, ["network_changes = None"], "leave it out"),
+        ({"network_changes": {"widths": 8}}, ["widths = 8"], "widths as"),
+        ({"network_changes": {"width": 8, "stem": 2}}, ["no such fields: width."], "widths"),
+        ({"normalization": "fixed"}, ["normalization = 'fixed'"], "Normalization("),
+        ({"objective": None}, ["objective = None"], "Objective("),
     ],
 )
 def test_settings_that_cannot_be_trained_with_are_refused(refused, changes, words, remedy):

@@ -125,7 +125,7 @@ def as_array(image: Any) -> Any:
         If its rows have different lengths.
     """
     if isinstance(getattr(image, "dtype", None), np.dtype) and not isinstance(
-        image, np.matrix | np.ma.MaskedArray
+        image, np.matrix | np.ma.MaskedArray | np.generic
     ):
         return image
     try:
@@ -135,6 +135,13 @@ def as_array(image: Any) -> Any:
             f"The image is no array of numbers: {error}",
             "Give an array, or rows of the same length.",
         ) from error
+
+
+def no_pixels(shape: Sequence[int]) -> DenoisingError:
+    """Return the refusal of an image that holds nothing."""
+    return DenoisingError(
+        f"The image of shape {tuple(shape)} holds no pixels.", "Choose an image without empty axes."
+    )
 
 
 def is_dask(array: object) -> bool:
@@ -257,9 +264,7 @@ def plane_layout(
     shape = tuple(int(n) for n in shape)
     axes = guess_axes(shape) if axes is None else check_axes(axes, shape)
     if 0 in shape:
-        raise DenoisingError(
-            f"The image of shape {shape} holds no pixels.", "Choose an image without empty axes."
-        )
+        raise no_pixels(shape)
     found = shape[axes.index("C")] if "C" in axes else 1
     colours = min(found, 3) if is_rgb(axes, shape) else found
     if network_channels is None:

@@ -17,6 +17,7 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import GreyMap, to_dtype
 from napari_ae_denoise.noise_level import MAD_OF_NORMAL, details_and_means
 from napari_ae_denoise.normalization import Normalization, check_real, read_sample
+from napari_ae_denoise.plain_numbers import as_given, is_number
 
 _DARKNESS = 2 * (3 / 8) ** 0.5  # the stabilized value of no light and no read noise: the least
 _BINS = 40  # of grey values, with as many pixels each
@@ -59,6 +60,12 @@ class CameraNoise:
     def __post_init__(self) -> None:
         """Refuse noise that cannot be."""
         numbers = (self.gain, self.offset, self.read_noise)
+        if not all(map(is_number, numbers)):
+            given = ", ".join(map(as_given, numbers))
+            raise DenoisingError(
+                f"A camera cannot have the gain, offset and read noise {given}.",
+                "Give three numbers.",
+            )
         if not (np.isfinite(numbers).all() and self.gain > 0 and self.read_noise >= 0):
             raise DenoisingError(
                 f"A camera cannot have a gain of {self.gain:g}, an offset of {self.offset:g} and a "

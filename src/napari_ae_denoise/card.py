@@ -15,6 +15,7 @@ from napari_ae_denoise.errors import DenoisingError, plain_text
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.penalty_spec import Penalty
+from napari_ae_denoise.plain_numbers import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,6 +142,9 @@ class Card:
                     raise TypeError(f"{name} is no text")
             for name in ("metrics", "training", "versions"):
                 values[name] = MappingProxyType(dict(values.get(name, {})))
+            for name, value in values["metrics"].items():
+                if not is_number(value) or math.isinf(value):
+                    raise ValueError(f"its {name} is {value!r}")
             return cls(**values)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DenoisingError(

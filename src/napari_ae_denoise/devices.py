@@ -160,7 +160,9 @@ def training_precision(device: torch.device, precision: str = "auto") -> torch.d
 @functools.cache
 def _bfloat16_pays() -> bool:
     """Measure once per process, with one convolution of the kind that our networks are made of."""
-    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False)
+    # on "meta" first: weights that are drawn would change those that another thread draws by seed
+    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False, device="meta").to_empty(device="cpu")
+    nn.init.ones_(conv.weight)
     conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.zeros(1, 64, 96, 96).to(memory_format=torch.channels_last)
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from napari_ae_denoise.blocks import DifferenceConv, ResidualBlock
 from napari_ae_denoise.devices import computing_in
+from napari_ae_denoise.seeding import seeded
 
 if TYPE_CHECKING:
     from napari_ae_denoise.networks import ConvAutoencoder
@@ -117,8 +118,7 @@ def _fuse(module: Module, dtype: torch.dtype) -> Module:
 @functools.cache
 def _fusing_works(dtype: torch.dtype) -> bool:
     """Return whether fused layers compute here what the layers themselves do; tried once."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         plain: Any = nn.Sequential(
             nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 16, 2, stride=2, bias=False)
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.penalty_spec import Penalty
+from napari_ae_denoise.plain_numbers import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,7 +233,7 @@ def _shape(
         changes["code_channels"] = code_channels
     if depth is None:
         return changes
-    if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= _DEEPEST:
+    if not (is_whole(depth) and 1 <= depth <= _DEEPEST):
         raise DenoisingError(
             f"A network cannot be {depth!r} levels deep.",
             f"Give a whole number from 1 to {_DEEPEST}.",

@@ -13,6 +13,7 @@ from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import of_plane
+from napari_ae_denoise.tile_runner import invalid_in
 from napari_ae_denoise.tiling import Tile, tiles
 
 if TYPE_CHECKING:
@@ -96,6 +97,10 @@ def decode(
         if image.shape[0] > layout.plane_channels:  # a gray image, seen by a model for colours
             image = image.mean(axis=0, keepdims=True)
         grey = of_plane(seen.maps, layout, plane).invert(image, out.dtype)
+        there = layout.read(out, plane, every, every)
+        invalid = invalid_in(there)
+        if invalid is not None:
+            grey[invalid] = there[invalid]
         layout.write(out, plane, every, every, grey)
     return out
 

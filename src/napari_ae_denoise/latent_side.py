@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import as_array, is_dask
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.latent import decode
+from napari_ae_denoise.plain_numbers import as_given, is_whole
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import Resolved, resolve
 from napari_ae_denoise.steps import drain, warned
@@ -107,7 +108,8 @@ class LatentSide:
         code : array
             (code channels, stack axes..., Y/stride, X/stride), as `encode` returns it.
         like : array, optional
-            The image that the code came from: gives the result its size, dtype and grey values.
+            The image that the code came from: gives the result its size, dtype and grey values,
+            and the pixels that are NaN or infinite.
             Without it the result is float32 in the model's own units (0 to 1, or those of its
             fixed normalization).
         axes : str, optional
@@ -179,11 +181,17 @@ class LatentSide:
                 "distribution.",
                 'Train one of the kind "variational".',
             )
-        if not (isinstance(n, int) and 0 < n <= _MOST_DRAWN):
+        if not (is_whole(n) and 0 < n <= _MOST_DRAWN):
             raise DenoisingError(
                 f"{n!r} images cannot be drawn.", f"Give a whole number from 1 to {_MOST_DRAWN}."
             )
+        if not (is_whole(seed) and seed >= 0):
+            raise DenoisingError(
+                f"No images can be drawn with the seed {as_given(seed)}.",
+                "Give a whole number that is not negative.",
+            )
         if size is not None:
+            _check_size(size)
             spec.check_plane(size)
         height, width = size or spec.image_size or _DRAWN
         grid = (-(-height // stride), -(-width // stride))
@@ -243,3 +251,13 @@ class LatentSide:
             network, array, seen.layout, seen.maps, settings, denoised=False, code=True, stop=stop
         )
         return (yield from steps)
+
+
+def _check_size(size: Any) -> None:
+    """Refuse what is no (Y, X) of an image."""
+    two = isinstance(size, tuple | list) and len(size) == 2
+    if not (two and all(is_whole(side) and side > 0 for side in size)):
+        raise DenoisingError(
+            f"No images of the size {size!r} can be drawn.",
+            "Give (Y, X), two whole numbers above 0.",
+        )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.plain_numbers import is_whole
 
 Style = Literal["plain", "residual", "dense"]
 Edge = Literal["mirror", "zero"]
@@ -99,8 +100,10 @@ class NetworkSpec:
             raise _refused("style", self.style, f"one of {', '.join(get_args(Style))}")
         if self.edge not in get_args(Edge):
             raise _refused("edge", self.edge, f"one of {', '.join(get_args(Edge))}")
+        self._take_plain()
         least = 0 if self.style == "dense" and self.code_channels is not None else 1
-        if not least <= len(self.widths) <= _LARGEST["levels"]:
+        given: Any = self.widths
+        if not (isinstance(given, tuple) and least <= len(given) <= _LARGEST["levels"]):
             raise _refused("widths", self.widths, f"{least} to {_LARGEST['levels']} numbers")
         code = self.widths[-1] if self.code_channels is None else self.code_channels
         for name, value, most in [
@@ -110,7 +113,7 @@ class NetworkSpec:
             *(("widths", width, _LARGEST["width"]) for width in self.widths),
             ("code_channels", code, _LARGEST["width"]),
         ]:
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            if not (is_whole(value) and 1 <= value <= most):
                 raise _refused(name, value, f"a whole number from 1 to {most}")
         self._check_code()
         if self.differences and not (self.style == "residual" and self.skips):
@@ -125,6 +128,11 @@ class NetworkSpec:
                 f"image_size, linear and bias are of the style dense, not of {self.style}.",
                 "Leave them out, or choose the style dense.",
             )
+
+    def _take_plain(self) -> None:
+        """Take lists as tuples, and whole numbers of numpy as those of Python."""
+        for name in ("channels", "widths", "blocks", "code_channels", "stem", "image_size"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
 
     def _check_code(self) -> None:
         """Refuse codes that contradict themselves."""
@@ -148,11 +156,11 @@ class NetworkSpec:
 
     def _check_dense(self) -> None:
         """Refuse what no fully-connected network can be."""
-        size = self.image_size
-        if size is None or len(size) != 2:
+        size: Any = self.image_size
+        if not (isinstance(size, tuple) and len(size) == 2):
             raise _refused("image_size", size, "the height and width of its images")
         for value in size:
-            if isinstance(value, bool) or not isinstance(value, int):
+            if not is_whole(value):
                 raise _refused("image_size", size, "two whole numbers")
             if not 1 <= value <= _LARGEST["side"]:
                 raise _refused("image_size", size, f"numbers from 1 to {_LARGEST['side']}")
@@ -175,6 +183,11 @@ class NetworkSpec:
     def own_code_layer(self) -> bool:
         """Whether the code comes from a 1x1 convolution of its own."""
         return self.code_activation is not None or self.variational
+
+    @property
+    def ends_in_sigmoid(self) -> bool:
+        """Whether the network can make nothing beyond 0 and 1."""
+        return self.style == "plain" or (self.style == "dense" and not self.linear)
 
     @property
     def code_width(self) -> int:
@@ -201,6 +214,12 @@ class NetworkSpec:
             f"{self.image_size[1]} pixels, and this one has {size[0]} x {size[1]}.",
             "Crop or scale the image to that size, or use a convolutional network.",
         )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return tuple(_plain(one) for one in value)
+    return int(value) if is_whole(value) else value
 
 
 def _refused(name: str, value: object, allowed: str) -> DenoisingError:

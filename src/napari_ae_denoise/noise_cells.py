@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_ae_denoise.axes import as_array, plane_layout
+from napari_ae_denoise.axes import as_array, no_pixels, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.normalization import check_real
+from napari_ae_denoise.plain_numbers import as_given, is_number, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,16 +44,17 @@ class GaussianNoise:
 
     def __post_init__(self) -> None:
         """Refuse noise that cannot be, or that would change nothing."""
-        if not (math.isfinite(self.sigma) and self.sigma >= 0):
+        sigma, mean = self.sigma, self.mean
+        if not (is_number(sigma) and math.isfinite(sigma) and sigma >= 0):
             raise DenoisingError(
-                f"Noise cannot have the standard deviation {self.sigma}.",
+                f"Noise cannot have the standard deviation {as_given(sigma)}.",
                 "Give sigma as a finite number of at least 0.",
             )
-        if not math.isfinite(self.mean):
+        if not (is_number(mean) and math.isfinite(mean)):
             raise DenoisingError(
-                f"Noise cannot have the mean {self.mean}.", "Give a finite number."
+                f"Noise cannot have the mean {as_given(mean)}.", "Give a finite number."
             )
-        if self.sigma == 0 and self.mean == 0:
+        if sigma == 0 and mean == 0:
             raise DenoisingError(
                 "Noise of sigma 0 and mean 0 changes nothing.", "Give sigma above 0."
             )
@@ -154,6 +156,13 @@ def settle(
     """Check what was asked for; return the image as a numpy or dask array, and its noise."""
     array = as_array(image)
     check_real(array)
+    if 0 in array.shape:
+        raise no_pixels(array.shape)
+    if not (seed is None or (is_whole(seed) and seed >= 0)):
+        raise DenoisingError(
+            f"No noise can be drawn with the seed {as_given(seed)}.",
+            "Give a whole number that is not negative, or none.",
+        )
     has_alpha = plane_layout(array.shape, axes).has_alpha if array.ndim >= 2 else False
     entropy = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     if not isinstance(array, np.ndarray):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari_ae_denoise.axes import PlaneLayout, is_rgb
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import GreyMap
+from napari_ae_denoise.plain_numbers import as_given, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,12 @@ class Normalization:
             raise DenoisingError(
                 f'The normalization "{self.kind}" is not known.', 'Use "percentile" or "fixed".'
             )
+        for name in ("low", "high", "offset", "scale"):
+            if not is_number(getattr(self, name)):
+                raise DenoisingError(
+                    f"Grey values cannot be mapped with {name} = {as_given(getattr(self, name))}.",
+                    f"Give {name} as a number.",
+                )
         if not (0 <= self.low < self.high <= 100):
             raise DenoisingError(
                 f"The percentiles {self.low} and {self.high} are no range.",

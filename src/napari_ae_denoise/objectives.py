@@ -88,8 +88,9 @@ class Objective:
     reconstruction : {"mse", "l1"}
         The loss between the network's image and the target, on normalized grey values.
     penalties : tuple of Penalty
-        What is added to it; none by default. With the penalty ``marginalized`` the network is
-        shown the target: what noise would add is in the penalty.
+        What is added to it; none by default. One alone may stand without its tuple. With the
+        penalty ``marginalized`` the network is shown the target: what noise would add is in the
+        penalty.
     """
 
     reconstruction: str = "mse"
@@ -97,15 +98,19 @@ class Objective:
 
     def __post_init__(self) -> None:
         """Refuse a loss that is not known."""
-        if self.reconstruction not in RECONSTRUCTION:
+        loss: Any = self.reconstruction
+        if not (isinstance(loss, str) and loss in RECONSTRUCTION):
             raise DenoisingError(
                 f'The reconstruction loss "{self.reconstruction}" is not known.',
                 f"Use one of {', '.join(RECONSTRUCTION)}.",
             )
         given: Any = self.penalties
+        if isinstance(given, Penalty):
+            given = (given,)
         if isinstance(given, list):
-            object.__setattr__(self, "penalties", tuple(given))
-        if not all(isinstance(p, Penalty) for p in self.penalties):
+            given = tuple(given)
+        object.__setattr__(self, "penalties", given)
+        if not (isinstance(given, tuple) and all(isinstance(p, Penalty) for p in given)):
             raise DenoisingError(
                 f"The penalties {self.penalties!r} are no penalties.",
                 'Give Penalty records, such as (Penalty("sparsity", 0.1),).',

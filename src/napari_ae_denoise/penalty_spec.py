@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.plain_numbers import is_number, is_whole
 
 PENALTY_NAMES = MappingProxyType(
     {
@@ -59,26 +60,26 @@ class Penalty:
                 f"The penalty {self.name!r} is not known.",
                 f"Use one of {', '.join(PENALTY_NAMES)}.",
             )
-        if not _is_number(self.weight) or not 0 <= self.weight <= _LARGEST_WEIGHT:
+        if not (is_number(self.weight) and 0 <= self.weight <= _LARGEST_WEIGHT):
             raise DenoisingError(
                 f"The penalty {self.name} cannot have the weight {self.weight!r}.",
                 f"Give a number from 0 to {_LARGEST_WEIGHT:g}.",
             )
-        if not _is_number(self.target) or not 0 < self.target < 1:
+        if not (is_number(self.target) and 0 < self.target < 1):
             raise DenoisingError(
                 f"Code units cannot be active {self.target!r} of the time.",
                 "Give a target between 0 and 1, such as 0.05.",
             )
         count = self.projections
-        if (
-            isinstance(count, bool)
-            or not isinstance(count, int)
-            or not 0 <= count <= _MOST_PROJECTIONS
-        ):
+        if not (is_whole(count) and 0 <= count <= _MOST_PROJECTIONS):
             raise DenoisingError(
                 f"A Jacobian cannot be projected {count!r} times.",
                 f"Give a whole number from 0 to {_MOST_PROJECTIONS}.",
             )
+
+        for name in ("weight", "target"):  # numbers of numpy are in no file
+            object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "projections", int(count))
 
     def __str__(self) -> str:
         """Say it in a few characters: ``sparsity 0.1 (target 0.05)``."""
@@ -87,7 +88,3 @@ class Penalty:
             "contractive": f" ({self.projections} projections)" if self.projections else "",
         }
         return f"{self.name} {self.weight:g}{more.get(self.name, '')}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

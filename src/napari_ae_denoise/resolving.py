@@ -224,6 +224,7 @@ def _about_limits(card: Card, image: Any, layout: PlaneLayout) -> list[str]:
     """Say where a model whose output ends at the brightest pixel may not have seen that pixel."""
     mapped = card.normalization
     cuts = mapped.kind == "percentile" and (mapped.low, mapped.high) == (0, 100)
+    cuts = cuts and card.network.ends_in_sigmoid
     if not cuts or all(limits_known(image, layout, c) for c in channel_groups(layout)):
         return []
     return [

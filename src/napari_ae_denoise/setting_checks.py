@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.network_spec import NetworkSpec
+from napari_ae_denoise.networks import PRESETS
+from napari_ae_denoise.normalization import Normalization
+from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.plain_numbers import as_given, is_number, is_whole
 
 if TYPE_CHECKING:
@@ -15,6 +20,30 @@ _LENGTHS = ("steps", "epochs", "minutes")
 _ABOVE_ZERO = (*_LENGTHS, "batch_size", "learning_rate", "clip_norm", "noise_sigma")
 _WHOLE = ("steps", "batch_size", "seed")
 _FRACTIONS = (("validation", 0.5), ("average", 0.99999), ("warm_up", 0.5))
+
+
+def check_parts(settings: TrainSettings) -> None:
+    """Refuse settings that are not of the kind of thing they should be.
+
+    Raises
+    ------
+    DenoisingError
+        With the name, the value, and what to give.
+    """
+    preset = settings.preset
+    if isinstance(preset, str) and preset not in PRESETS:
+        raise DenoisingError(
+            f'There is no preset "{preset}".', f"Choose one of {', '.join(PRESETS)}."
+        )
+    wanted = {
+        "preset": (str | NetworkSpec, f"a NetworkSpec, or one of {', '.join(PRESETS)}"),
+        "network_changes": (Mapping, 'a dict such as {"code_channels": 8}, or leave it out'),
+        "objective": (Objective, 'an Objective, such as Objective("mse")'),
+        "normalization": (Normalization | None, 'a Normalization, such as Normalization("fixed")'),
+    }
+    for name, (kind, example) in wanted.items():
+        if not isinstance(getattr(settings, name), kind):
+            raise _refusal(settings, name, f"Give {example}.")
 
 
 def check_numbers(settings: TrainSettings) -> None:

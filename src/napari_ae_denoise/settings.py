@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from napari_ae_denoise.errors import DenoisingError
@@ -12,7 +12,7 @@ from napari_ae_denoise.networks import PRESETS
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.self_supervision import Scheme
-from napari_ae_denoise.setting_checks import check_numbers
+from napari_ae_denoise.setting_checks import check_numbers, check_parts
 from napari_ae_denoise.training_noise import NOISE_KINDS, NoiseKind
 
 if TYPE_CHECKING:
@@ -148,14 +148,11 @@ class TrainSettings:
         objective: Any = self.objective
         if isinstance(objective, str):
             object.__setattr__(self, "objective", Objective(objective))
+        check_parts(self)
         object.__setattr__(self, "network_changes", dict(self.network_changes))
         sizes: Any = self.patch_size
         if isinstance(sizes, list):
             object.__setattr__(self, "patch_size", tuple(sizes))
-        if isinstance(self.preset, str) and self.preset not in PRESETS:
-            raise DenoisingError(
-                f'There is no preset "{self.preset}".', f"Choose one of {', '.join(PRESETS)}."
-            )
         self._changed_preset()
         if isinstance(self.sigma, tuple | list) and len(self.sigma) != 2:
             raise DenoisingError(
@@ -212,13 +209,14 @@ class TrainSettings:
         changes = dict(self.network_changes)
         if changes.get("skips") is False:  # then the image is made, and not only corrected
             changes.setdefault("differences", False)
-        try:
-            return replace(spec, **changes)
-        except TypeError as error:
+        known = [f.name for f in fields(NetworkSpec)]
+        unknown = [str(name) for name in changes if name not in known]
+        if unknown:
             raise DenoisingError(
-                f"A network has no such fields: {', '.join(self.network_changes)}.",
-                "Give fields of NetworkSpec.",
-            ) from error
+                f"A network has no such fields: {', '.join(unknown)}.",
+                f"Give fields of NetworkSpec: {', '.join(known)}.",
+            )
+        return replace(spec, **changes)
 
     @property
     def sigma_range(self) -> tuple[float, float]:

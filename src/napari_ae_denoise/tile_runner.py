@@ -173,7 +173,7 @@ class TileRunner:
         invalid : int
             Pixels to write that are NaN or infinite.
         """
-        masks = [_invalid(w) for w in windows]
+        masks = [invalid_in(w) for w in windows]
         filled = [
             w if mask is None else _filled(w, mask, m.fill)
             for w, mask, m in zip(windows, masks, maps, strict=True)
@@ -278,7 +278,7 @@ def _finite(values: torch.Tensor | None) -> bool:
     return values is None or bool(torch.isfinite(values).all())
 
 
-def _invalid(window: Window) -> npt.NDArray[np.bool_] | None:
+def invalid_in(window: Window) -> npt.NDArray[np.bool_] | None:
     """Return where a window is NaN or infinite; None where it is finite all over."""
     if not np.issubdtype(window.dtype, np.floating):
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.optimizers import OPTIMIZERS
 from napari_ae_denoise.pretraining import stage_at, stage_loss, stages
 from napari_ae_denoise.schedule import highest_rate
+from napari_ae_denoise.seeding import seeded
 from napari_ae_denoise.small_images import choose_sampler, is_small_stack
 from napari_ae_denoise.storage import is_there
 from napari_ae_denoise.training_progress import Progress, Watch
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 _OF_THE_START = ("preset", "network_changes", "normalization")  # settings that a start replaces
 _WATCHED = 192  # pixels a side
-_SEEDING = threading.Lock()  # torch has one random state for all threads
 _log = logging.getLogger(__name__)
 
 
@@ -80,8 +79,7 @@ class TrainingRun:
         self.device = trusted_device(settings.device)
         self.precision = training_precision(self.device, settings.precision)
         check_fit(build_empty(self.spec), settings, data)
-        with _SEEDING, torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
+        with seeded(settings.seed):
             network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
         network.train().requires_grad_(True)  # a denoiser's own network is frozen
         layerwise = settings.pretraining == "layerwise"

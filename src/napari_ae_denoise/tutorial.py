@@ -26,6 +26,7 @@ from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder, build_empty
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.schedule import highest_rate
+from napari_ae_denoise.seeding import seeded
 from napari_ae_denoise.settings import TrainSettings
 from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_data import TrainingData
@@ -238,8 +239,7 @@ def untrained(spec: NetworkSpec | None = None, *, seed: int = 0) -> Denoiser:
        networks", AISTATS 2010.
     """
     spec = spec or NETWORKS["classic"]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = ConvAutoencoder(spec)
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
