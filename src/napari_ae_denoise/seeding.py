@@ -11,7 +11,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SEEDING = threading.Lock()  # torch has one random state for all threads
+_SEEDING = threading.RLock()  # torch has one random state for all threads
 
 
 @contextlib.contextmanager
