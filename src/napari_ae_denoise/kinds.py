@@ -197,6 +197,8 @@ def settings_of(
     # wide layers cost Muon seconds a step
     usual = {"optimizer": "adam"} if spec.style == "dense" else {}
     own = {"objective": Objective(loss, chosen), "kind": kind, **usual, **found.settings}
+    if settings.get("optimizer") == "adam":
+        own.pop("weight_decay", None)  # refused with Adam
     return TrainSettings(
         preset=preset, network_changes={**changes, **(network_changes or {})}, **{**own, **settings}
     )
