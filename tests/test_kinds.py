@@ -118,6 +118,7 @@ def test_an_unknown_kind_is_refused_with_the_names(refused):
         ("denoising", {"weight": 1}, ["denoising", "weight"], "depth"),
         ("regularized", {"target": 0.1}, ["regularized", "target"], "penalty"),
         ("sparse", {"penalty": "contractive"}, ["contractive"], "sparsity"),
+        ("sparse", {"penalty": "activity-l1", "target": 0.2}, ["activity-l1", "0.2"], "sparsity"),
         ("sparse", {"mood": 1}, ["mood"], "TrainSettings"),
         ("sparse", {"preset": "huge"}, ["huge"], "classic"),
         ("stacked", {"depth": 0}, ["0 levels"], "from 1"),

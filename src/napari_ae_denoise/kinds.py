@@ -57,7 +57,7 @@ class Kind:
         """What `TrainSettings.of_kind` takes for this kind, beside fields of `TrainSettings`.
 
         ``depth``: levels (or hidden layers). ``code_channels``: of the code. ``penalty`` and
-        ``weight``: which of `penalties`, and how strong. ``target``: see `Penalty`.
+        ``weight``: which of `penalties`, and how strong. ``target``: see `Penalty`; of sparsity.
         """
         usual = ("depth", "code_channels")
         if not self.penalties:
@@ -255,6 +255,11 @@ def _penalties(
         raise DenoisingError(
             f'The penalty "{name}" is none of this kind.',
             f"Choose one of {', '.join(kind.penalties)}.",
+        )
+    if target is not None and name != "sparsity":
+        raise DenoisingError(
+            f"The penalty {name} has no target, and target is {target}.",
+            "Leave it out, or choose the penalty sparsity.",
         )
     chosen = Penalty(name, kind.penalties[name] if weight is None else weight)
     return (chosen if target is None else replace(chosen, target=target),)
