@@ -88,6 +88,18 @@ def test_a_weaker_blur_is_chosen_for_weaker_noise(clean):
     assert changes[0] < 0.5
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_constant_plane_stays(method):
+    flat = np.full((32, 40), 7.0)
+    np.testing.assert_allclose(denoise_classically(flat, method, sigma=5), flat)
+
+
+@pytest.mark.parametrize("sigma", [-1, np.nan, np.inf, "5", True, [1, 2]])
+def test_what_is_no_noise_level_is_refused(clean, refused, sigma):
+    with refused("standard deviation", str(sigma), remedy="at least 0"):
+        denoise_classically(clean, "Gaussian", sigma=sigma)
+
+
 def test_what_is_not_finite_is_refused(clean):
     clean[3, 4] = np.nan
     with pytest.raises(DenoisingError, match="Plane 0"):

@@ -70,12 +70,28 @@ def test_colours(stack):
     rgb = np.moveaxis(stack, 0, -1)
     noisy = add_gaussian_noise(rgb, 20, seed=0)
     how = {"axes": "YXC", "noisy": noisy, "methods": ("non-local means",)}
-    for planes in ("all", "one"):
+    for planes in ("all", "one", "each"):
         table = compared(rgb, noisy, planes=planes, **how)
         made = denoise_classically(noisy, "non-local means", axes="YXC")
         expected = [psnr(rgb, image, data_range=255, axes="YXC") for image in (noisy, made)]
         assert [row.psnr for row in table.rows] == pytest.approx(expected)
         assert table.pictures["non-local means"].shape == (40, 48, 3)
+
+
+def test_each_plane_of_colours(stack):
+    rgb = np.stack([np.moveaxis(stack, 0, -1), np.moveaxis(stack[::-1], 0, -1)])
+    noisy = add_gaussian_noise(rgb, 20, seed=0)
+    table = compared(
+        rgb, noisy, axes="ZYXC", planes="each", plane=1, noisy=noisy, methods=("Gaussian",)
+    )
+    names = [f"{name} Z{plane}" for name in ("image 0", "Gaussian") for plane in range(2)]
+    assert [row.name for row in table.rows] == names
+    made = denoise_classically(noisy, "Gaussian", axes="ZYXC")
+    planes = [(rgb[z], image[z]) for image in (noisy, made) for z in range(2)]
+    for measure, found in ((psnr, "psnr"), (ssim, "ssim")):
+        expected = [measure(*pair, data_range=255, axes="YXC") for pair in planes]
+        assert [getattr(row, found) for row in table.rows] == pytest.approx(expected)
+    np.testing.assert_array_equal(table.pictures["Gaussian"], made[1])
 
 
 def test_what_does_not_fit_has_a_line_that_says_so(stack, noisy):

@@ -119,6 +119,25 @@ def test_a_start_that_is_none_of_the_kind_is_refused(refused, untrained, start, 
         begin("classic", start=untrained(start), kind=kind)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "words", "most"),
+    [
+        ("under-complete", {"depth": 1}, ["8 channels", "4 image values", "2 code"], "at most 3,"),
+        ("under-complete", {"code_channels": 16}, ["16 channels", "1 code value"], "at most 15,"),
+        ("over-complete", {"depth": 3}, ["64 channels", "64 image values"], "at least 65,"),
+        ("over-complete", {"preset": "dense"}, ["1024 image values", "0.0625"], "at least 1025,"),
+    ],
+)
+def test_a_code_is_as_large_as_its_kind_says(refused, kind, options, words, most):
+    def first(**options):
+        how = TrainSettings.of_kind(kind, **(QUICK | options))
+        next(training_steps(TrainingData(clean=IMAGE), how))
+
+    with refused(kind, *words, remedy=f"code_channels of {most}"):
+        first(**options)
+    first(**(options | {"code_channels": int(most.strip(",").split()[-1])}))
+
+
 def test_a_start_of_the_kind_goes_on_whatever_its_code(untrained):
     begin("classic", start=untrained("bottleneck"), kind="under-complete")
     begin("classic", start=untrained("classic"), kind="denoising")

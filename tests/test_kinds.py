@@ -10,6 +10,7 @@ from napari_ae_denoise import KINDS, Denoiser, Penalty, TrainingData, TrainSetti
 from napari_ae_denoise.model_file import read_model
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.optimizers import OPTIMIZERS
 from napari_ae_denoise.penalties import jacobian_norm
 
 QUICK = {"device": "cpu", "precision": "float32"}
@@ -117,6 +118,7 @@ def test_an_unknown_kind_is_refused_with_the_names(refused):
         ("denoising", {"weight": 1}, ["denoising", "weight"], "depth"),
         ("regularized", {"target": 0.1}, ["regularized", "target"], "penalty"),
         ("sparse", {"penalty": "contractive"}, ["contractive"], "sparsity"),
+        ("sparse", {"penalty": "activity-l1", "target": 0.2}, ["activity-l1", "0.2"], "sparsity"),
         ("sparse", {"mood": 1}, ["mood"], "TrainSettings"),
         ("sparse", {"preset": "huge"}, ["huge"], "classic"),
         ("stacked", {"depth": 0}, ["0 levels"], "from 1"),
@@ -199,6 +201,11 @@ def test_training_the_linear_kind_finds_the_principal_components():
 
     assert farthest() > 0.95
     assert farthest(weight_decay=0.0) < 0.8  # the random weights of the start are still there
+
+
+def test_the_linear_kind_has_no_decay_with_adam():
+    decay = {o: TrainSettings.of_kind("linear", optimizer=o).weight_decay for o in OPTIMIZERS}
+    assert decay == {"muon": 1.0, "adam": 0.0, "adamw": 1.0}
 
 
 @pytest.mark.parametrize(("kind", "word"), [("under-complete", "<"), ("over-complete", ">")])

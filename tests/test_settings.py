@@ -39,6 +39,7 @@ from napari_ae_denoise.training_data import TrainingData
         ({"batch_size": True}, ["batch_size = True"], "above 0"),
         ({"weight_decay": -5}, ["weight_decay = -5"], "above 0"),
         ({"weight_decay": math.nan}, ["weight_decay = nan"], "above 0"),
+        ({"weight_decay": 1e-4, "optimizer": "adam"}, ["adam", "is 0.0001"], "adamw or muon"),
         ({"validation": "some"}, ["validation = 'some'"], "0.5"),
         ({"validation": 0.6}, ["validation", "0.6"], "0.5"),
         ({"validation": math.nan}, ["validation", "nan"], "0.5"),

@@ -65,3 +65,17 @@ def test_patches_get_the_noise_that_was_asked_for():
     assert noise[bright].std() == pytest.approx(20, rel=0.1)
     assert noise[dark].std() < 18
     np.testing.assert_array_equal(sampler.batch(0).noisy, batch.noisy)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e17, 1e30])
+def test_a_camera_has_broken_pixels(bad):
+    image = 100 + 100 * BRIGHTNESS
+    image[4::64, 4::64] = bad
+    how = {"channels": 1, "stride": 4, "normalization": Normalization(), "patch_size": 64}
+    sampler = PatchSampler(TrainingData(clean=image), **how, sigma=(0.1, 20.0), noise="camera")
+    for step in range(5):
+        batch = sampler.batch(step)
+        assert np.isfinite(batch.noisy).all()
+        assert np.isfinite(batch.target).all()
+    others = np.abs(batch.target) < 1000
+    assert (batch.noisy != batch.target)[others].mean() > 0.9

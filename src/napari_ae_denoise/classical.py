@@ -6,6 +6,7 @@ what else it needs, so that all of them can be run at a press.
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.noise_level import estimate_sigma
 from napari_ae_denoise.normalization import check_real
+from napari_ae_denoise.plain_numbers import as_given, is_number
 from napari_ae_denoise.steps import drain
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def denoise_classically(
         ``wavelets``: thresholds by BayesShrink [3]_, averaged over shifts of the image.
         ``non-local means``: [4]_, with patches of 5 pixels. ``BM3D``: [5]_.
     sigma : float, optional
-        Standard deviation of the noise, in grey values; estimated from each plane by default.
+        Standard deviation of the noise, in grey values; estimated from each plane by default. At 0
+        the image stays as it is.
     axes : str, optional
         One letter per axis; guessed from the shape by default. The colours of a photograph are
         denoised together, the alpha channel stays.
@@ -72,7 +75,8 @@ def denoise_classically(
     Raises
     ------
     DenoisingError
-        If the method is not known or not installed, the axes do not fit, or a pixel is not finite.
+        If the method is not known or not installed, sigma is negative or no finite number, the
+        axes do not fit, or a pixel is not finite.
 
     References
     ----------
@@ -105,6 +109,11 @@ def classical_steps(
         raise DenoisingError(
             f'The method "{method}" is not at hand{hint}.',
             f"Choose one of {', '.join(classical_methods())}.",
+        )
+    if sigma is not None and not (is_number(sigma) and math.isfinite(sigma) and sigma >= 0):
+        raise DenoisingError(
+            f"Noise has no standard deviation of {as_given(sigma)}.",
+            "Give a finite number of at least 0, in grey values, or none to estimate it.",
         )
     array = as_array(image)
     check_real(array)
@@ -149,6 +158,8 @@ def _total_variation(plane: Plane, sigma: float) -> Plane:
 
     low = float(plane.min())
     span = float(plane.max()) - low
+    if span == 0:
+        return plane
     image, axis = _colours_last((plane - low) / span)
     made = denoise_tv_chambolle(image, _TV_WEIGHT * sigma / span, channel_axis=axis)
     return low + span * _colours_first(made)

@@ -239,14 +239,12 @@ class _Run:
                 )
             for number, plane in enumerate(planes):
                 noisy, clean = self.read(what.noisy, plane), self.read(what.reference, plane)
-                if axes == "YXC":
-                    noisy = np.moveaxis(noisy, 0, -1)
+                if axes == "YXC":  # one plane, not three
+                    noisy, clean = (np.moveaxis(side, 0, -1) for side in (noisy, clean))
                 made = denoise_classically(noisy, method, axes=axes)
-                if axes == "YXC":
-                    made = np.moveaxis(made, -1, 0)
                 if plane == what.plane:
-                    self.pictures[method] = _picture(made)
-                how = compare_steps(clean, made, data_range=data_range, axes="CYX")
+                    self.pictures[method] = made if axes == "YXC" else made[0]
+                how = compare_steps(clean, made, data_range=data_range, axes=axes)
                 found.append(drain(how))
                 yield (number + 1) / len(planes)
         except DenoisingError as error:

@@ -31,6 +31,7 @@ def check_fit(network: ConvAutoencoder, settings: TrainSettings, data: TrainingD
     """
     spec = network.spec
     check_objective(spec, settings.objective)
+    _check_code_size(network, settings.kind)
     for size in sorted(data.plane_sizes()):
         spec.check_plane(size)
     if settings.pretraining == "layerwise":
@@ -54,6 +55,28 @@ def check_fit(network: ConvAutoencoder, settings: TrainSettings, data: TrainingD
                 "Give a noise range above 0, or leave the penalty out.",
             )
     _check_noise_sigma(settings, data)
+
+
+def _is_of_size(network: ConvAutoencoder, kind: str) -> bool:
+    """Return whether the code has as many values as the name of the kind says."""
+    ratio = network.code_ratio
+    return {"under-complete": ratio < 1, "over-complete": ratio > 1}.get(kind, True)
+
+
+def _check_code_size(network: ConvAutoencoder, kind: str) -> None:
+    """Refuse a code that is larger or smaller than the name of the kind says."""
+    if _is_of_size(network, kind):
+        return
+    spec, values = network.spec, network.spec.channels * network.stride**2
+    under = kind == "under-complete"
+    channels = f"at most {values - 1}" if under else f"at least {values + 1}"
+    few = under and values == 1  # at full resolution every code has as many
+    raise DenoisingError(
+        f'The network is not of the kind "{kind}": a code of {spec.code_width} channels stands for '
+        f"{values} image values, {network.code_ratio:.3g} code values per image value.",
+        f"Choose {'' if few else f'code_channels of {channels}, or '}another depth, or leave the "
+        "kind out.",
+    )
 
 
 def _check_noise_sigma(settings: TrainSettings, data: TrainingData) -> None:
@@ -105,10 +128,8 @@ def check_start(start: ConvAutoencoder, settings: TrainSettings, data: TrainingD
         for name, value in wanted.items()
         if getattr(spec, name) != value
     ]
-    ratio = start.code_ratio
-    fits = {"under-complete": ratio < 1, "over-complete": ratio > 1}
-    if not fits.get(settings.kind, True):
-        wrong.append(f"{ratio:.3g} code values per image value")
+    if not _is_of_size(start, settings.kind):
+        wrong.append(f"{start.code_ratio:.3g} code values per image value")
     if wrong:
         raise DenoisingError(
             f"The network to start from stays as it is, and is none of the kind "

@@ -58,7 +58,7 @@ class Kind:
         """What `TrainSettings.of_kind` takes for this kind, beside fields of `TrainSettings`.
 
         ``depth``: levels (or hidden layers). ``code_channels``: of the code. ``penalty`` and
-        ``weight``: which of `penalties`, and how strong. ``target``: see `Penalty`.
+        ``weight``: which of `penalties`, and how strong. ``target``: see `Penalty`; of sparsity.
         """
         usual = ("depth", "code_channels")
         if not self.penalties:
@@ -198,6 +198,8 @@ def settings_of(
     # wide layers cost Muon seconds a step
     usual = {"optimizer": "adam"} if spec.style == "dense" else {}
     own = {"objective": Objective(loss, chosen), "kind": kind, **usual, **found.settings}
+    if settings.get("optimizer") == "adam":
+        own.pop("weight_decay", None)  # refused with Adam
     return TrainSettings(
         preset=preset, network_changes={**changes, **(network_changes or {})}, **{**own, **settings}
     )
@@ -254,6 +256,11 @@ def _penalties(
         raise DenoisingError(
             f'The penalty "{name}" is none of this kind.',
             f"Choose one of {', '.join(kind.penalties)}.",
+        )
+    if target is not None and name != "sparsity":
+        raise DenoisingError(
+            f"The penalty {name} has no target, and target is {target}.",
+            "Leave it out, or choose the penalty sparsity.",
         )
     chosen = Penalty(name, kind.penalties[name] if weight is None else weight)
     return (chosen if target is None else replace(chosen, target=target),)

@@ -69,6 +69,11 @@ def check_numbers(settings: TrainSettings) -> None:
     decay = settings.weight_decay
     if not (is_number(decay) and math.isfinite(decay) and decay >= 0):
         raise _refusal(settings, "weight_decay", "Give 0 for none, or a number above 0.")
+    if decay > 0 and settings.optimizer == "adam":  # torch's would go through Adam's scaling
+        raise DenoisingError(
+            f"The optimizer adam has no decoupled weight decay, and weight_decay is {decay}.",
+            "Choose adamw or muon, or leave weight_decay out.",
+        )
     sizes = settings.patch_sizes
     if not sizes or not all(is_whole(size) and size > 0 for size in sizes):
         raise DenoisingError(

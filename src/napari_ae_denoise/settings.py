@@ -72,7 +72,7 @@ class TrainSettings:
     optimizer : {"muon", "adam", "adamw"}
         `Muon` learns a convolutional network in about half the steps of Adam.
     weight_decay : float
-        Decoupled; for Muon and AdamW.
+        Decoupled; for Muon and AdamW alone, refused with Adam.
     clip_norm : float
         Longest gradient that is followed at its full length.
     average : float
@@ -190,7 +190,8 @@ class TrainSettings:
         **options
             The kind's own options (see `Kind.options`), such as ``target=0.1``, and any field of
             `TrainSettings`, such as ``steps=500``. For ``dense`` networks the optimizer is
-            ``adam`` unless another is given, but for the kind ``linear``.
+            ``adam`` unless another is given, but for the kind ``linear``. With ``adam`` the kind
+            ``linear`` is trained without its weight decay, which adam has none of.
 
         Raises
         ------

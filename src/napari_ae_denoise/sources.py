@@ -19,7 +19,7 @@ from napari_ae_denoise.normalization import (
     read_sample,
     sample_values,
 )
-from napari_ae_denoise.training_noise import NoiseKind, unit_noise
+from napari_ae_denoise.training_noise import BRIGHTEST, NoiseKind, unit_noise
 
 if TYPE_CHECKING:
     from napari_ae_denoise.axes import PlaneLayout
@@ -88,7 +88,8 @@ class Greys:
         """Draw noise for clean grey values, (..., Y, X) or a list; sigma is in grey values."""
         brightness = np.zeros(grey.shape, np.float32)
         if self._noise == "camera":
-            brightness = ((grey - self._dark) / self._contrast).astype(np.float32)
+            seen = np.nan_to_num((grey - self._dark) / self._contrast)  # NaN is masked later
+            brightness = np.clip(seen, 0, BRIGHTEST).astype(np.float32)
         return sigma * unit_noise(self._noise, brightness, sigma / self._contrast, rng)
 
     def grey_map(self, sigma: float) -> GreyMap:

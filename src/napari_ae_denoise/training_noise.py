@@ -13,6 +13,7 @@ NoiseKind = Literal["gaussian", "camera"]
 NOISE_KINDS: tuple[NoiseKind, ...] = get_args(NoiseKind)
 
 _MOST_PHOTONS = 1e6  # at white: more of them are Gaussian, and would only take time to draw
+BRIGHTEST = 1e6  # times white: hot pixels beyond count as this; numpy draws up to 9e18 photons
 # Parts of the patches, and the standard deviation of the blur of their noise, in pixels along Y
 # and X: white; nearly so; of interpolated images; of scans, whose detector lags along X alone.
 _BLURS: tuple[tuple[float, tuple[float, float], tuple[float, float]], ...] = (
@@ -38,7 +39,8 @@ def unit_noise(
         ``gaussian``: the same everywhere. ``camera``: Poisson-Gaussian noise with a random share
         of each, in part blurred, as the noise of interpolated and of scanned images is.
     brightness : ndarray
-        (..., Y, X), or a list of grey values: 0 in darkness, 1 where the image is bright.
+        (..., Y, X), or a list of grey values: 0 in darkness, 1 where the image is bright; finite,
+        and at most ``BRIGHTEST``.
     sigma : float
         What the noise will be multiplied with, as a part of the grey values from dark to bright:
         it decides how many photons are counted.

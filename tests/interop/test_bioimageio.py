@@ -268,6 +268,21 @@ def test_harmful_packages_are_refused(name, tmp_path, refused):
         Denoiser.load(path)
 
 
+@pytest.mark.parametrize("packed", ["DEFLATED", "BZIP2", "LZMA"])
+def test_a_package_with_broken_compressed_data_is_refused(packed, tmp_path, refused):
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w", getattr(zipfile, f"ZIP_{packed}")) as archive:
+        archive.writestr("rdf.yaml", described())
+    blob = bytearray(path.read_bytes())
+    start = 30 + len("rdf.yaml")  # behind the member's header
+    blob[start + 9 : start + 60] = b"\xff" * 51  # LZMA begins with 9 bytes of its properties
+    if packed == "DEFLATED":
+        blob[start] = 0xFF
+    path.write_bytes(bytes(blob))
+    with refused(path, "not a bioimage.io package", remedy="copy"):
+        Denoiser.load(path)
+
+
 @pytest.mark.parametrize("architecture", [{}, {"callable": "UNet"}, {"import_from": "os"}])
 def test_the_network_of_another_is_named(architecture, tmp_path, refused):
     members = [("rdf.yaml", described(architecture={"kwargs": {}, **architecture}))]

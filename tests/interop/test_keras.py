@@ -284,6 +284,19 @@ def test_a_damaged_file_is_refused_or_opens_as_numbers(tmp_path, source):
             Denoiser.load(path)
 
 
+def test_an_archive_with_broken_compressed_data_is_refused(tmp_path, refused):
+    path = tmp_path / "broken.keras"
+    with zipfile.ZipFile(ARCHIVE) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as to:
+        for name in ("config.json", "metadata.json", "model.weights.h5"):
+            to.writestr(name, source.read(name))
+    blob = bytearray(path.read_bytes())
+    start = 30 + len("config.json")  # behind the member's header
+    blob[start : start + 50] = b"\xff" * 50
+    path.write_bytes(bytes(blob))
+    with refused(path.name, "decompressing", remedy="copy the file again"):
+        Denoiser.load(path)
+
+
 @pytest.mark.parametrize("name", ["no.h5", "no.keras"])
 def test_what_is_no_file_of_keras_is_refused(tmp_path, refused, name):
     path = tmp_path / name

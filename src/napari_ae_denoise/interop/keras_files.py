@@ -12,6 +12,7 @@ import json
 import math
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ _FAULTS = (
     OverflowError,
     EOFError,
     zipfile.BadZipFile,
+    zlib.error,
 )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import lzma
 import pickle
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ _OURS = "network.py", "network"  # file and callable, in packages that we write
 _PREFIX = "between.network."
 _FAULTS = (
     zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
     OSError,
     EOFError,
     RuntimeError,  # and its subclasses, such as that of what a library has left out
