@@ -54,6 +54,14 @@ def test_the_model_follows_the_image(changed, calibrated, wanted):
     assert proposal.reason
 
 
+@pytest.mark.parametrize(("dtype", "eight"), [("uint8", True), ("float64", False)])
+@pytest.mark.parametrize(("camera", "words"), [(None, "same everywhere"), (CAMERA, "by leaps")])
+def test_the_reason_says_what_is_so(dtype, eight, camera, words):
+    reason = propose(replace(GRAY_8, dtype=dtype, camera=camera), NAMES).reason
+    assert ("8 bits" in reason) == eight
+    assert words in reason
+
+
 def proposed(image):
     return propose(drain(glance_steps(image)), NAMES).name
 

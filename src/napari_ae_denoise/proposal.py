@@ -90,4 +90,7 @@ def _fitting(glance: Glance, calibrated: bool) -> Proposal:
         return Proposal(MICROSCOPY, "its noise spans several pixels")
     if signs.middle < _DARK:
         return Proposal(MICROSCOPY, "most of it is dark")
-    return Proposal(GRAY, "it is gray, of 8 bits, and its noise is the same everywhere")
+    bits = ", of 8 bits," if kind == np.uint8 else ""
+    leaps = "grows with the light by leaps, as texture does"
+    noise = "is the same everywhere" if glance.camera is None else leaps
+    return Proposal(GRAY, f"it is gray{bits} and its noise {noise}")
