@@ -1,4 +1,6 @@
 import gc
+import importlib
+import importlib.util
 import subprocess
 import sys
 import weakref
@@ -112,3 +114,55 @@ print(len(set(sys.modules) - before))
 def test_it_may_be_asked_for_again():
     load_for_training()
     load_for_training()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch is left to open them")
+def test_torchs_largest_library_is_open_before_torch_is_imported():
+    """An import of it would let no other thread run for half a second."""
+    code = """
+import sys
+from napari_ae_denoise import quiet_imports
+quiet_imports._open_libraries()
+maps = open("/proc/self/maps").read()
+assert "torch" not in sys.modules
+print("libtorch_cpu.so" in maps)
+quiet_imports.load_torch()
+print(float(sys.modules["torch"].ones(2).sum()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "2.0"]
+
+
+@pytest.fixture
+def no_torch_yet(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # remembers what was there
+    del sys.modules["torch"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_libraries_that_cannot_be_opened_are_left_to_torch(
+    there, tmp_path, monkeypatch, no_torch_yet
+):
+    package = tmp_path / "torch"
+    (package / "lib").mkdir(parents=True)
+    (package / "lib" / "libtorch_global_deps.so").write_text("no library")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    (package / "__init__.py").write_text("found = True" if there else "raise OSError('damaged')")
+    importlib.invalidate_caches()
+    if there:
+        quiet_imports.load_torch()
+        assert sys.modules["torch"].found
+    else:
+        with pytest.raises(OSError, match="damaged"):
+            quiet_imports.load_torch()
+
+
+def test_without_a_torch_nothing_is_opened(monkeypatch, no_torch_yet):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib, "import_module", _no_torch)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'torch'"):
+        quiet_imports.load_torch()
+
+
+def _no_torch(name):
+    raise ModuleNotFoundError(f"No module named {name!r}")

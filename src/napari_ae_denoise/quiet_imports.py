@@ -5,14 +5,21 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import importlib.util
+import os
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _AT_THE_FIRST_STEP = "torch._dynamo"  # some 800 modules
+_LIBRARIES = (  # of torch, in the order in which it opens them itself, and how
+    ("libtorch_global_deps.so", "RTLD_GLOBAL"),
+    ("libtorch_cpu.so", "RTLD_LOCAL"),
+)
 _counting = threading.Lock()
 _apart = {"jobs": 0}  # see `old_objects_apart`
 
@@ -22,6 +29,38 @@ def load_for_training() -> None:
     if _AT_THE_FIRST_STEP not in sys.modules:
         with uncollected(), contextlib.suppress(ImportError):  # a torch without it needs it not
             importlib.import_module(_AT_THE_FIRST_STEP)
+
+
+def load_torch() -> None:
+    """Import torch.
+
+    Its largest library takes 0.3 to 0.6 s to be opened. An import lets no other thread run
+    meanwhile; a call of the system's own ``dlopen`` does, and the import finds it opened.
+
+    Raises
+    ------
+    ImportError, OSError
+        If there is no torch, or it cannot be loaded.
+    """
+    if "torch" not in sys.modules:
+        if sys.platform == "linux":  # where this was measured; others have another loader
+            _open_libraries()
+        importlib.import_module("torch")
+
+
+def _open_libraries() -> None:
+    """Open torch's libraries; what cannot be is left to torch, which says why."""
+    import ctypes
+
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return
+    dlopen = ctypes.CDLL(None).dlopen
+    dlopen.restype, dlopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
+    for name, how in _LIBRARIES:
+        library = Path(found.origin).parent / "lib" / name
+        if not dlopen(os.fsencode(library), os.RTLD_LAZY | getattr(os, how)):
+            return
 
 
 @contextlib.contextmanager

@@ -1,8 +1,11 @@
 """Large imports while the window lives."""
 
+import subprocess
 import sys
 import time
+from ast import literal_eval
 
+import npe2
 import pytest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
@@ -70,3 +73,63 @@ def test_an_import_that_fails_is_told_to_who_asked(viewer, slow_module):
         load(name)
     assert _pointer() is None
     assert viewer.status != "Loading …"
+
+
+_OPEN = """
+import gc
+import ast
+import subprocess
+import sys
+import threading
+
+from npe2.manifest.utils import import_python_name
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication
+
+import napari
+
+app = QApplication([])
+imported = {}
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        imported[name] = threading.current_thread() is threading.main_thread()
+
+sys.meta_path.insert(0, Watch())
+before = {id(one) for one in gc.get_objects()}
+for name in sys.argv[1:]:
+    assert import_python_name(f"napari_ae_denoise._qt.commands:{name}").__name__ == name
+made = [one for one in gc.get_objects() if isinstance(one, QObject) and id(one) not in before]
+strange = [one for one in made if one.thread() is not app.thread()]
+large = ("napari_ae_denoise", "torch", "zarr", "pyqtgraph")
+ours = {name for name in imported if name.split(".")[0] in large}
+print(sorted(ours), sorted(name for name in ours if imported[name]), strange, sep="|")
+"""
+
+
+def test_what_commands_need_is_imported_outside_the_windows_thread():
+    """And nothing of Qt is made there, which would belong to a thread that has ended."""
+    names = ["DenoiseWidget", "denoise_active_layer", "TrainWidget", "BatchWidget", "NoiseWidget"]
+    done = subprocess.run(
+        [sys.executable, "-c", _OPEN, *names, "CompareWidget"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours, waited, strange = done.stdout.splitlines()[-1].split("|")
+    assert {"torch", "zarr", "pyqtgraph", "napari_ae_denoise.denoiser"} <= set(literal_eval(ours))
+    assert set(literal_eval(waited)) == {  # the door itself, and what it takes to go through it
+        "napari_ae_denoise",
+        "napari_ae_denoise.quiet_imports",
+        *(f"napari_ae_denoise._qt{name}" for name in ("", ".commands", ".loading")),
+    }
+    assert strange == "[]"
+
+
+def test_the_manifest_goes_through_that_door():
+    manifest = npe2.PluginManifest.from_distribution("napari-ae-denoise")
+    named = {command.python_name for command in manifest.contributions.commands}
+    module = "napari_ae_denoise._qt."
+    ours = {name.removeprefix(module) for name in named if str(name).startswith(module)}
+    light = {"opening", "samples"}  # which import the panels through the door, or none
+    assert {name.split(":")[0] for name in ours} == {"commands", *light}

@@ -7,10 +7,14 @@ On Windows, torch 2.9 and later can fail with WinError 1114 when it is loaded af
 
 from __future__ import annotations
 
-from napari_ae_denoise._qt.loading import load
+import sys
+
+from napari_ae_denoise._qt.loading import meanwhile
+from napari_ae_denoise.quiet_imports import load_torch
 
 try:
-    load("torch", said="Loading PyTorch, once in a session …")
+    if "torch" not in sys.modules:
+        meanwhile(load_torch, said="Loading PyTorch, once in a session …")
 except OSError as error:
     raise ImportError(
         f"PyTorch could not be loaded after Qt ({error}). Start napari by "

@@ -42,28 +42,28 @@ def show_panel(viewer: ViewerModel, kind: Callable[[ViewerModel], Any], name: st
 
 def open_denoise() -> None:
     """Open the panel *Denoise*: the command that is found by "remove noise"."""
-    from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
+    from napari_ae_denoise._qt.commands import DenoiseWidget
 
     _open(DenoiseWidget, "Denoise")
 
 
 def open_train() -> None:
     """Open the panel *Train autoencoder*: the command that is found by "model"."""
-    from napari_ae_denoise._qt.train_widget import TrainWidget
+    from napari_ae_denoise._qt.commands import TrainWidget
 
     _open(TrainWidget, "Train autoencoder")
 
 
 def open_compare() -> None:
     """Open the panel *Compare*: the command that is found by "PSNR"."""
-    from napari_ae_denoise._qt.compare_widget import CompareWidget
+    from napari_ae_denoise._qt.commands import CompareWidget
 
     _open(CompareWidget, "Compare")
 
 
 def open_batch() -> None:
     """Open the panel *Batch*: the command that is found by "folder"."""
-    from napari_ae_denoise._qt.batch_widget import BatchWidget
+    from napari_ae_denoise._qt.commands import BatchWidget
 
     _open(BatchWidget, "Batch")
 

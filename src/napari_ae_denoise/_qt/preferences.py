@@ -23,6 +23,11 @@ _USUAL: dict[str, dict[str, Any]] = {
 }
 
 
+def read_preferences() -> None:
+    """Read what the user prefers; the first time in a session napari reads all manifests for it."""
+    _page("panels")
+
+
 def preference(group: str, name: str) -> Any:
     """Return what the user prefers, by its names in the manifest."""
     return getattr(_page(group), name, _USUAL[group][name])

@@ -128,4 +128,7 @@ def _is_there(path: str) -> bool:
 
 def shelf_of(viewer: ViewerModel) -> Shelf:
     """Return the shelf of a viewer, the same for all its panels."""
-    return _shelves.setdefault(unwrapped(viewer), Shelf())
+    owner = unwrapped(viewer)
+    if owner not in _shelves:
+        _shelves[owner] = Shelf()
+    return _shelves[owner]
