@@ -79,6 +79,26 @@ def test_the_fields_of_a_kind_are_shown_and_proposed(viewer, open_panel, large_i
     assert "over-complete" in panel.network_note.text()
 
 
+@pytest.mark.parametrize(
+    ("preset", "optimizer", "taken"),
+    [
+        ("residual", "auto", "muon"),
+        ("dense", "auto", "adam"),
+        ("dense", "muon", "muon"),
+        ("residual", "adam", "adam"),
+    ],
+)
+def test_the_optimizer_follows_the_network_until_one_is_chosen(
+    viewer, open_panel, large_image, preset, optimizer, taken
+):
+    viewer.add_image(large_image)
+    fields = open_panel("Train autoencoder").fields
+    fields.preset.value = preset
+    assert fields.optimizer.value == "auto"
+    fields.optimizer.value = optimizer
+    assert fields.settings("model").optimizer == taken
+
+
 def test_small_weights_of_penalties_are_kept_by_their_field(viewer, open_panel, large_image):
     viewer.add_image(large_image)
     family = open_panel("Train autoencoder").fields.family

@@ -129,11 +129,11 @@ class TrainFields:
         )
         self.optimizer = field(
             "optimizer",
-            _DEFAULTS.optimizer,
+            "auto",
             "Optimizer",
-            "muon learns convolutions in about half the steps of adam. The network dense is "
-            "trained with adam instead of it, but for the kind linear.",
-            choices=list(CHOICES["optimizer"]),
+            "automatic: muon, which learns convolutions in about half the steps of adam; for the "
+            "network dense adam, since wide layers cost muon seconds a step.",
+            choices=[("automatic", "auto"), *((name, name) for name in CHOICES["optimizer"])],
         )
         self.seed = field(
             "seed",
@@ -199,7 +199,7 @@ class TrainFields:
             patch_size=self.patch_size.value,
             learning_rate=self.learning_rate.value or None,
             scheme=self.scheme.value,
-            **({} if optimizer == _DEFAULTS.optimizer else {"optimizer": optimizer}),
+            **({} if optimizer == "auto" else {"optimizer": optimizer}),
             seed=self.seed.value,
             device=self.device.value,
             name=name,
