@@ -310,7 +310,7 @@ def test_what_fails_in_a_report_costs_one_picture(name, run, scans, tmp_path, mo
     assert done.exit_code == 0, done.output
     page = (tmp_path / name).read_text(encoding="utf-8")
     assert "2 of 2 images denoised" in page
-    assert "No picture: IndexError nobody thought of" in page
+    assert "No picture: IndexError: nobody thought of" in page
     assert page.count("image/png" if name == "r.html" else "![]") == 1
 
 

@@ -131,7 +131,7 @@ def test_results_of_other_orientations_are_others():
     one, eight = (PredictSettings(orientations=n) for n in (1, 8))
     told = [of_settings(s, np.dtype("uint8"), "float32") for s in (one, eight)]
     assert told[0] != told[1]
-    assert "orientations" not in told[0]  # results that were begun before are gone on with
+    assert "orientations" not in told[0]  # results that were begun before are continued
     codes = [of_settings(s, np.dtype("uint8"), "float32", code=True) for s in (one, eight)]
     assert codes[0] == codes[1]
 

@@ -150,7 +150,7 @@ def test_each_tile_is_computed_and_written_once(untrained, tmp_path, counted, mo
     assert len(written) == len(set(written)) == 3 * 3 * 3
 
 
-# ---- stopped and gone on with
+# ---- stopped and continued
 
 
 @pytest.mark.parametrize("dtype", ["f4", "u2"])

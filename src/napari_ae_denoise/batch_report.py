@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from napari_ae_denoise.axes import check_axes, guess_axes, is_rgb
 from napari_ae_denoise.card import now
-from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.errors import DenoisingError, problem_of
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.noise_level import estimate_sigma
 from napari_ae_denoise.output_names import make_folder, refuse_existing
@@ -118,10 +118,7 @@ def _entry(outcome: Outcome, folder: Path, axes: str | None, level: int) -> _Ent
         return _Entry((*names, *figures, seconds), _picture(*parts))
     except Exception as error:  # noqa: BLE001 (the batch is done; its report must not be lost)
         unknown = ("unknown",) * (len(_HEADINGS) - len(names) - 1)
-        told = (
-            str(error) if isinstance(error, DenoisingError) else f"{type(error).__name__} {error}"
-        )
-        return _Entry((*names, *unknown, seconds), b"", f"No picture: {told}")
+        return _Entry((*names, *unknown, seconds), b"", f"No picture: {problem_of(error)}")
 
 
 def _axes_of_result(clean: ImageFile, of_noisy: str, shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Making a result on disk: tile by tile, each once, to be stopped and gone on with."""
+"""Making a result on disk: tile by tile, each once, to be stopped and continued."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class DoneRecord:
         Of the result.
     made_of : mapping of str to str
         What decides about the numbers in the result: a few words or a hash of image, model and
-        settings each. A result is gone on with only where all of them are the same.
+        settings each. A result is continued only where all of them are the same.
     how : mapping
         What the computation goes on with as it began: tile, precision, how many planes a pass.
     done : ndarray of bool

@@ -1,4 +1,4 @@
-"""What a result is made of, in a few words and hashes: to know whether it may be gone on with."""
+"""What a result is made of, in a few words and hashes: to know whether it may be continued."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class TrainingRun:
         self.noisy_psnr = batches_psnr([(b.noisy, b) for b in self.held_out])
         self.validation_psnr = self.validation_loss = math.nan
         self._began = time.monotonic() - self.state.elapsed
-        if not math.isnan(self.state.best_psnr):  # gone on with, maybe by other settings or data
+        if not math.isnan(self.state.best_psnr):  # continued, maybe by other settings or data
             self.state.best_psnr = batches_psnr(self._scored(self.state.at_its_best()))
 
     @property

@@ -304,7 +304,7 @@ def test_the_temporary_folder_of_another_user_is_not_needed(tmp_path, monkeypatc
     monkeypatch.setattr(disk_places.tempfile, "gettempdir", lambda: str(tmp_path))
     place = disk_places.folder_for("", None)
     assert place.is_dir()
-    assert disk_places.folder_for("", None) == place  # or nothing could be gone on with
+    assert disk_places.folder_for("", None) == place  # or nothing could be continued
     place.rmdir()
     place.write_text("somebody else's file")
     other = disk_places.folder_for("", None)

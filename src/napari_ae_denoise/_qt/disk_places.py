@@ -67,7 +67,7 @@ def _temporary() -> Path:
 def place_for(folder: Path, choices: DenoiseChoices, image: str, code: bool) -> Path:
     """Return where a result goes: the same for the same call, another one for another call.
 
-    ``image`` is what tells the image from others. What cannot be gone on with is left alone.
+    ``image`` is what tells the image from others. What cannot be continued is left alone.
     """
     source, settings = choices.source, replace(choices.settings, tile="auto", device="auto")
     said = repr((source.axes, tuple(source.image.shape), settings, image))
