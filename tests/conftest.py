@@ -67,6 +67,7 @@ def _frozen_objects_stay():
         disable=gc.disable,
         freeze=lambda: None,
         unfreeze=lambda: None,
+        collect=lambda: None,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quiet_imports, "gc", switches)
