@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import warnings
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from napari_ae_denoise.imagej_tiff import (
     imagej_options,
     imagej_spacing,
 )
+from napari_ae_denoise.tiff_damage import listening, refuse_missing
 from napari_ae_denoise.units import (
     CENTIMETERS,
     OME_UNITS,
@@ -29,7 +28,7 @@ from napari_ae_denoise.units import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}  # of the TIFF tag
@@ -38,11 +37,6 @@ _OME_TYPES = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"),
     *("complex64", "complex128"),
 )
-_DAMAGE = (
-    "invalid page offset",
-    "corrupted file",
-    "corrupted tag list",
-)  # in what tifffile logs of broken files
 _WHITE_IS_ZERO, _PALETTE = 0, 3  # of the TIFF tag "photometric interpretation"
 _CLASSIC_LIMIT = 2**32 - 2**25  # bytes; larger files are written as BigTIFF
 
@@ -51,8 +45,9 @@ def read_tiff(path: Path) -> ImageFile:
     """Read the first image of a TIFF file, at full resolution."""
     import tifffile
 
-    with _damage_refused(), tifffile.TiffFile(path) as file:
+    with listening() as lines, tifffile.TiffFile(path) as file:
         series = file.series[0]
+        refuse_missing(path, series, lines)
         if len(file.series) > 1 and any(s.shape == series.shape for s in file.series[1:]):
             warnings.warn(
                 f"{path.name} holds {len(file.series)} images; only the first is read.",
@@ -101,31 +96,6 @@ def _refuse_colours(path: Path, palette: Any) -> None:
             f"The pixels of {path} are no grey values, but places in a palette of colours.",
             "Open it elsewhere, convert it to grey or to RGB, and save it again.",
         )
-
-
-@contextlib.contextmanager
-def _damage_refused() -> Iterator[None]:
-    """Raise what tifffile only logs: that a part of the file is missing.
-
-    It would return the planes that are left, as if there had never been others.
-    """
-    import tifffile
-
-    heard: list[str] = []
-    listener = logging.Handler()
-    listener.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    logger = tifffile.logger()
-    before = logger.propagate
-    logger.addHandler(listener)
-    logger.propagate = False  # what is said of odd but whole files is no news for the user
-    try:
-        yield
-    finally:
-        logger.removeHandler(listener)
-        logger.propagate = before
-    damage = [line for line in heard if any(word in line for word in _DAMAGE)]
-    if damage:
-        raise ValueError(f"a part of it is missing ({damage[0]})")
 
 
 def _our_axes(axes: str) -> str | None:
