@@ -1,4 +1,4 @@
-"""What is missing in a TIFF file, of which tifffile only logs that it has put black in its place."""
+"""What is missing in a TIFF file: tifffile only logs that it has put black in its place."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def listening() -> Iterator[list[str]]:
     except ValueError as error:  # such as that it cannot be told how many planes are missing
         name = _absent(lines)
         if name and not isinstance(error, DenoisingError):
-            raise ValueError(f'it is one of several files, and "{name}" is not beside it') from error
+            what = f'it is one of several files, and "{name}" is not beside it'
+            raise ValueError(what) from error
         raise
     finally:
         _here.lines = before
