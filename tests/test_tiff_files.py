@@ -6,6 +6,7 @@ import tifffile
 from PIL import Image
 
 from napari_ae_denoise.image_files import read_image, write_image
+from napari_ae_denoise.image_record import ImageFile
 
 
 def picture(shape=(8, 9), dtype="uint8"):
@@ -195,3 +196,23 @@ def test_what_grey_values_stand_for_in_imagej_stays_while_they_do(tmp_path):
         write_image(tmp_path / name, array, like)
         back = said_of(tmp_path / name)
         assert {key: back[key] for key in facts if key != "axes" and key in back} == expected, name
+
+
+# ---- colours
+
+
+@pytest.mark.parametrize("name", ["b.tif", "b.ome.tif"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint32", "int16", "uint16"])
+@pytest.mark.parametrize("colours", [3, 4])
+def test_colours_of_every_type_are_one_page(name, dtype, colours, tmp_path):
+    image = picture((30, 40, colours), dtype)
+    profile = b"profile of the colours"
+    like = ImageFile(tmp_path, None, "YXC", colour_profile=profile)
+    write_image(tmp_path / name, image, like)
+    with tifffile.TiffFile(tmp_path / name) as file:
+        assert len(file.pages) == 1
+        assert file.pages.first.photometric == tifffile.PHOTOMETRIC.RGB
+        np.testing.assert_array_equal(file.asarray(), image)
+    back = read_image(tmp_path / name)
+    assert (back.axes, back.array.dtype, back.colour_profile) == ("YXC", dtype, profile)
+    np.testing.assert_array_equal(back.array, image)

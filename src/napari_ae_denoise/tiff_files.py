@@ -176,7 +176,7 @@ def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
     import tifffile
 
     array, axes = image.array, image.axes or ""
-    rgb = is_rgb(axes, array.shape) and array.dtype in ("uint8", "uint16")
+    rgb = is_rgb(axes, array.shape) and array.dtype.kind in "uif"  # else a page for each row
     flavour = _flavour(image, axes, rgb, ome)
     if flavour:  # ImageJ wants its own order of the stack; both want the plane behind it
         stack = [a for a in ("TZC" if flavour == "imagej" else axes) if a in axes]
