@@ -10,25 +10,22 @@ import numpy as np
 
 from napari_ae_denoise.axes import is_rgb
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_record import Channel, ImageFile, ImageJFacts
+from napari_ae_denoise.image_record import Channel, ImageFile, ImageJFacts, OmeFacts
 from napari_ae_denoise.imagej_tiff import (
     imagej_channels,
     imagej_facts,
     imagej_options,
     imagej_spacing,
 )
+from napari_ae_denoise.ome_xml import ome_metadata, read_ome
 from napari_ae_denoise.tiff_damage import listening, refuse_missing
 from napari_ae_denoise.units import (
     CENTIMETERS,
-    OME_UNITS,
     PRINT_UNITS,
-    SECONDS,
     distances,
-    unit_name,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}  # of the TIFF tag
@@ -59,10 +56,10 @@ def read_tiff(path: Path) -> ImageFile:
         array, axes = series.asarray(), _our_axes(series.axes)
         channels: tuple[Channel, ...] = ()
         beside: ImageJFacts | None = None
+        ome: OmeFacts | None = None
         if file.is_ome:
-            pixels = _ome_pixels(tifffile.xml2dict(file.ome_metadata or ""))
-            spacing, unit, flavour = *_ome_spacing(pixels), "ome"
-            channels = _ome_channels(pixels)
+            said, flavour = read_ome(file.ome_metadata, axes, array.shape), "ome"
+            spacing, unit, channels, ome = said
         elif file.is_imagej:
             facts, flavour = file.imagej_metadata or {}, "imagej"
             found, unit = imagej_spacing(facts, _resolution(first.tags))
@@ -83,6 +80,7 @@ def read_tiff(path: Path) -> ImageFile:
         colour_profile=bytes(profile),
         white_is_zero=first.photometric == _WHITE_IS_ZERO,
         imagej=beside,
+        ome=ome,
     )
 
 
@@ -121,39 +119,6 @@ def _resolution(tags: Any) -> dict[str, float]:
         if pixels and length:
             spacing[axis] = length / pixels
     return spacing
-
-
-def _ome_pixels(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    images = record.get("OME", {}).get("Image", {})
-    found: Mapping[str, Any] = (images[0] if isinstance(images, list) else images).get("Pixels", {})
-    return found
-
-
-def _ome_channels(pixels: Mapping[str, Any]) -> tuple[Channel, ...]:
-    found = pixels.get("Channel", ())
-    names = [c.get("Name") for c in (found if isinstance(found, list) else [found])]
-    if not any(names):
-        return ()
-    return tuple(Channel(str(n or f"channel {place}")) for place, n in enumerate(names))
-
-
-def _ome_spacing(pixels: Mapping[str, Any]) -> tuple[dict[str, float], str]:
-    unit = _ome_unit(pixels, "X")
-    spacing: dict[str, Any] = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
-    for axis in "ZYX":  # the schema lets each axis have its own unit
-        own = _ome_unit(pixels, axis)
-        if spacing[axis] and own != unit and own in CENTIMETERS and unit in CENTIMETERS:
-            spacing[axis] *= CENTIMETERS[own] / CENTIMETERS[unit]
-    interval, of_time = pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")
-    if isinstance(interval, int | float) and of_time in SECONDS:
-        spacing["T"] = interval * SECONDS[of_time]
-    found = distances(spacing)
-    return found, unit if set("ZYX") & set(found) else ""
-
-
-def _ome_unit(pixels: Mapping[str, Any], axis: str) -> str:
-    unit = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-    return "" if unit in ("pixel", OME_UNITS[""]) else unit
 
 
 def _plain_spacing(tags: Any) -> tuple[dict[str, float], str]:
@@ -195,7 +160,7 @@ def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
     if flavour == "imagej":
         options |= imagej_options(image, names, _measured(image))
     elif flavour == "ome":
-        options["metadata"] = _ome_metadata(image, names)
+        options["metadata"] = ome_metadata(image, names, _measured(image))
     else:
         options |= {"metadata": {"axes": names}, **_plain_resolution(image)}
     tifffile.imwrite(
@@ -228,20 +193,6 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
 def _measured(image: ImageFile) -> dict[str, float]:
     """Return the spacings without a time of no unit, which TIFF would take for seconds."""
     return {a: d for a, d in image.spacing.items() if a != "T" or image.time_unit}
-
-
-def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
-    facts: dict[str, Any] = {"axes": axes}
-    spacing = _measured(image)
-    for axis in set("ZYX") & set(spacing):
-        facts[f"PhysicalSize{axis}"] = spacing[axis]
-        facts[f"PhysicalSize{axis}Unit"] = OME_UNITS.get(image.unit, image.unit)
-    if "T" in spacing:
-        facts |= {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"}
-    channels = image.channels_along(image.axes or "")
-    if channels:
-        facts["Channel"] = {"Name": [channel.name for channel in channels]}
-    return facts
 
 
 def _plain_resolution(image: ImageFile) -> dict[str, Any]:
