@@ -216,3 +216,26 @@ def test_colours_of_every_type_are_one_page(name, dtype, colours, tmp_path):
     back = read_image(tmp_path / name)
     assert (back.axes, back.array.dtype, back.colour_profile) == ("YXC", dtype, profile)
     np.testing.assert_array_equal(back.array, image)
+
+
+# ---- several images in a file
+
+
+def several(path, *images):
+    with tifffile.TiffWriter(path) as file:
+        for image in images:
+            file.write(image, photometric="minisblack")
+
+
+@pytest.mark.parametrize("second", [(8, 9), (8, 10), (30, 20)])
+def test_further_images_are_told_of(second, tmp_path):
+    several(tmp_path / "a.tif", picture(), picture(second))
+    with pytest.warns(UserWarning, match="2 images; only the first"):
+        image = read_image(tmp_path / "a.tif")
+    assert image.array.shape == (8, 9)
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((4, 5), "uint8"), ((30, 20), "uint16")])
+def test_thumbnails_and_other_things_are_passed_over(shape, dtype, tmp_path):
+    several(tmp_path / "a.tif", picture(), picture(shape, dtype))
+    assert read_image(tmp_path / "a.tif").array.shape == (8, 9)

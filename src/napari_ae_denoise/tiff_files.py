@@ -45,7 +45,7 @@ def read_tiff(path: Path) -> ImageFile:
     with listening() as lines, tifffile.TiffFile(path) as file:
         series = file.series[0]
         refuse_missing(path, series, lines)
-        if len(file.series) > 1 and any(s.shape == series.shape for s in file.series[1:]):
+        if any(_is_another(s, series) for s in file.series[1:]):
             warnings.warn(
                 f"{path.name} holds {len(file.series)} images; only the first is read.",
                 stacklevel=2,
@@ -82,6 +82,12 @@ def read_tiff(path: Path) -> ImageFile:
         imagej=beside,
         ome=ome,
     )
+
+
+def _is_another(series: Any, first: Any) -> bool:
+    """Return whether a series is an image beside the first; thumbnails and levels are smaller."""
+    alike = (series.dtype, series.axes) == (first.dtype, first.axes)
+    return bool(series.shape == first.shape or (alike and series.size >= first.size))
 
 
 def _refuse_colours(path: Path, palette: Any) -> None:
