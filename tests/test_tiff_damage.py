@@ -63,6 +63,16 @@ def test_a_set_of_files_without_counts_is_refused_by_the_name_that_is_missing(tm
         read_image(tmp_path / "two.ome.tif")
 
 
+def test_a_file_of_a_set_that_was_renamed_is_read_with_a_warning(tmp_path):
+    path = set_of_files(tmp_path).rename(tmp_path / "renamed.ome.tif")
+    with tifffile.TiffFile(path) as file:
+        text = file.ome_metadata.replace(' UUID="urn:uuid:0"', "")
+    tifffile.imwrite(path, picture(), description=text, metadata=None)
+    (tmp_path / "two.ome.tif").unlink()
+    with pytest.warns(UserWarning, match=r'"one.ome.tif" is not beside it.*: 1 plane\.'):
+        np.testing.assert_array_equal(read_image(path).array, picture())
+
+
 class Series(list):
     """What tifffile makes of the pages of an image."""
 
@@ -86,7 +96,9 @@ def test_the_damage_of_one_image_is_not_laid_on_another(tmp_path, monkeypatch, c
     with tifffile.TiffWriter(broken) as file:
         for _ in range(3):
             file.write(picture((64, 64)), metadata=None, contiguous=False)
-    broken.write_bytes(broken.read_bytes()[:6000])
+    with tifffile.TiffFile(broken) as file:
+        end = file.pages[1].offset
+    broken.write_bytes(broken.read_bytes()[:end])
     read = tifffile.TiffPageSeries.asarray
     failures = []
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # in what tifffile logs: of broken files, of files of a set, and of pages of Micro-Manager's
-_DAMAGE = ("invalid page offset", "corrupted file", "corrupted tag list")
+_DAMAGE = (
+    *("invalid page offset", "invalid offset to page", "corrupted file", "corrupted tag list"),
+    "incompletely written",
+)
 _ABSENT = re.compile(r"failed to read (['\"])(.+?)\1, raised|MMStack series is missing files")
 _CUT_OFF = re.compile(r"MMStack is missing (\d+) pages")
 
@@ -102,13 +105,14 @@ def refuse_missing(path: Path, series: Any, lines: list[str]) -> None:
             )
         raise DenoisingError(
             f"{among} that {path} tells of are missing in it.",
-            "Copy it again from its source; if it was never complete, save the planes that there "
-            "are as a file of their own (in Fiji, for example), and open that.",
+            "Copy it again from its source; if it was never complete, save the planes that are "
+            "there as a file of their own (in Fiji, for example), and open that.",
         )
     if absent is not None:
         which = f' ("{absent}" is not beside it)' if absent else ""
+        planes = "1 plane" if len(series) == 1 else f"{len(series)} planes"
         warnings.warn(
             f"{path.name} says that it is one of several files{which}; only what is in it is read: "
-            f"{len(series)} planes.",
+            f"{planes}.",
             stacklevel=3,
         )
