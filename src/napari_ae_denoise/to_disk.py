@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise import __version__, disk, fingerprints, result_folder
+from napari_ae_denoise.as_begun import as_begun, notes_of
 from napari_ae_denoise.axes import as_array
 from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import PRECISIONS, choose_precision
@@ -76,12 +77,8 @@ def begin(
     settings = settings or PredictSettings()
     named = naming_faults(image)
     seen = seen or denoiser.resolve(named, axes, settings.noise_model, settings.correlated)
-    layout, network = seen.layout, denoiser.network_for(seen)
-    lies: OnDisk = ImageOnDisk(layout)
-    if code:
-        lies = CodeOnDisk(layout, network.spec.code_width, network.stride)
+    layout = seen.layout
     disk.check_place(path)
-    _ = lies.order  # refuses axes that OME-Zarr has not
     if code:
         settings = replace(settings, dtype=np.float32, strength=1.0)
     dtype = np.dtype(settings.dtype or image.dtype)
@@ -96,12 +93,25 @@ def begin(
     if record is not None and to.overwrite and (record.finished == 1 or record.made_of != made_of):
         record = None
         settings = _resolved(settings, None)
+    if record is not None:
+        record.check_same(made_of)
+        try:
+            seen = as_begun(seen, record)
+        except DenoisingError:
+            if not to.overwrite:
+                raise
+            record = None
+            settings = _resolved(settings, None)
+    network = denoiser.network_for(seen)
+    lies: OnDisk = ImageOnDisk(layout)
+    if code:
+        lies = CodeOnDisk(layout, network.spec.code_width, network.stride)
+    _ = lies.order  # refuses axes that OME-Zarr has not
     chunk = 0  # of what is there already it is known there
     if record is None:
         chunk, step = chunk_and_step(TileRunner(network, settings).tile, network.grid)
         together = _planes_together(layout.plane_shape, step, network.halo)
     else:
-        record.check_same(made_of)
         step, together = record.how["tile"], record.how["together"]
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
     jobs = TileJobs.of(
@@ -132,7 +142,7 @@ def begin(
             "model": denoiser.card.name,
             "version": __version__,
             "strength": settings.strength,
-            "normalization": list(seen.normalization),
+            **notes_of(seen),
         }
         record = DoneRecord(path, made_of, how, np.zeros(len(jobs), bool), notes=notes)
         result_folder.create(to, lies, dtype, (chunk, step), record)
