@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -307,6 +308,18 @@ def test_an_input_is_never_written_over(fails, picture, model, output):
     words = ["denoise", picture, "-o", output, "-m", model, "--overwrite"]
     fails(*words, says=["is an input"])
     assert picture.read_bytes() == before
+
+
+def test_a_folder_around_an_input_is_never_written_over(fails, tmp_path, model):
+    values = np.random.default_rng(0).integers(0, 999, (70, 80), "u2")
+    zarr.open_group("in.zarr", mode="w").create_array("0", data=values)
+    os.symlink("in.zarr", "link.zarr")
+    for output in ("in.zarr", "link.zarr"):
+        words = ["noise", "in.zarr/0", "-o", output, "--sigma", 5, "--overwrite"]
+        fails(*words, says=[output, "holds the input in.zarr/0"])
+        words = ["denoise", "in.zarr/0", "-o", output, "-m", model, "--overwrite"]
+        fails(*words, says=[output, "holds the input in.zarr/0"])
+    np.testing.assert_array_equal(zarr.open_array("in.zarr/0", mode="r")[:], values)
 
 
 def test_two_results_never_go_to_one_file(fails, picture, model):

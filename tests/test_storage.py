@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from napari_ae_denoise.storage import replacing, same_file
+from napari_ae_denoise.storage import Precious, replacing, same_file
 
 
 def test_a_new_file_is_written(tmp_path):
@@ -110,3 +110,19 @@ def test_one_file_has_many_paths(tmp_path):
     assert same_file(tmp_path / "a.tif", tmp_path / "sub" / ".." / "a.tif")
     assert same_file(tmp_path / "new.tif", tmp_path / "sub" / ".." / "new.tif")
     assert not same_file(tmp_path / "a.tif", tmp_path / "b.tif")
+
+
+def test_a_file_is_lost_with_each_folder_around_it(tmp_path):
+    inner = tmp_path / "in.zarr" / "0"
+    inner.mkdir(parents=True)
+    (tmp_path / "other.zarr").mkdir()
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "in.zarr")
+    (tmp_path / "other.zarr" / "1").symlink_to(inner)
+    precious = Precious([inner])
+    for target in (inner, inner.parent, tmp_path, tmp_path / "link.zarr", tmp_path / "link.zarr/0"):
+        assert precious.lost_with(target) == inner
+    for target in (tmp_path / "other.zarr", tmp_path / "new.zarr", inner / "new"):
+        assert precious.lost_with(target) is None
+    given = tmp_path / "other.zarr" / "1"  # a link in it is lost too
+    assert Precious([given]).lost_with(tmp_path / "other.zarr") == given
+    assert Precious([given]).lost_with(tmp_path / "in.zarr") == given

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -42,6 +42,38 @@ def same_file(a: Path, b: Path) -> bool:
     if is_there(a) and is_there(b):
         return os.path.samefile(a, b)
     return a.resolve() == b.resolve()
+
+
+class Precious:
+    """Files and folders that no output may replace, nor a folder that they lie in.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        As many as there are: each is looked at once, whatever is asked later.
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._known: dict[tuple[int, int], Path] = {}
+        seen: set[Path] = set()
+        for file in files:
+            for way in (file.absolute(), file.resolve()):  # a link may lie there, and its file
+                for place in (way, *way.parents):
+                    if place in seen:
+                        break  # and so are the folders around it
+                    seen.add(place)
+                    with contextlib.suppress(OSError, ValueError):
+                        self._known.setdefault(_identity(place), file)
+
+    def lost_with(self, target: Path) -> Path | None:
+        """Return the file that would be lost if something took a target's place; None if none."""
+        return self._known.get(_identity(target)) if is_there(target) else None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what all names of a file or folder have in common."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def check_name(path: Path) -> None:

@@ -19,7 +19,7 @@ from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk, bytes_needed
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and_step
-from napari_ae_denoise.storage import check_name, is_there
+from napari_ae_denoise.storage import Precious, check_name, is_there
 from napari_ae_denoise.tile_jobs import TileJobs
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.window_reader import files_of, naming_faults
@@ -157,12 +157,11 @@ def begin(
 
 def _refuse_own_image(path: Path, image: Any) -> None:
     """Refuse to write over what the image is read from, whatever else is allowed."""
-    target = path.resolve()
-    for file in files_of(image):
-        if target in (file.resolve(), *file.resolve().parents):
-            raise DenoisingError(
-                f"The image is read from {file}, which would be lost.", "Choose another output."
-            )
+    lost = Precious(files_of(image)).lost_with(path)
+    if lost is not None:
+        raise DenoisingError(
+            f"The image is read from {lost}, which would be lost.", "Choose another output."
+        )
 
 
 def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:
