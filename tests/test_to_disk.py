@@ -273,6 +273,23 @@ def test_a_foreign_path_is_refused_unless_told_to_overwrite(untrained, tmp_path,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]
 
 
+def test_what_killed_runs_left_does_not_stop_others(untrained, tmp_path, monkeypatch, refused):
+    image, denoiser, path = grey((60, 70)), untrained("classic"), tmp_path / "r.ome.zarr"
+    denoiser.denoise(image, to=path, **EXACT)
+    for left in (".r.ome.zarr.old", ".r.ome.zarr.new"):
+        (tmp_path / left / "0" / "x").mkdir(parents=True)
+    denoiser.denoise(image, to=Destination(path, overwrite=True), **EXACT)
+
+    def full(*_args, **_more):
+        raise OSError(28, "No space left on device")
+
+    before = sorted(p.name for p in tmp_path.iterdir())
+    monkeypatch.setattr(done_record.DoneRecord, "save", full)
+    with refused(path, "No space left"):
+        denoiser.denoise(image, to=Destination(path, overwrite=True), **EXACT)
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize("kind", ["zarr", "dask", "level of a group"])
 def test_the_image_is_never_overwritten(untrained, tmp_path, refused, kind):
     path, denoiser = tmp_path / "image.zarr", untrained("plain")
