@@ -51,6 +51,18 @@ def test_floats_never_become_infinite():
     np.testing.assert_array_equal(values, before)
 
 
+@pytest.mark.parametrize("held", ["u1", "i1", "u2", "i4", "u4", "f2", "f4"])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "i8", "f2", "f4"])
+def test_any_type_is_clipped_to_any_other(held, dtype):
+    values = np.array([0, 1, 100], held)
+    np.testing.assert_array_equal(to_dtype(values, dtype), np.array([0, 1, values[2]], float))
+    largest = (np.finfo if np.dtype(held).kind == "f" else np.iinfo)(held)
+    made = to_dtype(np.array([largest.max], held), dtype)
+    most = (np.finfo if made.dtype.kind == "f" else np.iinfo)(dtype).max
+    assert np.isfinite(made).all()
+    assert float(made[0]) == pytest.approx(min(float(largest.max), float(most)), rel=1e-3)
+
+
 def test_bool_is_cut_at_one_half():
     assert to_dtype(np.array([-3, 0.49, 0.51, 7]), bool).tolist() == [False, False, True, True]
 

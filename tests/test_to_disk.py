@@ -150,6 +150,26 @@ def test_each_tile_is_computed_and_written_once(untrained, tmp_path, counted, mo
     assert len(written) == len(set(written)) == 3 * 3 * 3
 
 
+def test_alpha_of_another_type_is_the_same_everywhere(untrained, tmp_path):
+    image = RNG.integers(0, 256, (70, 80, 4)).astype("u1")
+    denoiser, how = untrained("residual", channels=3), {"dtype": "uint16", **EXACT}
+    whole = denoiser.denoise(image, **how)
+    lazy = denoiser.denoise(da.from_array(image, chunks=(32, 32, 4)), **how).compute()
+    stored = denoiser.denoise(image, to=tmp_path / "a.zarr", **how).compute()
+    for made in (whole, lazy, stored):
+        assert made.dtype == np.uint16
+        np.testing.assert_array_equal(made[..., 3], image[..., 3])
+        assert np.abs(made.astype(int) - whole).max() <= 1
+
+
+def test_invalid_pixels_of_half_precision_become_integers(untrained):
+    image = RNG.normal(100, 20, (70, 80)).astype("f2")
+    image[3, 4] = np.nan
+    with pytest.warns(UserWarning, match="1 pixels are NaN"):
+        made = untrained("classic").denoise(image, dtype="uint16", **EXACT)
+    assert (made.dtype, made[3, 4]) == (np.uint16, 0)
+
+
 # ---- stopped and continued
 
 
