@@ -220,6 +220,29 @@ def test_it_goes_on_with_the_tile_and_precision_that_it_began_with(
     assert job.folder.record.finished < 1
 
 
+def test_what_a_gpu_began_in_float16_is_not_gone_on_with_on_the_cpu(untrained, tmp_path, refused):
+    image, path, denoiser = grey((150, 170)), tmp_path / "a.zarr", untrained("residual")
+    begun(denoiser, image, path)
+    record = done_record.DoneRecord.load(path)
+    record.how["precision"] = "float16"
+    settings = record.made_of["settings"]
+    record.made_of["settings"] = settings.replace("in float32", "in float16")
+    record.save(path)
+    with refused(path, "0% of it", "begun on a GPU", "float16", remedy="overwrite"):
+        denoiser.denoise(image, to=path, device="cpu")
+    with refused(path, "another settings"):  # the precision that was asked for counts
+        denoiser.denoise(image, to=path, **EXACT)
+    shutil.copytree(path, tmp_path / "whole.zarr")
+    to = Destination(path, overwrite=True)
+    job = to_disk.begin(denoiser, image, to, settings=PredictSettings(64, "cpu"))
+    assert job.settings.precision in job.folder.record.made_of["settings"]
+    assert job.settings.precision != "float16"
+    assert drain(job.steps()).finished == 1
+    record = done_record.DoneRecord.load(tmp_path / "whole.zarr")
+    record.mark(range(record.done.size))  # a finished one is only opened
+    assert denoiser.denoise(image, to=tmp_path / "whole.zarr", device="cpu").shape == image.shape
+
+
 def test_what_is_looked_at_is_made_first(untrained, tmp_path, counted):
     image = grey((3, 256, 256))
     job = to_disk.begin(

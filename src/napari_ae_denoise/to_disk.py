@@ -25,6 +25,8 @@ from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunn
 from napari_ae_denoise.window_reader import files_of, naming_faults
 
 if TYPE_CHECKING:
+    import torch
+
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.disk_layout import OnDisk
     from napari_ae_denoise.resolving import Resolved
@@ -83,25 +85,27 @@ def begin(
         settings = replace(settings, dtype=np.float32, strength=1.0)
     dtype = np.dtype(settings.dtype or image.dtype)
     record = _found(path, overwrite=to.overwrite)
-    settings = _resolved(settings, record)
-    made_of = {
-        "image": fingerprints.of_image(named, layout),
-        "model": fingerprints.of_model(denoiser),
-        "settings": fingerprints.of_settings(settings, dtype, settings.precision, code=code),
-    }
     # what tells an image from another is a sample of it: a finished result may be an old one's
-    if record is not None and to.overwrite and (record.finished == 1 or record.made_of != made_of):
+    if record is not None and to.overwrite and record.finished == 1:
         record = None
-        settings = _resolved(settings, None)
-    if record is not None:
-        record.check_same(made_of)
-        try:
+    asked, now = settings, fingerprints.of_image(named, layout)
+    model = fingerprints.of_model(denoiser)
+
+    def is_made_of() -> dict[str, str]:
+        how = fingerprints.of_settings(settings, dtype, settings.precision, code=code)
+        return {"image": now, "model": model, "settings": how}
+
+    try:
+        settings = _resolved(asked, record)
+        made_of = is_made_of()
+        if record is not None:
+            record.check_same(made_of)
             seen = as_begun(seen, record)
-        except DenoisingError:
-            if not to.overwrite:
-                raise
-            record = None
-            settings = _resolved(settings, None)
+    except DenoisingError:
+        if record is None or not to.overwrite:
+            raise
+        record, settings = None, _resolved(asked, None)
+        made_of = is_made_of()
     network = denoiser.network_for(seen)
     lies: OnDisk = ImageOnDisk(layout)
     if code:
@@ -186,10 +190,21 @@ def _resolved(settings: PredictSettings, record: DoneRecord | None) -> PredictSe
     """Return settings with device and precision decided, as the record has them where asked."""
     device = trusted_device(settings.device)
     if record is not None and settings.precision == "auto":
+        _check_computed(record, device)
         return replace(settings, device=str(device), precision=str(record.how["precision"]))
     chosen = choose_precision(device, settings.precision)
     names = {dtype: name for name, dtype in PRECISIONS.items()}
     return replace(settings, device=str(device), precision=names[chosen])
+
+
+def _check_computed(record: DoneRecord, device: torch.device) -> None:
+    """Refuse to go on, in the precision of a record, where it is not computed."""
+    if device.type == "cpu" and record.how["precision"] == "float16" and record.finished < 1:
+        raise DenoisingError(
+            f"{record.folder} holds a result ({record.finished:.0%} of it) that was begun on a GPU "
+            "in float16, which is not computed on the CPU.",
+            "Go on where there is a GPU, choose another output, or overwrite this one.",
+        )
 
 
 def _planes_together(shape: tuple[int, int], step: int, halo: int) -> int:
