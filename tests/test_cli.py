@@ -988,6 +988,12 @@ def test_the_picture_goes_where_it_is_asked_for(run, fails, quick_demo, no_displ
     fails("demo", "-o", "here.svg", says=["is there already"])
 
 
+def test_a_picture_of_no_known_kind_is_refused_before_the_training(fails, no_display, monkeypatch):
+    monkeypatch.setattr(jobs, "make_demo", lambda *_, **__: pytest.fail("it trained"))
+    fails("demo", "-o", "new/demo.jpg", says=[".jpg", "Use .png, .svg or .pdf"])
+    assert listing() == []
+
+
 def test_with_a_display_the_demo_opens_napari(run, quick_demo, monkeypatch):
     shown = []
     window = type(sys)("napari_ae_denoise._qt.demo")

@@ -15,6 +15,7 @@ from arrays import Lazy
 from napari_ae_denoise import disk, disk_job, done_record, to_disk, window_reader
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import read_image
+from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.result_folder import Destination, chunk_and_step
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_jobs import View
@@ -218,6 +219,21 @@ def test_it_goes_on_with_the_tile_and_precision_that_it_began_with(
     job = to_disk.begin(denoiser, image, path)
     assert (job.settings.tile, job.settings.precision) == (64, "bfloat16")
     assert job.folder.record.finished < 1
+
+
+def test_numbers_of_numpy_are_those_of_python(untrained, tmp_path):
+    image, number = grey((60, 70)), np.float32
+    fixed = Normalization("fixed", offset=number(0.5), scale=np.int64(99))
+    denoiser = untrained("plain", normalization=fixed)
+    ours = {"strength": number(0.5), "tile": np.int64(32), "orientations": np.int64(8)}
+    made = denoiser.denoise(image, to=tmp_path / "a.zarr", **ours, **EXACT)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr"]
+    plain = untrained("plain", normalization=Normalization("fixed", offset=0.5, scale=99.0))
+    usual = {"strength": 0.5, "tile": 32, "orientations": 8}
+    assert PredictSettings(**ours) == PredictSettings(**usual)
+    assert all(type(getattr(PredictSettings(**ours), n)) in (int, float) for n in ours)
+    again = plain.denoise(image, to=tmp_path / "a.zarr", **usual, **EXACT)  # it is the same one
+    np.testing.assert_array_equal(again.compute(), made.compute())
 
 
 def test_what_a_gpu_began_in_float16_is_not_gone_on_with_on_the_cpu(untrained, tmp_path, refused):

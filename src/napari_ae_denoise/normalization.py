@@ -79,6 +79,7 @@ class Normalization:
                     f"Grey values cannot be mapped with {name} = {as_given(getattr(self, name))}.",
                     f"Give {name} as a number.",
                 )
+            object.__setattr__(self, name, float(getattr(self, name)))  # json holds none of numpy
         if not (0 <= self.low < self.high <= 100):
             raise DenoisingError(
                 f"The percentiles {self.low} and {self.high} are no range.",
