@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import dask.array as da
@@ -161,6 +162,34 @@ def test_alpha_of_another_type_is_the_same_everywhere(untrained, tmp_path):
         assert made.dtype == np.uint16
         np.testing.assert_array_equal(made[..., 3], image[..., 3])
         assert np.abs(made.astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("noise_model", ["auto", "gaussian", "camera"])
+@pytest.mark.parametrize("correlated", ["auto", "none"])
+def test_a_blank_channel_does_not_spoil_the_others(
+    untrained, tmp_path, refused, noise_model, correlated
+):
+    image = np.stack([grey((96, 96), "u2"), np.zeros((96, 96), "u2")])
+    lazy = da.from_array(image, chunks=(1, 48, 48))
+    how = {"axes": "CYX", "noise_model": noise_model, "correlated": correlated, **EXACT}
+    denoiser = untrained("residual")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no camera is found in white noise
+        whole = denoiser.denoise(image, **how)
+        alone = denoiser.denoise(image[0], **how | {"axes": "YX"})
+        made = [
+            denoiser.denoise(lazy, **how),
+            denoiser.denoise(lazy, to=tmp_path / "a.zarr", **how),
+        ]
+        made.append(denoiser.denoise(image, to=tmp_path / "b.zarr", **how))
+    np.testing.assert_array_equal(whole[0], alone)
+    for one in made:
+        assert np.abs(one.compute().astype(int) - whole).max() <= 1
+    image[0] = 7
+    for given in (image, da.from_array(image, chunks=(1, 48, 48))):
+        for to in (None, tmp_path / "c.zarr"):
+            with refused("constant", "each channel", remedy="shows something"):
+                denoiser.denoise(given, to=to, **how)
 
 
 def test_invalid_pixels_of_half_precision_become_integers(untrained):
