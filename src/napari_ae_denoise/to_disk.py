@@ -91,13 +91,13 @@ def begin(
     asked, now = settings, fingerprints.of_image(named, layout)
     model = fingerprints.of_model(denoiser)
 
-    def is_made_of() -> dict[str, str]:
-        how = fingerprints.of_settings(settings, dtype, settings.precision, code=code)
+    def of(used: PredictSettings) -> dict[str, str]:
+        how = fingerprints.of_settings(used, dtype, used.precision, code=code)
         return {"image": now, "model": model, "settings": how}
 
     try:
         settings = _resolved(asked, record)
-        made_of = is_made_of()
+        made_of = of(settings)
         if record is not None:
             record.check_same(made_of)
             seen = as_begun(seen, record)
@@ -105,7 +105,7 @@ def begin(
         if record is None or not to.overwrite:
             raise
         record, settings = None, _resolved(asked, None)
-        made_of = is_made_of()
+        made_of = of(settings)
     network = denoiser.network_for(seen)
     lies: OnDisk = ImageOnDisk(layout)
     if code:
