@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -307,6 +308,18 @@ def test_an_input_is_never_written_over(fails, picture, model, output):
     words = ["denoise", picture, "-o", output, "-m", model, "--overwrite"]
     fails(*words, says=["is an input"])
     assert picture.read_bytes() == before
+
+
+def test_a_folder_around_an_input_is_never_written_over(fails, tmp_path, model):
+    values = np.random.default_rng(0).integers(0, 999, (70, 80), "u2")
+    zarr.open_group("in.zarr", mode="w").create_array("0", data=values)
+    os.symlink("in.zarr", "link.zarr")
+    for output in ("in.zarr", "link.zarr"):
+        words = ["noise", "in.zarr/0", "-o", output, "--sigma", 5, "--overwrite"]
+        fails(*words, says=[output, "holds the input in.zarr/0"])
+        words = ["denoise", "in.zarr/0", "-o", output, "-m", model, "--overwrite"]
+        fails(*words, says=[output, "holds the input in.zarr/0"])
+    np.testing.assert_array_equal(zarr.open_array("in.zarr/0", mode="r")[:], values)
 
 
 def test_two_results_never_go_to_one_file(fails, picture, model):
@@ -973,6 +986,12 @@ def test_the_picture_goes_where_it_is_asked_for(run, fails, quick_demo, no_displ
     assert run("demo", "-o", "here.svg").exit_code == 0
     assert listing() == ["here.svg"]
     fails("demo", "-o", "here.svg", says=["is there already"])
+
+
+def test_a_picture_of_no_known_kind_is_refused_before_the_training(fails, no_display, monkeypatch):
+    monkeypatch.setattr(jobs, "make_demo", lambda *_, **__: pytest.fail("it trained"))
+    fails("demo", "-o", "new/demo.jpg", says=[".jpg", "Use .png, .svg or .pdf"])
+    assert listing() == []
 
 
 def test_with_a_display_the_demo_opens_napari(run, quick_demo, monkeypatch):
