@@ -137,7 +137,8 @@ def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):
     qtbot.waitUntil(lambda: len(asked) == 1, timeout=60_000)
     panel.live.switch.value = False
     go.set()
-    qtbot.wait(500)
+    qtbot.waitUntil(lambda: not live_module._running, timeout=30_000)
+    qtbot.wait(100)
     assert "cells live" not in viewer.layers
 
 
