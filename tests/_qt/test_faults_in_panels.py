@@ -154,7 +154,7 @@ def test_a_panel_closed_and_opened_again_during_work(qtbot, viewer, denoise, pre
     viewer.window.remove_dock_widget(denoise)
     again = open_panel("Denoise")
     assert again.bar.start_button.isEnabled()
-    qtbot.waitUntil(lambda: denoise.job.state is JobState.IDLE, timeout=20_000)
+    qtbot.waitUntil(lambda: denoise.job.state is JobState.IDLE, timeout=60_000)
     qtbot.wait(50)
 
 

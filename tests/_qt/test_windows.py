@@ -28,7 +28,7 @@ def endless(viewer, open_panel, press, small_image, short_training, qtbot):
 
 
 def _await_threads():
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while _threads() and time.monotonic() < deadline:
         QApplication.processEvents()
         time.sleep(0.01)
