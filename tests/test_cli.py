@@ -847,7 +847,7 @@ def test_ctrl_c_saves_what_was_trained_so_far(run, picture, tmp_path):
             assert process.poll() is None, said
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
     finally:
         process.kill()
     assert process.returncode == 130, err
@@ -1029,7 +1029,10 @@ def test_what_is_not_installed_is_named(monkeypatch, missing, word):
 
 def test_the_program_ends_with_its_exit_code(tmp_path):
     process = in_new_process("denoise", tmp_path / "a.tif", "-o", tmp_path / "b.tif", "-m", "x")
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=280)
+    finally:
+        process.kill()
     assert process.returncode == 1
     assert out == ""
     assert err.startswith("napari-ae-denoise: There is no image file")
