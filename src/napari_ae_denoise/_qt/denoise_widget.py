@@ -129,6 +129,9 @@ class DenoiseWidget(Panel):
         super().reset_choices(*args)
         if self.layer.value is not before:
             self._follow(self.layer.value)
+            if self.layer.value is None:  # what speaks of the last layer would go on to, and hold it
+                self.live.switch.value = False
+                self.layer.changed.emit(None)
 
     def _follow(self, layer: Any) -> None:
         """Remember what is chosen while nobody has chosen here; it may go meanwhile."""
