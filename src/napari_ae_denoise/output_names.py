@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import string
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_ae_denoise.done_record import FILE_NAME
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import format_of
-from napari_ae_denoise.storage import is_there, same_file
+from napari_ae_denoise.storage import identity, is_there
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,10 +98,11 @@ def output_paths(
         made = [output / (path.stem + ending if ending else path.name) for path in inputs]
     else:
         made = [output]
+    taken = {identity(path) for path in inputs}
     seen: dict[Path, Path] = {}
     for source, target in zip(inputs, made, strict=True):
         format_of(target)
-        if any(same_file(target, other) for other in inputs):
+        if identity(target) in taken:
             raise DenoisingError(
                 f"{target} is an input, which would be lost.", "Give another output."
             )
@@ -182,8 +184,8 @@ def resolve_outputs(
         found = nothing if place is None else output_paths(inputs, place, ending=ending, **how)
         columns.append(found)
     rows = [Outputs(*row) for row in zip(*columns, strict=True)]
-    targets = [target.resolve() for row in rows for target in row if target is not None]
-    doubled = {str(target) for target in targets if targets.count(target) > 1}
+    targets = Counter(target.resolve() for row in rows for target in row if target is not None)
+    doubled = {str(target) for target, times in targets.items() if times > 1}
     if doubled:
         raise DenoisingError(
             f"Two results would be written to {', '.join(sorted(doubled))}.",

@@ -39,9 +39,19 @@ def is_there(path: Path) -> bool:
 
 def same_file(a: Path, b: Path) -> bool:
     """Return whether two paths are one file or folder, also where it does not exist yet."""
-    if is_there(a) and is_there(b):
-        return os.path.samefile(a, b)
-    return a.resolve() == b.resolve()
+    return identity(a) == identity(b)
+
+
+def identity(path: Path) -> tuple[int, int] | Path:
+    """Return what a file or folder has alone, under whatever name; also where it is not there yet.
+
+    To be kept in a set, where one path is compared with many.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return path.resolve()
+    return found.st_dev, found.st_ino
 
 
 def check_name(path: Path) -> None:
