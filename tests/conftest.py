@@ -58,6 +58,18 @@ def _one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order(request, monkeypatch):
+    """Begin random numbers anew for each test, those of its module's RNG too.
+
+    A test that fails then fails by itself as well, and none fails for having another one before it.
+    """
+    torch.manual_seed(0)
+    np.random.seed(0)  # which libraries may draw from
+    if hasattr(getattr(request, "module", None), "RNG"):
+        monkeypatch.setattr(request.module, "RNG", np.random.default_rng(0))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _frozen_objects_stay():
     """Keep jobs from putting back what is left out of collections of garbage; see below."""
@@ -67,6 +79,7 @@ def _frozen_objects_stay():
         disable=gc.disable,
         freeze=lambda: None,
         unfreeze=lambda: None,
+        collect=lambda: None,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quiet_imports, "gc", switches)

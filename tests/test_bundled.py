@@ -8,7 +8,6 @@ from napari_ae_denoise.bundled import bundled_files, bundled_models
 from napari_ae_denoise.samples import mitochondria
 
 NAMES = sorted(bundled_files())
-RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +39,7 @@ def test_they_fit_into_the_package():
 def test_cards_say_what_they_are(name):
     card = bundled_models()[name]
     assert card.name == name
-    for word in ("licence", "training/README.md"):
-        assert word in card.licence + card.description + "licence"
+    assert "training/README.md" in card.description
     assert len(card.description) > 100
     assert card.licence
     assert card.sigma_relative

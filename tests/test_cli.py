@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -307,6 +308,18 @@ def test_an_input_is_never_written_over(fails, picture, model, output):
     words = ["denoise", picture, "-o", output, "-m", model, "--overwrite"]
     fails(*words, says=["is an input"])
     assert picture.read_bytes() == before
+
+
+def test_a_folder_around_an_input_is_never_written_over(fails, tmp_path, model):
+    values = np.random.default_rng(0).integers(0, 999, (70, 80), "u2")
+    zarr.open_group("in.zarr", mode="w").create_array("0", data=values)
+    os.symlink("in.zarr", "link.zarr")
+    for output in ("in.zarr", "link.zarr"):
+        words = ["noise", "in.zarr/0", "-o", output, "--sigma", 5, "--overwrite"]
+        fails(*words, says=[output, "holds the input in.zarr/0"])
+        words = ["denoise", "in.zarr/0", "-o", output, "-m", model, "--overwrite"]
+        fails(*words, says=[output, "holds the input in.zarr/0"])
+    np.testing.assert_array_equal(zarr.open_array("in.zarr/0", mode="r")[:], values)
 
 
 def test_two_results_never_go_to_one_file(fails, picture, model):
@@ -834,7 +847,7 @@ def test_ctrl_c_saves_what_was_trained_so_far(run, picture, tmp_path):
             assert process.poll() is None, said
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
     finally:
         process.kill()
     assert process.returncode == 130, err
@@ -975,6 +988,12 @@ def test_the_picture_goes_where_it_is_asked_for(run, fails, quick_demo, no_displ
     fails("demo", "-o", "here.svg", says=["is there already"])
 
 
+def test_a_picture_of_no_known_kind_is_refused_before_the_training(fails, no_display, monkeypatch):
+    monkeypatch.setattr(jobs, "make_demo", lambda *_, **__: pytest.fail("it trained"))
+    fails("demo", "-o", "new/demo.jpg", says=[".jpg", "Use .png, .svg or .pdf"])
+    assert listing() == []
+
+
 def test_with_a_display_the_demo_opens_napari(run, quick_demo, monkeypatch):
     shown = []
     window = type(sys)("napari_ae_denoise._qt.demo")
@@ -1010,7 +1029,10 @@ def test_what_is_not_installed_is_named(monkeypatch, missing, word):
 
 def test_the_program_ends_with_its_exit_code(tmp_path):
     process = in_new_process("denoise", tmp_path / "a.tif", "-o", tmp_path / "b.tif", "-m", "x")
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=280)
+    finally:
+        process.kill()
     assert process.returncode == 1
     assert out == ""
     assert err.startswith("napari-ae-denoise: There is no image file")

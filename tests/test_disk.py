@@ -30,7 +30,8 @@ def move(path):
 
 def replace(path):
     another = path.with_name("another.zarr")
-    shutil.copytree(path, another)
+    writing = shutil.ignore_patterns("*.part", "*.partial")  # which go while it copies
+    shutil.copytree(path, another, ignore=writing)
     move(path)
     another.rename(path)  # at once: a tile may just be written into it
 

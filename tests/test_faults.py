@@ -393,7 +393,7 @@ def test_kill_9_while_a_checkpoint_is_written():
         [sys.executable, str(KILLS), "--kills", "12"],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -57,6 +57,26 @@ def test_all_that_is_known_of_an_image_comes_back(case, tmp_path):
         assert "imagej" not in case or back.flavour == "imagej"
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.npy"])
+def test_the_byte_order_of_an_image_changes_nothing(name, tmp_path):
+    image = picture((2, 3, 8, 9)).astype(">u2")
+    spacing = {"Z": 2.0, "Y": 0.5, "X": 0.5}
+    like = ImageFile(tmp_path, None, "CZYX", spacing, MICRO, channels=DAPI)
+    write_image(tmp_path / name, image, like)
+    back = read_image(tmp_path / name)
+    np.testing.assert_array_equal(back.array, image)
+    if name != "a.npy":
+        assert (back.axes, back.unit, back.spacing) == ("CZYX", MICRO, spacing)
+        assert [c.name for c in back.channels] == ["DAPI", "GFP"]
+
+
+def test_the_byte_order_of_a_photograph_changes_nothing(tmp_path):
+    image = picture((8, 9)).astype(">u2")
+    check_writable(tmp_path / "a.png", image.shape, image.dtype, "YX")
+    write_image(tmp_path / "a.png", image)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").array, image)
+
+
 def test_channels_go_from_one_format_to_another(tmp_path):
     like = ImageFile(tmp_path, None, "CYX", {"Y": 0.2, "X": 0.2}, MICRO, channels=DAPI)
     image = picture((2, 8, 9))
@@ -103,12 +123,15 @@ def test_what_is_no_ome_zarr_is_never_written(version, tmp_path, refused):
         attributes_of(tmp_path, like, "YX", ())
 
 
-@pytest.mark.parametrize("omero", [None, 3, {"channels": 4}, {"channels": [5, {"window": 6}]}])
-def test_channels_that_are_not_right_are_left_out(omero, tmp_path):
+@pytest.mark.parametrize(
+    ("omero", "number"),
+    [(None, 0), (3, 0), ({"channels": 4}, 0), ({"channels": [5, {"window": 6}]}, 2)],
+)
+def test_channels_that_are_not_right_are_left_out(omero, number, tmp_path):
     write_image(tmp_path / "a.ome.zarr", picture((2, 8, 9)), axes="CYX")
     zarr.open_group(tmp_path / "a.ome.zarr", mode="r+").attrs["omero"] = omero
     back = read_image(tmp_path / "a.ome.zarr")
-    assert all(channel.window is None for channel in back.channels)
+    assert [channel.window for channel in back.channels] == [None] * number
 
 
 @pytest.mark.parametrize(("unit", "seconds"), [("second", 3.0), ("millisecond", 3e-3)])

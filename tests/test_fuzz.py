@@ -11,18 +11,18 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz.py"
 
 @pytest.mark.skipif(sys.platform == "win32", reason="waits on pipes as other systems do")
 def test_damaged_files_are_refused_or_give_the_same_weights(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--files", "80", "--seconds", "180"]
+    command = [sys.executable, str(SCRIPT), "--files", "80", "--seconds", "260"]
     done = subprocess.run(
         [*command, "--findings", str(tmp_path / "found")],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "findings: 0" in done.stdout
     rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
-    for kind, files, refused, equal, _ in rows[1:]:
+    assert len(rows) == 5  # a head and the four kinds of files
+    for kind, files, refused, *_ in rows[1:]:
         assert int(files) == 20, kind
         assert int(refused) > 0, kind
-        assert int(equal) >= 0, kind

@@ -322,6 +322,7 @@ def test_marginalized_network_is_shown_clean_images_only(monkeypatch):
     trained.__wrapped__("marginalized", steps=3)
     images = tensor(trained("autoencoder", sigma=0.0), things())
     spread = images.flatten(1).std(dim=1).mean()
+    assert seen
     for batch in seen:  # each of its images is one of the clean ones, but for the grey map
         flat = torch.corrcoef(torch.cat([batch.flatten(1)[:1], images.flatten(1)]))[0, 1:]
         assert flat.max() > 0.9999

@@ -154,7 +154,7 @@ def test_chunks_of_the_stack_are_cut_and_never_joined(untrained):
     made = untrained("residual").denoise(image)
     assert made.chunks[0] == (1, 1, 1)
     assert 700 in np.cumsum(made.chunks[1])
-    short = da.zeros((6, 64, 64), chunks=(2, 64, 64), dtype="f4")
+    short = da.from_array(grey((6, 64, 64)), chunks=(2, 64, 64))
     assert untrained("residual").denoise(short).chunks[0] == (2, 2, 2)
 
 

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from arrays import Lazy
@@ -7,7 +9,13 @@ from hypothesis.extra import numpy as arrays
 
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.grey_map import GreyMap, to_dtype
-from napari_ae_denoise.normalization import Normalization, sample_values
+from napari_ae_denoise.normalization import (
+    _BLOCK_BYTES,
+    Normalization,
+    _blocks,
+    _finite_limits,
+    sample_values,
+)
 
 INTEGERS = ["u1", "i1", "<u2", ">u2", "<i2", ">i2", "u4", "i4", ">u4", "u8", "i8", ">i8"]
 FLOATS = ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"]
@@ -49,6 +57,18 @@ def test_floats_never_become_infinite():
     before = values.copy()
     np.testing.assert_array_equal(to_dtype(values, "f2"), expected)
     np.testing.assert_array_equal(values, before)
+
+
+@pytest.mark.parametrize("held", ["u1", "i1", "u2", "i4", "u4", "f2", "f4"])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "i8", "f2", "f4"])
+def test_any_type_is_clipped_to_any_other(held, dtype):
+    values = np.array([0, 1, 100], held)
+    np.testing.assert_array_equal(to_dtype(values, dtype), np.array([0, 1, values[2]], float))
+    largest = (np.finfo if np.dtype(held).kind == "f" else np.iinfo)(held)
+    made = to_dtype(np.array([largest.max], held), dtype)
+    most = (np.finfo if made.dtype.kind == "f" else np.iinfo)(dtype).max
+    assert np.isfinite(made).all()
+    assert float(made[0]) == pytest.approx(min(float(largest.max), float(most)), rel=1e-3)
 
 
 def test_bool_is_cut_at_one_half():
@@ -256,3 +276,33 @@ def test_ranges_that_float32_cannot_hold_are_computed_in_float64():
     normalized = grey_map.apply(image)
     np.testing.assert_allclose(normalized, [[0, 1], [2 / 3, 1 / 3]], rtol=1e-6)
     np.testing.assert_allclose(grey_map.invert(normalized, image.dtype), image, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 16, 512, 512), (16, 1, 512, 512), (1, 2048, 2048), (4194304,)]
+)
+def test_the_range_is_found_in_blocks_whatever_the_axes(shape):
+    values = np.random.default_rng(0).normal(100, 20, shape).astype("f4")
+    for place, value in ((7, np.nan), (-9, np.inf), (5000, -3000.0), (-5, 7000.0)):
+        values.flat[place] = value
+    blocks = list(_blocks(values))
+    assert all(block.nbytes <= _BLOCK_BYTES and np.shares_memory(block, values) for block in blocks)
+    assert sum(block.size for block in blocks) == values.size
+    larger = np.broadcast_to(values, (3, *shape))
+    assert max(block.nbytes for block in _blocks(larger)) <= _BLOCK_BYTES
+    if len(shape) > 2:
+        axes = "TZYX"[-len(shape) :]
+        sample = sample_values(values, plane_layout(shape, axes))
+        assert {-3000.0, 7000.0} <= set(sample.tolist())
+
+
+def test_a_short_first_axis_takes_no_more_memory():
+    image = np.ones((1, 64, 512, 512), np.float32)
+    layout = plane_layout(image.shape, "TZYX")
+    tracemalloc.start()
+    try:
+        _finite_limits(image, layout, None)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * _BLOCK_BYTES

@@ -8,7 +8,12 @@ import weakref
 import pytest
 
 from napari_ae_denoise import quiet_imports
-from napari_ae_denoise.quiet_imports import load_for_training, old_objects_apart, uncollected
+from napari_ae_denoise.quiet_imports import (
+    collect_old_objects,
+    load_for_training,
+    old_objects_apart,
+    uncollected,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +71,30 @@ def test_while_a_job_runs_only_new_objects_are_looked_at():
     gc.collect()
     assert known_old() is None
     assert known_new() is None
+
+
+def test_a_second_job_keeps_no_garbage_that_was_made_since_the_first_began():
+    with old_objects_apart():
+        node = Node()
+        node.itself = node
+        known = weakref.ref(node)
+        with old_objects_apart():
+            del node
+        gc.collect()
+        assert known() is None
+
+
+def test_what_was_there_before_a_job_can_be_freed_while_it_runs():
+    old = Node()
+    old.itself = old
+    known = weakref.ref(old)
+    with old_objects_apart():
+        del old
+        gc.collect()
+        assert known() is not None
+        collect_old_objects()
+        assert known() is None
+        assert gc.get_freeze_count() > 0  # they are apart again
 
 
 def test_garbage_that_a_job_makes_is_found_while_it_runs():

@@ -154,7 +154,10 @@ def test_a_gray_image_in_a_model_for_colours_is_three_equal_ones(gaussian, dtype
         expected = np.clip(expected, 0, 255)
     np.testing.assert_allclose(made, expected, atol=0.51 if dtype == np.uint8 else 1e-3)
     lazy = denoiser.denoise(da.from_array(gray, 40), precision="float32").compute()
-    np.testing.assert_allclose(lazy, made, atol=1e-3)
+    # 8 bit are rounded: what another window computes may be the next grey value
+    np.testing.assert_allclose(
+        lazy.astype(float), made.astype(float), atol=1 if dtype == np.uint8 else 1e-3
+    )
     np.testing.assert_allclose(
         denoiser.encode(gray, precision="float32"),
         denoiser.encode(np.stack([gray] * 3, axis=-1), precision="float32"),

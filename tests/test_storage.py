@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from napari_ae_denoise.storage import replacing, same_file
+from napari_ae_denoise.storage import Precious, replacing, replacing_folder, same_file
 
 
 def test_a_new_file_is_written(tmp_path):
@@ -110,3 +110,83 @@ def test_one_file_has_many_paths(tmp_path):
     assert same_file(tmp_path / "a.tif", tmp_path / "sub" / ".." / "a.tif")
     assert same_file(tmp_path / "new.tif", tmp_path / "sub" / ".." / "new.tif")
     assert not same_file(tmp_path / "a.tif", tmp_path / "b.tif")
+
+
+def test_a_file_is_lost_with_each_folder_around_it(tmp_path):
+    inner = tmp_path / "in.zarr" / "0"
+    inner.mkdir(parents=True)
+    (tmp_path / "other.zarr").mkdir()
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "in.zarr")
+    (tmp_path / "other.zarr" / "1").symlink_to(inner)
+    precious = Precious([inner])
+    for target in (inner, inner.parent, tmp_path, tmp_path / "link.zarr", tmp_path / "link.zarr/0"):
+        assert precious.lost_with(target) == inner
+    for target in (tmp_path / "other.zarr", tmp_path / "new.zarr", inner / "new"):
+        assert precious.lost_with(target) is None
+    given = tmp_path / "other.zarr" / "1"  # a link in it is lost too
+    assert Precious([given]).lost_with(tmp_path / "other.zarr") == given
+    assert Precious([given]).lost_with(tmp_path / "in.zarr") == given
+
+
+def test_a_folder_takes_the_place_of_what_was_there(tmp_path):
+    path, elsewhere = tmp_path / "a.zarr", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    for before in ("nothing", "folder", "file", "link"):
+        if before == "folder":
+            (path / "x").mkdir(parents=True)
+        elif before == "file":
+            path.touch()
+        elif before == "link":
+            path.symlink_to(elsewhere)
+        with replacing_folder(path) as temporary:
+            temporary.mkdir()
+            (temporary / before).touch()
+        assert [p.name for p in path.iterdir()] == [before]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "elsewhere"]
+        (path / before).unlink()
+        path.rmdir()
+    assert (elsewhere / "kept").exists()
+
+
+@pytest.mark.parametrize("error", [OSError("no"), KeyboardInterrupt()], ids=str)
+def test_a_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch, error):
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    (path / "kept").touch()
+    usual = type(path).replace
+
+    def replace(self, target):
+        if self.suffix == ".part":
+            raise error
+        return usual(self, target)
+
+    monkeypatch.setattr(type(path), "replace", replace)
+    with pytest.raises(type(error)), replacing_folder(path) as temporary:
+        temporary.mkdir()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+    assert (path / "kept").exists()
+
+
+def test_names_that_begin_alike_share_no_hidden_folder(tmp_path):
+    one, two = (tmp_path / ("n" * 100 + end) for end in "ab")
+    with replacing_folder(one) as first, replacing_folder(two) as second:
+        assert first != second
+        first.mkdir()
+        second.mkdir()
+        with replacing_folder(one) as third:
+            assert third != first
+            third.mkdir()
+    assert {p.name for p in tmp_path.iterdir()} == {one.name, two.name}
+
+
+def test_what_killed_runs_left_goes_with_the_next_result(tmp_path):
+    path = tmp_path / "a.zarr"
+    gone = [tmp_path / f".a.zarr.0123abc{n}.{end}" for n, end in enumerate(["old", "new"])]
+    running, others = tmp_path / ".a.zarr.0123abcd.new", tmp_path / ".aazarr.0123abcd.old"
+    for place in (*gone, running, others):
+        (place / "0").mkdir(parents=True)
+    os.utime(gone[1], (0, 0))
+    with replacing_folder(path) as temporary:
+        temporary.mkdir()
+    assert {p.name for p in tmp_path.iterdir()} == {"a.zarr", running.name, others.name}

@@ -6,6 +6,7 @@ import tifffile
 from PIL import Image
 
 from napari_ae_denoise.image_files import read_image, write_image
+from napari_ae_denoise.image_record import ImageFile
 
 
 def picture(shape=(8, 9), dtype="uint8"):
@@ -156,3 +157,85 @@ def test_times_are_kept_where_lengths_have_no_unit(unit, tmp_path):
     assert (first.spacing, first.unit) == ({"T": 2.5}, "")
     write_image(tmp_path / "b.tif", first.array, first)
     assert said_of(tmp_path / "b.tif")["finterval"] == 2.5
+
+
+OF_VALUES = {"cf": 0, "c0": -32768, "c1": 1, "vunit": "grey"}
+OF_PLACE = {"xorigin": 3, "yorigin": 4.5, "zorigin": 1}
+OF_TIME = {"loop": True, "fps": 7}
+
+
+@pytest.mark.parametrize(("unit", "seconds"), [("min", 300.0), ("sec", 5.0), ("ms", 0.005)])
+def test_times_of_imagej_become_seconds(unit, seconds, tmp_path):
+    facts = {"axes": "TYX", "finterval": 5, "tunit": unit}
+    tifffile.imwrite(tmp_path / "a.tif", picture((3, 8, 9)), imagej=True, metadata=facts)
+    first = read_image(tmp_path / "a.tif")
+    write_image(tmp_path / "b.tif", first.array, first)
+    for image in (first, read_image(tmp_path / "b.tif")):
+        assert image.spacing == pytest.approx({"T": seconds})
+    assert "tunit" not in said_of(tmp_path / "b.tif")  # seconds, as ImageJ takes for granted
+
+
+def test_a_time_of_imagej_in_an_unknown_unit_is_not_known(tmp_path):
+    facts = {"axes": "TYX", "finterval": 5, "tunit": "fortnight"}
+    tifffile.imwrite(tmp_path / "a.tif", picture((3, 8, 9)), imagej=True, metadata=facts)
+    assert not read_image(tmp_path / "a.tif").spacing
+
+
+def test_what_grey_values_stand_for_in_imagej_stays_while_they_do(tmp_path):
+    facts = {"axes": "TYX", **OF_VALUES, **OF_PLACE, **OF_TIME}
+    image = picture((3, 8, 9), "uint16")
+    tifffile.imwrite(tmp_path / "a.tif", image, imagej=True, metadata=facts)
+    first = read_image(tmp_path / "a.tif")
+    changes = {
+        "same.tif": (image + 1, first, OF_VALUES | OF_PLACE | OF_TIME),
+        "type.tif": (image.astype(np.float32), first, OF_PLACE | OF_TIME),
+        "part.tif": (image[:2], first, OF_VALUES | OF_TIME),
+        "noise.tif": (image, first.with_differences(), OF_PLACE | OF_TIME),
+    }
+    for name, (array, like, expected) in changes.items():
+        write_image(tmp_path / name, array, like)
+        back = said_of(tmp_path / name)
+        assert {key: back[key] for key in facts if key != "axes" and key in back} == expected, name
+
+
+# ---- colours
+
+
+@pytest.mark.parametrize("name", ["b.tif", "b.ome.tif"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint32", "int16", "uint16"])
+@pytest.mark.parametrize("colours", [3, 4])
+def test_colours_of_every_type_are_one_page(name, dtype, colours, tmp_path):
+    image = picture((30, 40, colours), dtype)
+    profile = b"profile of the colours"
+    like = ImageFile(tmp_path, None, "YXC", colour_profile=profile)
+    write_image(tmp_path / name, image, like)
+    with tifffile.TiffFile(tmp_path / name) as file:
+        assert len(file.pages) == 1
+        assert file.pages.first.photometric == tifffile.PHOTOMETRIC.RGB
+        np.testing.assert_array_equal(file.asarray(), image)
+    back = read_image(tmp_path / name)
+    assert (back.axes, back.array.dtype, back.colour_profile) == ("YXC", dtype, profile)
+    np.testing.assert_array_equal(back.array, image)
+
+
+# ---- several images in a file
+
+
+def several(path, *images):
+    with tifffile.TiffWriter(path) as file:
+        for image in images:
+            file.write(image, photometric="minisblack")
+
+
+@pytest.mark.parametrize("second", [(8, 9), (8, 10), (30, 20)])
+def test_further_images_are_told_of(second, tmp_path):
+    several(tmp_path / "a.tif", picture(), picture(second))
+    with pytest.warns(UserWarning, match="2 images; only the first"):
+        image = read_image(tmp_path / "a.tif")
+    assert image.array.shape == (8, 9)
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((4, 5), "uint8"), ((30, 20), "uint16")])
+def test_thumbnails_and_other_things_are_passed_over(shape, dtype, tmp_path):
+    several(tmp_path / "a.tif", picture(), picture(shape, dtype))
+    assert read_image(tmp_path / "a.tif").array.shape == (8, 9)

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import dask.array as da
@@ -15,6 +16,7 @@ from arrays import Lazy
 from napari_ae_denoise import disk, disk_job, done_record, to_disk, window_reader
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import read_image
+from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.result_folder import Destination, chunk_and_step
 from napari_ae_denoise.steps import drain
 from napari_ae_denoise.tile_jobs import View
@@ -150,12 +152,60 @@ def test_each_tile_is_computed_and_written_once(untrained, tmp_path, counted, mo
     assert len(written) == len(set(written)) == 3 * 3 * 3
 
 
+def test_alpha_of_another_type_is_the_same_everywhere(untrained, tmp_path):
+    image = RNG.integers(0, 256, (70, 80, 4)).astype("u1")
+    denoiser, how = untrained("residual", channels=3), {"dtype": "uint16", **EXACT}
+    whole = denoiser.denoise(image, **how)
+    lazy = denoiser.denoise(da.from_array(image, chunks=(32, 32, 4)), **how).compute()
+    stored = denoiser.denoise(image, to=tmp_path / "a.zarr", **how).compute()
+    for made in (whole, lazy, stored):
+        assert made.dtype == np.uint16
+        np.testing.assert_array_equal(made[..., 3], image[..., 3])
+        assert np.abs(made.astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("noise_model", ["auto", "gaussian", "camera"])
+@pytest.mark.parametrize("correlated", ["auto", "none"])
+def test_a_blank_channel_does_not_spoil_the_others(
+    untrained, tmp_path, refused, noise_model, correlated
+):
+    image = np.stack([grey((96, 96), "u2"), np.zeros((96, 96), "u2")])
+    lazy = da.from_array(image, chunks=(1, 48, 48))
+    how = {"axes": "CYX", "noise_model": noise_model, "correlated": correlated, **EXACT}
+    denoiser = untrained("residual")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no camera is found in white noise
+        whole = denoiser.denoise(image, **how)
+        alone = denoiser.denoise(image[0], **how | {"axes": "YX"})
+        made = [
+            denoiser.denoise(lazy, **how),
+            denoiser.denoise(lazy, to=tmp_path / "a.zarr", **how),
+        ]
+        made.append(denoiser.denoise(image, to=tmp_path / "b.zarr", **how))
+    np.testing.assert_array_equal(whole[0], alone)
+    for one in made:
+        assert np.abs(one.compute().astype(int) - whole).max() <= 1
+    image[0] = 7
+    for given in (image, da.from_array(image, chunks=(1, 48, 48))):
+        for to in (None, tmp_path / "c.zarr"):
+            with refused("constant", "each channel", remedy="shows something"):
+                denoiser.denoise(given, to=to, **how)
+
+
+def test_invalid_pixels_of_half_precision_become_integers(untrained):
+    image = RNG.normal(100, 20, (70, 80)).astype("f2")
+    image[3, 4] = np.nan
+    with pytest.warns(UserWarning, match="1 pixels are NaN"):
+        made = untrained("classic").denoise(image, dtype="uint16", **EXACT)
+    assert (made.dtype, made[3, 4]) == (np.uint16, 0)
+
+
 # ---- stopped and continued
 
 
 @pytest.mark.parametrize("dtype", ["f4", "u2"])
 def test_a_stopped_run_goes_on_where_it_was(untrained, tmp_path, counted, dtype):
-    image = grey((2, 150, 170), dtype)
+    image = grey((2, 260, 100), dtype)  # large enough for a second level
     denoiser, path = untrained("residual"), tmp_path / "a.zarr"
     options = {"tile": 64, **EXACT}
     whole = denoiser.denoise(image, to=tmp_path / "b.zarr", **options).compute()
@@ -167,20 +217,18 @@ def test_a_stopped_run_goes_on_where_it_was(untrained, tmp_path, counted, dtype)
     first = len(counted)
     assert 4 <= first <= 6
     record = json.loads((path / done_record.FILE_NAME).read_text())
-    done = np.unpackbits(np.frombuffer(bytes.fromhex(record["done"]), np.uint8))[:18]
+    done = np.unpackbits(np.frombuffer(bytes.fromhex(record["done"]), np.uint8))[:20]
     assert done.sum() == first
     unfinished = np.isnan(part) if dtype == "f4" else part == 65535
     np.testing.assert_array_equal(part[~unfinished], whole[~unfinished])
     assert unfinished[-1].all()
     assert not unfinished[0, :64, :64].any()
     made = denoiser.denoise(image, to=path, **options).compute()
-    assert len(counted) == 18  # no tile twice
+    assert len(counted) == 20  # no tile twice
     np.testing.assert_array_equal(made, whole)  # to the bit
-    for level in "12"[: len(list(path.iterdir())) and 1]:
-        if (path / level).exists():
-            np.testing.assert_array_equal(
-                zarr.open_array(path / level)[:], zarr.open_array(tmp_path / "b.zarr" / level)[:]
-            )
+    coarse, expected = (zarr.open_array(tmp_path / name / "1")[:] for name in ("a.zarr", "b.zarr"))
+    np.testing.assert_array_equal(coarse, expected)
+    assert coarse.shape == (2, 130, 50)
     counted.clear()
     np.testing.assert_array_equal(denoiser.denoise(image, to=path, **options).compute(), whole)
     assert not counted  # a finished result is only opened
@@ -198,6 +246,44 @@ def test_it_goes_on_with_the_tile_and_precision_that_it_began_with(
     job = to_disk.begin(denoiser, image, path)
     assert (job.settings.tile, job.settings.precision) == (64, "bfloat16")
     assert job.folder.record.finished < 1
+
+
+def test_numbers_of_numpy_are_those_of_python(untrained, tmp_path):
+    image, number = grey((60, 70)), np.float32
+    fixed = Normalization("fixed", offset=number(0.5), scale=np.int64(99))
+    denoiser = untrained("plain", normalization=fixed)
+    ours = {"strength": number(0.5), "tile": np.int64(32), "orientations": np.int64(8)}
+    made = denoiser.denoise(image, to=tmp_path / "a.zarr", **ours, **EXACT)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr"]
+    plain = untrained("plain", normalization=Normalization("fixed", offset=0.5, scale=99.0))
+    usual = {"strength": 0.5, "tile": 32, "orientations": 8}
+    assert PredictSettings(**ours) == PredictSettings(**usual)
+    assert all(type(getattr(PredictSettings(**ours), n)) in (int, float) for n in ours)
+    again = plain.denoise(image, to=tmp_path / "a.zarr", **usual, **EXACT)  # it is the same one
+    np.testing.assert_array_equal(again.compute(), made.compute())
+
+
+def test_what_a_gpu_began_in_float16_is_not_gone_on_with_on_the_cpu(untrained, tmp_path, refused):
+    image, path, denoiser = grey((150, 170)), tmp_path / "a.zarr", untrained("residual")
+    begun(denoiser, image, path)
+    record = done_record.DoneRecord.load(path)
+    record.how["precision"] = "float16"
+    settings = record.made_of["settings"]
+    record.made_of["settings"] = settings.replace("in float32", "in float16")
+    record.save(path)
+    with refused(path, "0% of it", "begun on a GPU", "float16", remedy="overwrite"):
+        denoiser.denoise(image, to=path, device="cpu")
+    with refused(path, "another settings"):  # the precision that was asked for counts
+        denoiser.denoise(image, to=path, **EXACT)
+    shutil.copytree(path, tmp_path / "whole.zarr")
+    to = Destination(path, overwrite=True)
+    job = to_disk.begin(denoiser, image, to, settings=PredictSettings(64, "cpu"))
+    assert job.settings.precision in job.folder.record.made_of["settings"]
+    assert job.settings.precision != "float16"
+    assert drain(job.steps()).finished == 1
+    record = done_record.DoneRecord.load(tmp_path / "whole.zarr")
+    record.mark(range(record.done.size))  # a finished one is only opened
+    assert denoiser.denoise(image, to=tmp_path / "whole.zarr", device="cpu").shape == image.shape
 
 
 def test_what_is_looked_at_is_made_first(untrained, tmp_path, counted):
@@ -271,6 +357,23 @@ def test_a_foreign_path_is_refused_unless_told_to_overwrite(untrained, tmp_path,
         made = denoiser.denoise(image, to=Destination(path, overwrite=True), **EXACT)
         np.testing.assert_allclose(made.compute(), denoiser.denoise(image, **EXACT), rtol=1e-4)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]
+
+
+def test_what_killed_runs_left_does_not_stop_others(untrained, tmp_path, monkeypatch, refused):
+    image, denoiser, path = grey((60, 70)), untrained("classic"), tmp_path / "r.ome.zarr"
+    denoiser.denoise(image, to=path, **EXACT)
+    for left in (".r.ome.zarr.old", ".r.ome.zarr.new"):
+        (tmp_path / left / "0" / "x").mkdir(parents=True)
+    denoiser.denoise(image, to=Destination(path, overwrite=True), **EXACT)
+
+    def full(*_args, **_more):
+        raise OSError(28, "No space left on device")
+
+    before = sorted(p.name for p in tmp_path.iterdir())
+    monkeypatch.setattr(done_record.DoneRecord, "save", full)
+    with refused(path, "No space left"):
+        denoiser.denoise(image, to=Destination(path, overwrite=True), **EXACT)
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("kind", ["zarr", "dask", "level of a group"])

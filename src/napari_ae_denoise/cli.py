@@ -80,8 +80,10 @@ def demo(
     """
     from napari_ae_denoise._cli.display import why_no_window
     from napari_ae_denoise._cli.jobs import DEMO_PICTURE, run_demo, save_picture
+    from napari_ae_denoise.figures import picture_kind
 
     if output is not None:
+        picture_kind(output)
         refuse_existing(output, overwrite=overwrite)
         make_folder(output.parent)
     no_window = why_no_window()

@@ -154,7 +154,8 @@ class DiskJob:
             taken away, or another run writes to the same place. Finished tiles stay.
         """
         folder, record = self.folder, self.folder.record
-        runner = PersistentRunner(self.denoiser.network_for(self.seen), self.settings, stop)
+        network = self.denoiser.network_for(self.seen)
+        runner: Callable[..., Any]
         reader = WindowReader(self.image, folder.layout)
         began, computed, total = time.monotonic(), 0, len(self.jobs)
 
@@ -188,6 +189,7 @@ class DiskJob:
             record.take_up()
             if record.finished < 1:
                 disk.remove_litter(folder.path)
+                runner = PersistentRunner(network, self.settings, stop)
             before = int(record.done.sum())
             todo = self.jobs.todo(record.done.copy(), view, reader.depth)
             with contextlib.suppress(Stopped):  # what is computed by then is written

@@ -45,7 +45,8 @@ class DoneRecord:
         NaN and infinite pixels found in the parts that are done.
     notes : mapping
         What the image on the disk says of how it was made, for people and other programs: model,
-        version, strength, normalization. Nothing is decided by it.
+        version, strength, and how the image was seen, with which the result is gone on with: see
+        `as_begun`.
     """
 
     folder: Path
@@ -59,6 +60,11 @@ class DoneRecord:
     def finished(self) -> float:
         """Fraction of the parts that are made."""
         return float(self.done.mean())
+
+    @property
+    def _kept(self) -> tuple[Mapping[str, Any], ...]:
+        """All that stays the same while parts are made."""
+        return self.made_of, self.how, self.notes
 
     def mark(self, parts: Iterable[int], invalid_pixels: int = 0) -> None:
         """Record that parts are on the disk."""
@@ -124,7 +130,11 @@ class DoneRecord:
         """
         if self.done.size != parts:
             reason = f"it has {self.done.size} parts, and there are {parts} to make"
-            raise _unusable(self.folder / FILE_NAME, reason)
+            raise self.unusable(reason)
+
+    def unusable(self, reason: str) -> DenoisingError:
+        """Return the error of a record that nothing can be gone on with."""
+        return _unusable(self.folder / FILE_NAME, reason)
 
     def take_up(self) -> None:
         """Read again which parts are done: another run may have made some meanwhile.
@@ -135,7 +145,7 @@ class DoneRecord:
             If the folder holds something else by now.
         """
         now = DoneRecord.load(self.folder)
-        if now is None or (now.made_of, now.how) != (self.made_of, self.how):
+        if now is None or now._kept != self._kept:
             raise gone(self.folder)
         now.check_parts(self.done.size)
         self.done[:], self.invalid_pixels = now.done, now.invalid_pixels

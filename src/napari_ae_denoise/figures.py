@@ -215,14 +215,26 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 150) -> None:
         If the ending is not known, or the file cannot be written.
     """
     path = Path(path)
+    kind = picture_kind(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=dpi)
+
+
+def picture_kind(path: Path) -> str:
+    """Return the kind of picture that a name ends in: to be asked before any work is done.
+
+    Raises
+    ------
+    DenoisingError
+        If it is none that can be saved.
+    """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg", "pdf"):
         raise DenoisingError(
             f'A picture cannot be saved with the ending "{path.suffix}".',
             "Use .png, .svg or .pdf.",
         )
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=kind, dpi=dpi)
+    return kind
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -284,6 +284,9 @@ def store_steps(
     before = job.folder.record.finished
     if before:
         say(f"note: {target} is there to {before:.0%}, and is continued.")
+    for told in (*job.seen.warnings, *job.seen.remarks):  # as it was seen at the beginning
+        if told not in (*seen.warnings, *seen.remarks):
+            say(f"note: {told}")
     stored = yield from job.steps(stop=stop)
     if stored.invalid_pixels:
         dtype = None if code else stored.array.dtype

@@ -94,10 +94,15 @@ class GreyMap:
 
 
 def to_dtype(values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return float values in another dtype: clipped to what it holds, never wrapped or infinite."""
+    """Return values in another dtype: clipped to what it holds, never wrapped or infinite."""
     dtype = np.dtype(dtype)
+    if values.dtype == dtype:
+        return values
     if dtype == np.bool_:
         return values >= 0.5
+    if dtype.kind != "f" or values.dtype.kind != "f":
+        # the limits of the other type may be no numbers of integers and float16
+        values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
     if np.issubdtype(dtype, np.integer):
         low, high = (values.dtype.type(n) for n in (np.iinfo(dtype).min, np.iinfo(dtype).max))
         if int(high) > np.iinfo(dtype).max:  # as of int64, whose largest is no float

@@ -217,11 +217,16 @@ def check_writable(path: str | Path, shape: Sequence[int], dtype: npt.DTypeLike,
     colours = {PNG: (3, 4), JPEG: (3,)}[kind]
     flat = axes == "YX"
     depths = ("bool", "uint8", "uint16") if flat and kind == PNG else ("uint8",)
-    if not (flat or (axes == "YXC" and shape[2] in colours)) or np.dtype(dtype) not in depths:
+    if not (flat or (axes == "YXC" and shape[2] in colours)) or _native(dtype) not in depths:
         raise DenoisingError(
             f'A {kind} file cannot hold a {np.dtype(dtype)} image of shape {shape}, axes "{axes}".',
             "Write a .tif file, which holds any image, or convert it to one plane of uint8 first.",
         )
+
+
+def _native(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Return a type in this computer's byte order, in which alone the writers know it."""
+    return np.dtype(dtype).newbyteorder("=")
 
 
 def write_image(
@@ -258,7 +263,7 @@ def write_image(
         return
     from napari_ae_denoise.photographs import write_photograph
 
-    made = replace(made, array=np.asarray(array))
+    made = replace(made, array=np.asarray(array).astype(_native(array.dtype), copy=False))
     writer = {TIFF: _write_tiff, PNG: write_photograph, JPEG: write_photograph, NUMPY: _write_npy}
     with replacing(path) as temporary:
         writer[kind](temporary, made, path)

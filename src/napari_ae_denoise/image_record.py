@@ -22,7 +22,8 @@ class Channel:
     name : str
         Such as ``"DAPI"``.
     colour : str
-        Six hexadecimal digits, as OME-Zarr writes it; empty where the file does not tell.
+        Six hexadecimal digits for red, green and blue, as OME-Zarr writes it; empty where the file
+        does not tell.
     window : tuple of float, optional
         (min, max, start, end): the grey values that there are, and those that are shown.
     """
@@ -58,6 +59,25 @@ class ImageJFacts:
     said: Mapping[str, Any]
     palette: Any = None
     of_differences: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OmeFacts:
+    """What an OME-TIFF says of the planes of an image.
+
+    Parameters
+    ----------
+    axes : str or None
+        Of the image that it is said of.
+    shape : tuple of int
+        Of its array.
+    planes : mapping of tuple of int to mapping
+        By place along C, Z and T: where the stage was and when, such as ``"PositionX"``.
+    """
+
+    axes: str | None
+    shape: tuple[int, ...]
+    planes: Mapping[tuple[int, ...], Mapping[str, Any]]
 
 
 _NOTHING: Mapping[str, float] = MappingProxyType({})
@@ -98,6 +118,8 @@ class ImageFile:
         Whether small grey values are shown bright, as in a TIFF file of photometric MinIsWhite.
     imagej : ImageJFacts, optional
         What an ImageJ file says beside; None for others.
+    ome : OmeFacts, optional
+        What an OME-TIFF says beside; None for others.
     """
 
     path: Path
@@ -113,6 +135,7 @@ class ImageFile:
     origin: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     white_is_zero: bool = False
     imagej: ImageJFacts | None = None
+    ome: OmeFacts | None = None
 
     def with_stride(self, stride: int) -> ImageFile:
         """Return what describes a code, whose pixels are ``stride`` times as far apart.
@@ -133,6 +156,7 @@ class ImageFile:
             channels=(),
             white_is_zero=False,
             imagej=None,
+            ome=None,
         )
 
     def with_differences(self) -> ImageFile:

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise.image_record import Channel, ImageFile, ImageJFacts
-from napari_ae_denoise.units import IMAGEJ_UNITS, unit_name
+from napari_ae_denoise.units import IMAGEJ_UNITS, seconds, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_NUMBER = int | float
 # As tifffile names them, with the type of their entries. What is said of the whole, of each plane,
-# and of grey values.
-_OF_ALL: dict[str, Any] = {"Info": str, "Properties": str}
+# of where they lie, of what a grey value stands for, and of how grey values are shown.
+_OF_ALL: dict[str, Any] = {"Info": str, "Properties": str, "loop": bool, "fps": _NUMBER}
 _OF_PLANES: dict[str, Any] = {"Labels": str, "ROI": bytes, "Overlays": bytes}
 _OF_PLANES |= {"LUTs": np.ndarray, "mode": str}
-_OF_GREYS: dict[str, Any] = {"Ranges": float, "min": int | float, "max": int | float}
+_OF_PLANES |= dict.fromkeys(("xorigin", "yorigin", "zorigin"), _NUMBER)
+_OF_VALUES: dict[str, Any] = {"cf": int, "vunit": str}  # a function's number, and its coefficients
+_OF_VALUES |= dict.fromkeys(("c0", "c1", "c2", "c3", "c4"), _NUMBER)
+_OF_GREYS: dict[str, Any] = {"Ranges": float, "min": _NUMBER, "max": _NUMBER}
 _WITHOUT_UNIT = ("", "pixel", "pixels")
 
 
@@ -27,10 +31,10 @@ def imagej_spacing(
 ) -> tuple[dict[str, Any], str]:
     """Return what is said of distances, by axis, and the unit of length.
 
-    Without one, ImageJ counts in pixels; times are in seconds all the same.
+    Without one, ImageJ counts in pixels; times have a unit of their own, and become seconds.
     """
     unit = unit_name(facts.get("unit"))
-    times = {"T": facts.get("finterval")}
+    times = {"T": seconds(facts.get("finterval"), facts.get("tunit", "sec"))}
     if unit in _WITHOUT_UNIT:
         return times, ""
     return {**resolution, "Z": facts.get("spacing"), **times}, unit
@@ -51,7 +55,7 @@ def imagej_facts(
 ) -> ImageJFacts:
     """Return what else is said, to be written back; see `imagej_options`."""
     said: dict[str, Any] = {}
-    for key, kind in {**_OF_ALL, **_OF_PLANES, **_OF_GREYS}.items():
+    for key, kind in {**_OF_ALL, **_OF_PLANES, **_OF_VALUES, **_OF_GREYS}.items():
         value = facts.get(key)
         entries = list(value.values()) if isinstance(value, dict) else value
         entries = entries if isinstance(entries, list | tuple) else [value]
@@ -93,10 +97,11 @@ def imagej_options(image: ImageFile, axes: str, spacing: Mapping[str, float]) ->
 def _still_true(image: ImageFile, before: ImageJFacts, facts: dict[str, Any]) -> dict[str, Any]:
     """Add to the facts what is true of an image made of the one before; return options."""
     same_planes = (image.axes, image.array.shape) == (before.axes, before.shape)
-    same_type = same_planes and image.array.dtype == before.dtype
+    same_type = image.array.dtype == before.dtype.newbyteorder("=")
     same_greys = same_type and not before.of_differences
-    true = _OF_ALL | (_OF_PLANES if same_planes else {}) | (_OF_GREYS if same_greys else {})
+    true = _OF_ALL | (_OF_PLANES if same_planes else {}) | (_OF_VALUES if same_greys else {})
+    true |= _OF_GREYS if same_planes and same_greys else {}
     facts |= {key: before.said[key] for key in true if key in before.said}
-    if before.palette is None or not same_type:
+    if before.palette is None or not (same_planes and same_type):
         return {}
     return {"photometric": "palette", "colormap": before.palette}

@@ -18,7 +18,9 @@ from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.plain_numbers import as_given, is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from napari_ae_denoise.grey_map import ValueMap
 
 Thing = TypeVar("Thing")
 
@@ -79,6 +81,7 @@ class Normalization:
                     f"Grey values cannot be mapped with {name} = {as_given(getattr(self, name))}.",
                     f"Give {name} as a number.",
                 )
+            object.__setattr__(self, name, float(getattr(self, name)))  # json holds none of numpy
         if not (0 <= self.low < self.high <= 100):
             raise DenoisingError(
                 f"The percentiles {self.low} and {self.high} are no range.",
@@ -142,19 +145,55 @@ class Normalization:
         list of GreyMap
             One per plane of ``layout``'s axis C where channels are apart, else a single one.
         """
-        return [
-            self.of_group(sample_values(image, layout, channel), image)
-            for channel in channel_groups(layout)
-        ]
+        maps, flat = [], []
+        for channel in channel_groups(layout):
+            values = sample_values(image, layout, channel)
+            flat.append(level_of(values) is not None and limits_known(image, layout, channel))
+            maps.append(self.of_group(values))
+        check_varied(maps, flat)
+        return maps
 
-    def of_group(self, sample: npt.NDArray[Any], image: Any) -> GreyMap:
-        """Return the map of the channels of an image that a sample was taken of."""
-        finite = sample[np.isfinite(sample)]
-        if finite.size and finite.min() == finite.max() and not isinstance(image, np.ndarray):
-            # all of a lazy image is too much to read: it may differ outside the sample
-            level = float(finite[0])
-            return GreyMap(level, max(abs(level), 1.0), fill=level)
-        return self.of_values(sample)
+    def of_group(self, sample: npt.NDArray[Any]) -> GreyMap:
+        """Return the map of the channels of an image that a sample was taken of.
+
+        They may be constant: see `check_varied`. All of a lazy image is too much to read, and it
+        may differ outside the sample; and one blank channel does not spoil the others.
+        """
+        level = level_of(sample)
+        if level is None:
+            return self.of_values(sample)
+        return GreyMap(level, max(abs(level), 1.0), fill=level)
+
+
+def level_of(sample: npt.NDArray[Any]) -> float | None:
+    """Return the grey value of a sample that is constant; None if it is not, or is one pixel."""
+    finite = sample[np.isfinite(sample)]
+    if finite.size < 2 or finite.min() != finite.max():
+        return None
+    return float(finite[0])
+
+
+def check_varied(maps: Sequence[ValueMap], flat: Sequence[bool]) -> None:
+    """Refuse an image that shows nothing.
+
+    Parameters
+    ----------
+    maps : sequence of ValueMap
+        Of its channels.
+    flat : sequence of bool
+        Of each, whether it is known to be constant.
+
+    Raises
+    ------
+    DenoisingError
+        If all are.
+    """
+    if all(flat):
+        levels = sorted({grey_map.fill for grey_map in maps})
+        each = f"every pixel is {levels[0]:g}" if len(levels) == 1 else "each channel is one value"
+        raise DenoisingError(
+            f"The image is constant: {each}.", "Choose an image that shows something."
+        )
 
 
 def channel_groups(layout: PlaneLayout) -> list[int | None]:
@@ -228,15 +267,27 @@ def _finite_limits(
         at = layout.axes.index("C")
         which = slice(layout.channels) if channel is None else slice(channel, channel + 1)
         image = image[(slice(None),) * at + (which,)]
-    step = max(1, _BLOCK_BYTES * len(image) // max(image.nbytes, 1))
     limits = []
-    for first in range(0, len(image), step):
-        block = image[first : first + step]
+    for block in _blocks(image):
         if np.issubdtype(block.dtype, np.floating):
             block = block[np.isfinite(block)]
         if block.size:
             limits += [block.min(), block.max()]
     return np.array([min(limits), max(limits)] if limits else [], image.dtype)
+
+
+def _blocks(array: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Cut an array into views of a bounded size: along its first axis, as far as that does."""
+    if array.nbytes <= _BLOCK_BYTES:
+        yield array
+        return
+    step = _BLOCK_BYTES * len(array) // array.nbytes
+    if not step:  # not even one of them is small enough
+        for one in array:
+            yield from _blocks(one)
+        return
+    for first in range(0, len(array), step):
+        yield array[first : first + step]
 
 
 def sample_windows(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_ae_denoise.done_record import FILE_NAME
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import format_of
-from napari_ae_denoise.storage import identity, is_there
+from napari_ae_denoise.storage import Precious, is_there, same_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def output_paths(
     Raises
     ------
     DenoisingError
-        If an output is an input, is there already, or stands for two inputs.
+        If an output is an input or holds one, is there already, or stands for two inputs.
     """
     pattern = is_pattern(output)
     there = is_there(output)  # or it is refused here: pathlib has no answer to long names
@@ -98,14 +98,13 @@ def output_paths(
         made = [output / (path.stem + ending if ending else path.name) for path in inputs]
     else:
         made = [output]
-    taken = {identity(path) for path in inputs}
     seen: dict[Path, Path] = {}
+    precious = Precious(inputs)
     for source, target in zip(inputs, made, strict=True):
         format_of(target)
-        if identity(target) in taken:
-            raise DenoisingError(
-                f"{target} is an input, which would be lost.", "Give another output."
-            )
+        if (lost := precious.lost_with(target)) is not None:
+            what = "is an input" if same_file(target, lost) else f"holds the input {lost}"
+            raise DenoisingError(f"{target} {what}, which would be lost.", "Give another output.")
         if target in seen:
             raise DenoisingError(
                 f"{seen[target]} and {source} would both be written to {target}.",

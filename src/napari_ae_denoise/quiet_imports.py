@@ -70,7 +70,8 @@ def uncollected() -> Iterator[None]:
     So many new objects as an import makes would set off a collection of all of the program's:
     one call, in whichever thread, that lets no other thread run. In a viewer it was 0.2 s, and
     0.7 s on a busy machine. At the end all objects are taken for old ones, so that none is looked
-    at for being new; what is garbage among them is still found by a later collection.
+    at for being new; what is garbage among them is still found by a later collection, at the latest
+    when the last job ends.
     """
     if not gc.isenabled():
         yield
@@ -93,11 +94,12 @@ def old_objects_apart() -> Iterator[None]:
     In a viewer there are some 400,000 objects, nearly all of them there for good. To go through all
     of them is one call that lets no other thread run, and takes 0.2 to 0.5 s. New objects are
     looked at as ever, so that a job of hours leaves nothing behind, and when the last job has ended
-    the old ones are, too.
+    the old ones are, too. What a second job finds stays where it is: the garbage of the first.
     """
     with _counting:
         _apart["jobs"] += 1
-        gc.freeze()
+        if _apart["jobs"] == 1:
+            gc.freeze()
     try:
         yield
     finally:
@@ -105,3 +107,15 @@ def old_objects_apart() -> Iterator[None]:
             _apart["jobs"] -= 1
             if not _apart["jobs"]:
                 gc.unfreeze()
+
+
+def collect_old_objects() -> None:
+    """Look for garbage among the old objects, too, where a job has put them apart.
+
+    For when something large has gone that was there before the job began.
+    """
+    with _counting:
+        if _apart["jobs"]:
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()

@@ -22,6 +22,8 @@ from napari_ae_denoise.noise_level import details_and_means, sigma_from
 from napari_ae_denoise.normalization import (
     channel_groups,
     check_real,
+    check_varied,
+    level_of,
     limits_known,
     read_sample,
     sample_values,
@@ -145,13 +147,14 @@ def resolve(
     else:
         asked, steps = {}, steps_for((), correlated)
     remarks += _about_steps(steps)
-    maps = []
+    maps, flat = [], []
     for channel in groups:  # of many channels no more samples are in memory than are asked
         which = "" if channel is None else f" (channel {channel + 1})"
         windows = asked.pop(channel, None) or read_sample(image, layout, channel)
         values = sample_values(image, layout, channel, windows)
-        if not levelled:
-            maps.append(card.normalization.of_group(values, image))
+        flat.append(level_of(values) is not None and limits_known(image, layout, channel))
+        if not levelled or flat[-1]:
+            maps.append(card.normalization.of_group(values))
             continue
         independent = [window[:, :: steps[0], :: steps[1]] for window in windows]
         details, means = details_and_means(independent)
@@ -163,13 +166,14 @@ def resolve(
             if noise_model == "camera":
                 warnings.append(f"{error.cause} Gaussian noise is assumed.")
         if camera is None:
-            maps.append(card.normalization.of_group(values, image))
+            maps.append(card.normalization.of_group(values))
             sigma = sigma_from(details)
             remarks.append(f"Estimated Gaussian noise: sigma {sigma:.3g} grey values{which}.")
             warnings += _about_sigma(card, sigma, values)
         else:
             maps.append(stabilized_map(camera, values, card.normalization))
             remarks.append(f"Estimated {camera}{which}.")
+    check_varied(maps, flat)
     return Resolved(layout, maps, tuple(remarks), tuple(dict.fromkeys(warnings)), steps)
 
 

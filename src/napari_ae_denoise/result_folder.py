@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import shutil
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -21,6 +20,7 @@ from napari_ae_denoise.ome_zarr import (
     attributes_of,
     layout_options,
 )
+from napari_ae_denoise.storage import replacing_folder
 from napari_ae_denoise.unfinished import unfinished_value
 from napari_ae_denoise.units import SECOND, distances
 from napari_ae_denoise.zarr_folders import CHUNK
@@ -246,9 +246,7 @@ def create(
     sizes = dict(zip(order, lies.shape, strict=True))
     long = {"Y": chunk, "X": chunk, "C": lies.channels_in_a_chunk(chunk)}
     factors = pyramid.factors((sizes["Y"], sizes["X"]), step)
-    new, old = (path.with_name(f".{path.name[:80]}.{end}") for end in ("new", "old"))
-    with disk_errors(path):
-        shutil.rmtree(new, ignore_errors=True)  # what a run left that was killed here
+    with disk_errors(path), replacing_folder(path, "new") as new:
         version = to.ome_version
         group = zarr.open_group(new, mode="w", zarr_format=ZARR_FORMATS[version])
         for number, factor in enumerate(factors):
@@ -278,13 +276,6 @@ def create(
         mark = "nan" if isinstance(fill, float) else fill
         group.attrs[_NOTES] = {**record.notes, "unfinished_pixels_are": mark}
         record.save(new)
-        if path.exists():
-            path.replace(old)
-        new.replace(path)
-        if old.is_dir():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            old.unlink(missing_ok=True)
 
 
 def open_levels(path: Path) -> tuple[Any, ...]:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
+import shutil
+import time
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+_LONGEST = 80  # characters of a name in a hidden one: names have 255 at most
+_LEFT = 3600  # seconds after which a folder that is made at once is one of a killed run
 
 
 def is_there(path: Path) -> bool:
@@ -39,18 +45,40 @@ def is_there(path: Path) -> bool:
 
 def same_file(a: Path, b: Path) -> bool:
     """Return whether two paths are one file or folder, also where it does not exist yet."""
-    return identity(a) == identity(b)
+    if is_there(a) and is_there(b):
+        return os.path.samefile(a, b)
+    return a.resolve() == b.resolve()
 
 
-def identity(path: Path) -> tuple[int, int] | Path:
-    """Return what a file or folder has alone, under whatever name; also where it is not there yet.
+class Precious:
+    """Files and folders that no output may replace, nor a folder that they lie in.
 
-    To be kept in a set, where one path is compared with many.
+    Parameters
+    ----------
+    files : iterable of Path
+        As many as there are: each is looked at once, whatever is asked later.
     """
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return path.resolve()
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._known: dict[tuple[int, int], Path] = {}
+        seen: set[Path] = set()
+        for file in files:
+            for way in (file.absolute(), file.resolve()):  # a link may lie there, and its file
+                for place in (way, *way.parents):
+                    if place in seen:
+                        break  # and so are the folders around it
+                    seen.add(place)
+                    with contextlib.suppress(OSError, ValueError):
+                        self._known.setdefault(_identity(place), file)
+
+    def lost_with(self, target: Path) -> Path | None:
+        """Return the file that would be lost if something took a target's place; None if none."""
+        return self._known.get(_identity(target)) if is_there(target) else None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what all names of a file or folder have in common."""
+    found = path.stat()
     return found.st_dev, found.st_ino
 
 
@@ -81,7 +109,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If the file cannot be written; names the path and the system's reason.
     """
     check_name(path)
-    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -95,3 +123,64 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path, ending: str = "part") -> Iterator[Path]:
+    """Give a temporary folder to fill; on success it takes the place of ``path``.
+
+    What was there stays until then, and comes back if the last step fails. Nothing hidden is left,
+    but by a kill. What a kill left of an ``old`` folder, or of one with the ending ``new``, which
+    are filled in no time, goes with the next success at the same path.
+
+    Parameters
+    ----------
+    path : Path
+        Where the folder goes; a file or a folder that is there is replaced.
+    ending : str
+        Of the temporary folder's name.
+
+    Raises
+    ------
+    OSError
+        If the system refuses.
+    """
+    hidden, mark = f".{path.name[:_LONGEST]}", secrets.token_hex(4)
+    temporary, old = (path.with_name(f"{hidden}.{mark}.{end}") for end in (ending, "old"))
+    try:
+        yield temporary
+        try:
+            if os.path.lexists(path):
+                path.replace(old)
+            temporary.replace(path)
+        except BaseException:
+            if os.path.lexists(old) and not os.path.lexists(path):
+                old.replace(path)
+            raise
+        _remove_leftovers(path)
+    finally:
+        _remove(temporary)
+        if os.path.lexists(path):  # else it is the only one
+            _remove(old)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed runs left beside a folder that is there."""
+    if len(path.name) > _LONGEST:  # others may begin alike
+        return
+    ours = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}\.(old|new)")
+    with contextlib.suppress(OSError):
+        for place in path.parent.iterdir():
+            if (found := ours.fullmatch(place.name)) is None:
+                continue
+            if found[1] == "old" or time.time() - place.stat().st_mtime > _LEFT:
+                _remove(place)
+
+
+def _remove(place: Path) -> None:
+    """Remove a file, a link or a folder, as far as the system lets us."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            place.unlink()

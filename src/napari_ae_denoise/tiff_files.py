@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import warnings
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,24 +10,22 @@ import numpy as np
 
 from napari_ae_denoise.axes import is_rgb
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_record import Channel, ImageFile, ImageJFacts
+from napari_ae_denoise.image_record import Channel, ImageFile, ImageJFacts, OmeFacts
 from napari_ae_denoise.imagej_tiff import (
     imagej_channels,
     imagej_facts,
     imagej_options,
     imagej_spacing,
 )
+from napari_ae_denoise.ome_xml import ome_metadata, read_ome
+from napari_ae_denoise.tiff_damage import listening, refuse_missing
 from napari_ae_denoise.units import (
     CENTIMETERS,
-    OME_UNITS,
     PRINT_UNITS,
-    SECONDS,
     distances,
-    unit_name,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}  # of the TIFF tag
@@ -38,11 +34,6 @@ _OME_TYPES = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"),
     *("complex64", "complex128"),
 )
-_DAMAGE = (
-    "invalid page offset",
-    "corrupted file",
-    "corrupted tag list",
-)  # in what tifffile logs of broken files
 _WHITE_IS_ZERO, _PALETTE = 0, 3  # of the TIFF tag "photometric interpretation"
 _CLASSIC_LIMIT = 2**32 - 2**25  # bytes; larger files are written as BigTIFF
 
@@ -51,9 +42,10 @@ def read_tiff(path: Path) -> ImageFile:
     """Read the first image of a TIFF file, at full resolution."""
     import tifffile
 
-    with _damage_refused(), tifffile.TiffFile(path) as file:
+    with listening() as lines, tifffile.TiffFile(path) as file:
         series = file.series[0]
-        if len(file.series) > 1 and any(s.shape == series.shape for s in file.series[1:]):
+        refuse_missing(path, series, lines)
+        if any(_is_another(s, series) for s in file.series[1:]):
             warnings.warn(
                 f"{path.name} holds {len(file.series)} images; only the first is read.",
                 stacklevel=2,
@@ -64,10 +56,10 @@ def read_tiff(path: Path) -> ImageFile:
         array, axes = series.asarray(), _our_axes(series.axes)
         channels: tuple[Channel, ...] = ()
         beside: ImageJFacts | None = None
+        ome: OmeFacts | None = None
         if file.is_ome:
-            pixels = _ome_pixels(tifffile.xml2dict(file.ome_metadata or ""))
-            spacing, unit, flavour = *_ome_spacing(pixels), "ome"
-            channels = _ome_channels(pixels)
+            said, flavour = read_ome(file.ome_metadata, axes, array.shape), "ome"
+            spacing, unit, channels, ome = said
         elif file.is_imagej:
             facts, flavour = file.imagej_metadata or {}, "imagej"
             found, unit = imagej_spacing(facts, _resolution(first.tags))
@@ -88,7 +80,14 @@ def read_tiff(path: Path) -> ImageFile:
         colour_profile=bytes(profile),
         white_is_zero=first.photometric == _WHITE_IS_ZERO,
         imagej=beside,
+        ome=ome,
     )
+
+
+def _is_another(series: Any, first: Any) -> bool:
+    """Return whether a series is an image beside the first; thumbnails and levels are smaller."""
+    alike = (series.dtype, series.axes) == (first.dtype, first.axes)
+    return bool(series.shape == first.shape or (alike and series.size >= first.size))
 
 
 def _refuse_colours(path: Path, palette: Any) -> None:
@@ -101,31 +100,6 @@ def _refuse_colours(path: Path, palette: Any) -> None:
             f"The pixels of {path} are no grey values, but places in a palette of colours.",
             "Open it elsewhere, convert it to grey or to RGB, and save it again.",
         )
-
-
-@contextlib.contextmanager
-def _damage_refused() -> Iterator[None]:
-    """Raise what tifffile only logs: that a part of the file is missing.
-
-    It would return the planes that are left, as if there had never been others.
-    """
-    import tifffile
-
-    heard: list[str] = []
-    listener = logging.Handler()
-    listener.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    logger = tifffile.logger()
-    before = logger.propagate
-    logger.addHandler(listener)
-    logger.propagate = False  # what is said of odd but whole files is no news for the user
-    try:
-        yield
-    finally:
-        logger.removeHandler(listener)
-        logger.propagate = before
-    damage = [line for line in heard if any(word in line for word in _DAMAGE)]
-    if damage:
-        raise ValueError(f"a part of it is missing ({damage[0]})")
 
 
 def _our_axes(axes: str) -> str | None:
@@ -153,39 +127,6 @@ def _resolution(tags: Any) -> dict[str, float]:
     return spacing
 
 
-def _ome_pixels(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    images = record.get("OME", {}).get("Image", {})
-    found: Mapping[str, Any] = (images[0] if isinstance(images, list) else images).get("Pixels", {})
-    return found
-
-
-def _ome_channels(pixels: Mapping[str, Any]) -> tuple[Channel, ...]:
-    found = pixels.get("Channel", ())
-    names = [c.get("Name") for c in (found if isinstance(found, list) else [found])]
-    if not any(names):
-        return ()
-    return tuple(Channel(str(n or f"channel {place}")) for place, n in enumerate(names))
-
-
-def _ome_spacing(pixels: Mapping[str, Any]) -> tuple[dict[str, float], str]:
-    unit = _ome_unit(pixels, "X")
-    spacing: dict[str, Any] = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
-    for axis in "ZYX":  # the schema lets each axis have its own unit
-        own = _ome_unit(pixels, axis)
-        if spacing[axis] and own != unit and own in CENTIMETERS and unit in CENTIMETERS:
-            spacing[axis] *= CENTIMETERS[own] / CENTIMETERS[unit]
-    interval, of_time = pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")
-    if isinstance(interval, int | float) and of_time in SECONDS:
-        spacing["T"] = interval * SECONDS[of_time]
-    found = distances(spacing)
-    return found, unit if set("ZYX") & set(found) else ""
-
-
-def _ome_unit(pixels: Mapping[str, Any], axis: str) -> str:
-    unit = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-    return "" if unit in ("pixel", OME_UNITS[""]) else unit
-
-
 def _plain_spacing(tags: Any) -> tuple[dict[str, float], str]:
     unit = _RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit") or 0), "")
     return (_resolution(tags), unit) if unit else ({}, "")
@@ -206,7 +147,7 @@ def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
     import tifffile
 
     array, axes = image.array, image.axes or ""
-    rgb = is_rgb(axes, array.shape) and array.dtype in ("uint8", "uint16")
+    rgb = is_rgb(axes, array.shape) and array.dtype.kind in "uif"  # else a page for each row
     flavour = _flavour(image, axes, rgb, ome)
     if flavour:  # ImageJ wants its own order of the stack; both want the plane behind it
         stack = [a for a in ("TZC" if flavour == "imagej" else axes) if a in axes]
@@ -225,7 +166,7 @@ def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
     if flavour == "imagej":
         options |= imagej_options(image, names, _measured(image))
     elif flavour == "ome":
-        options["metadata"] = _ome_metadata(image, names)
+        options["metadata"] = ome_metadata(image, names, _measured(image))
     else:
         options |= {"metadata": {"axes": names}, **_plain_resolution(image)}
     tifffile.imwrite(
@@ -258,20 +199,6 @@ def _flavour(image: ImageFile, axes: str, rgb: bool, ome: bool) -> str:
 def _measured(image: ImageFile) -> dict[str, float]:
     """Return the spacings without a time of no unit, which TIFF would take for seconds."""
     return {a: d for a, d in image.spacing.items() if a != "T" or image.time_unit}
-
-
-def _ome_metadata(image: ImageFile, axes: str) -> dict[str, Any]:
-    facts: dict[str, Any] = {"axes": axes}
-    spacing = _measured(image)
-    for axis in set("ZYX") & set(spacing):
-        facts[f"PhysicalSize{axis}"] = spacing[axis]
-        facts[f"PhysicalSize{axis}Unit"] = OME_UNITS.get(image.unit, image.unit)
-    if "T" in spacing:
-        facts |= {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"}
-    channels = image.channels_along(image.axes or "")
-    if channels:
-        facts["Channel"] = {"Name": [channel.name for channel in channels]}
-    return facts
 
 
 def _plain_resolution(image: ImageFile) -> dict[str, Any]:

@@ -94,6 +94,11 @@ class PredictSettings:
                 f"A denoised image cannot be of type {self.dtype}.",
                 "Give a type of whole numbers or floats, such as uint16 or float32.",
             )
+        # numbers of numpy are taken, but json cannot hold them
+        object.__setattr__(self, "strength", float(self.strength))
+        object.__setattr__(self, "orientations", int(self.orientations))
+        if self.tile != "auto":
+            object.__setattr__(self, "tile", int(self.tile))
 
 
 def _is_grey(dtype: npt.DTypeLike) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ae_denoise import __version__, disk, fingerprints, result_folder
+from napari_ae_denoise.as_begun import as_begun, notes_of
 from napari_ae_denoise.axes import as_array
 from napari_ae_denoise.device_probe import trusted_device
 from napari_ae_denoise.devices import PRECISIONS, choose_precision
@@ -18,12 +19,14 @@ from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk, bytes_needed
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.result_folder import Destination, ResultFolder, chunk_and_step
-from napari_ae_denoise.storage import check_name, is_there
+from napari_ae_denoise.storage import Precious, check_name, is_there
 from napari_ae_denoise.tile_jobs import TileJobs
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunner
 from napari_ae_denoise.window_reader import files_of, naming_faults
 
 if TYPE_CHECKING:
+    import torch
+
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.disk_layout import OnDisk
     from napari_ae_denoise.resolving import Resolved
@@ -76,32 +79,43 @@ def begin(
     settings = settings or PredictSettings()
     named = naming_faults(image)
     seen = seen or denoiser.resolve(named, axes, settings.noise_model, settings.correlated)
-    layout, network = seen.layout, denoiser.network_for(seen)
-    lies: OnDisk = ImageOnDisk(layout)
-    if code:
-        lies = CodeOnDisk(layout, network.spec.code_width, network.stride)
+    layout = seen.layout
     disk.check_place(path)
-    _ = lies.order  # refuses axes that OME-Zarr has not
     if code:
         settings = replace(settings, dtype=np.float32, strength=1.0)
     dtype = np.dtype(settings.dtype or image.dtype)
     record = _found(path, overwrite=to.overwrite)
-    settings = _resolved(settings, record)
-    made_of = {
-        "image": fingerprints.of_image(named, layout),
-        "model": fingerprints.of_model(denoiser),
-        "settings": fingerprints.of_settings(settings, dtype, settings.precision, code=code),
-    }
     # what tells an image from another is a sample of it: a finished result may be an old one's
-    if record is not None and to.overwrite and (record.finished == 1 or record.made_of != made_of):
+    if record is not None and to.overwrite and record.finished == 1:
         record = None
-        settings = _resolved(settings, None)
+    asked, now = settings, fingerprints.of_image(named, layout)
+    model = fingerprints.of_model(denoiser)
+
+    def of(used: PredictSettings) -> dict[str, str]:
+        how = fingerprints.of_settings(used, dtype, used.precision, code=code)
+        return {"image": now, "model": model, "settings": how}
+
+    try:
+        settings = _resolved(asked, record)
+        made_of = of(settings)
+        if record is not None:
+            record.check_same(made_of)
+            seen = as_begun(seen, record)
+    except DenoisingError:
+        if record is None or not to.overwrite:
+            raise
+        record, settings = None, _resolved(asked, None)
+        made_of = of(settings)
+    network = denoiser.network_for(seen)
+    lies: OnDisk = ImageOnDisk(layout)
+    if code:
+        lies = CodeOnDisk(layout, network.spec.code_width, network.stride)
+    _ = lies.order  # refuses axes that OME-Zarr has not
     chunk = 0  # of what is there already it is known there
     if record is None:
         chunk, step = chunk_and_step(TileRunner(network, settings).tile, network.grid)
         together = _planes_together(layout.plane_shape, step, network.halo)
     else:
-        record.check_same(made_of)
         step, together = record.how["tile"], record.how["together"]
     margin = FILL_RADIUS if np.issubdtype(image.dtype, np.floating) else 0
     jobs = TileJobs.of(
@@ -132,7 +146,7 @@ def begin(
             "model": denoiser.card.name,
             "version": __version__,
             "strength": settings.strength,
-            "normalization": list(seen.normalization),
+            **notes_of(seen),
         }
         record = DoneRecord(path, made_of, how, np.zeros(len(jobs), bool), notes=notes)
         result_folder.create(to, lies, dtype, (chunk, step), record)
@@ -147,12 +161,11 @@ def begin(
 
 def _refuse_own_image(path: Path, image: Any) -> None:
     """Refuse to write over what the image is read from, whatever else is allowed."""
-    target = path.resolve()
-    for file in files_of(image):
-        if target in (file.resolve(), *file.resolve().parents):
-            raise DenoisingError(
-                f"The image is read from {file}, which would be lost.", "Choose another output."
-            )
+    lost = Precious(files_of(image)).lost_with(path)
+    if lost is not None:
+        raise DenoisingError(
+            f"The image is read from {lost}, which would be lost.", "Choose another output."
+        )
 
 
 def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:
@@ -177,10 +190,21 @@ def _resolved(settings: PredictSettings, record: DoneRecord | None) -> PredictSe
     """Return settings with device and precision decided, as the record has them where asked."""
     device = trusted_device(settings.device)
     if record is not None and settings.precision == "auto":
+        _check_computed(record, device)
         return replace(settings, device=str(device), precision=str(record.how["precision"]))
     chosen = choose_precision(device, settings.precision)
     names = {dtype: name for name, dtype in PRECISIONS.items()}
     return replace(settings, device=str(device), precision=names[chosen])
+
+
+def _check_computed(record: DoneRecord, device: torch.device) -> None:
+    """Refuse to go on, in the precision of a record, where it is not computed."""
+    if device.type == "cpu" and record.how["precision"] == "float16" and record.finished < 1:
+        raise DenoisingError(
+            f"{record.folder} holds a result ({record.finished:.0%} of it) that was begun on a GPU "
+            "in float16, which is not computed on the CPU.",
+            "Go on where there is a GPU, choose another output, or overwrite this one.",
+        )
 
 
 def _planes_together(shape: tuple[int, int], step: int, halo: int) -> int:

@@ -45,15 +45,20 @@ PRINT_UNITS = (INCH, "centimeter")  # in which files tell how large a picture is
 SECOND = "second"
 SECONDS = {
     "s": 1.0,
+    "sec": 1.0,  # as ImageJ writes it
     "second": 1.0,
+    "seconds": 1.0,
     "ms": 1e-3,
+    "msec": 1e-3,
     "millisecond": 1e-3,
     "µs": 1e-6,
     "microsecond": 1e-6,
     "min": 60.0,
     "minute": 60.0,
+    "minutes": 60.0,
     "h": 3600.0,
     "hour": 3600.0,
+    "hours": 3600.0,
 }
 
 
@@ -68,6 +73,12 @@ def distances(found: Mapping[str, Any]) -> dict[str, float]:
         for axis, value in found.items()
         if isinstance(value, Real) and math.isfinite(value) and float(value) > 0
     }
+
+
+def seconds(time: object, unit: object) -> float | None:
+    """Return a time in seconds; None if it is no number, or in a unit that is not known."""
+    factor = SECONDS.get(str(unit).strip())
+    return time * factor if isinstance(time, int | float) and factor is not None else None
 
 
 def tells_size(unit: str) -> bool:

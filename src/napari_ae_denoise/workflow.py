@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ae_denoise.axes import check_axes
 from napari_ae_denoise.card import versions_now
 from napari_ae_denoise.devices import PRECISIONS
 from napari_ae_denoise.errors import DenoisingError
@@ -196,7 +197,7 @@ class Workflow:
         DenoisingError
             If it has more or fewer axes, or rows, columns or channels elsewhere.
         """
-        known = axes or self.axes
+        known = check_axes(axes, shape) if axes else self.axes
         if len(shape) != len(self.axes) or _planes(known) != _planes(self.axes):
             raise DenoisingError(
                 f'The workflow is for images of axes "{self.axes}", not "{known}" of shape '

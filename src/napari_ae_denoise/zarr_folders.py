@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import secrets
-import shutil
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from napari_ae_denoise.ome_zarr import (
     ome_order,
     placement_of,
 )
+from napari_ae_denoise.storage import replacing_folder
 from napari_ae_denoise.units import SECOND, unit_name
 from napari_ae_denoise.zarr_checks import check_array
 
@@ -96,7 +95,7 @@ def write_zarr(path: Path, image: ImageFile) -> None:
     if axes.endswith("C"):
         chunks = (*chunks[:-1], array.shape[-1])  # colours together
     lazy = array if hasattr(array, "dask") else dask.array.from_array(array, chunks=chunks)
-    with _replacing_folder(path) as temporary:
+    with _replacing(path) as temporary:
         options: dict[str, Any] = {"shape": array.shape, "dtype": array.dtype, "chunks": chunks}
         if ome:
             version = image.ome_version or OME_VERSION
@@ -146,29 +145,13 @@ def _described(notes: Any) -> tuple[dict[str, Any], tuple[Channel, ...]]:
 
 
 @contextlib.contextmanager
-def _replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; on success it takes the place of ``path``."""
-    mark = secrets.token_hex(4)
-    temporary = path.with_name(f".{path.name[:80]}.{mark}.part")
-    old = path.with_name(f".{path.name[:80]}.{mark}.old")
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill: see `replacing_folder`."""
     try:
-        yield temporary
-        if path.exists():
-            path.replace(old)
-        try:
-            temporary.replace(path)
-        except OSError:
-            if old.exists():
-                old.replace(path)
-            raise
+        with replacing_folder(path) as temporary:
+            yield temporary
     except OSError as error:
         raise DenoisingError(
             f"{path} could not be written: {error.strerror or error}.",
             "Choose a folder that exists, may be written to and has space left.",
         ) from error
-    finally:
-        for leftover in (temporary, old):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import gc
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from napari_ae_denoise import bundled
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
+from napari_ae_denoise.persistent_runner import PersistentRunner
 
 PLUGIN = "napari-ae-denoise"
 _PATIENCE = 120_000  # milliseconds; the machine may be busy
@@ -130,6 +132,18 @@ def settle(qtbot):
             QApplication.processEvents()
 
     return until_nothing_moves
+
+
+@pytest.fixture
+def slow_tiles(monkeypatch):
+    """Let each tile take a while, so that a job still runs when something else has been done."""
+    usual = PersistentRunner.__call__
+
+    def slow(self, *args, **more):
+        time.sleep(0.02)
+        return usual(self, *args, **more)
+
+    monkeypatch.setattr(PersistentRunner, "__call__", slow)
 
 
 def wait_idle(qtbot, panel):

@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_ae_denoise import Denoiser, add_camera_noise, add_gaussian_noise
-from napari_ae_denoise._qt import glances
+from napari_ae_denoise._qt import at_once, glances
 from napari_ae_denoise._qt.latest import Latest
 
 
@@ -39,9 +39,25 @@ def test_a_gray_photograph(viewer, open_panel, qtbot, small_image):
     assert panel.model.value == "natural-gray"
     assert "Gray photographs" in model
     assert "Fits: it is gray, of 8 bits" in model
-    assert "less than a second" in model
     panel.model.value = "natural-rgb"
     assert "Fits" not in told(qtbot, panel)[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "less than a second"), (80.0, "about 1 min 20 s")]
+)
+def test_the_time_is_said_in_words(
+    seconds, words, viewer, open_panel, qtbot, small_image, untrained_classic, monkeypatch
+):
+    def measured(*_args, **_more):
+        yield 1.0
+        return seconds
+
+    monkeypatch.setattr(at_once, "seconds_steps", measured)
+    viewer.add_image(small_image)
+    panel = open_panel("Denoise")
+    panel.shelf.add(untrained_classic)
+    assert f"Will take {words}." in told(qtbot, panel)[1]
 
 
 def test_the_model_follows_the_image_until_somebody_chooses(
@@ -138,7 +154,7 @@ def test_late_answers_are_dropped_and_questions_do_not_queue(qtbot):
 
     for number in range(4):
         latest.ask(question(number))
-    qtbot.waitUntil(lambda: begun == [0])
+    qtbot.waitUntil(lambda: begun == [0], timeout=30_000)
     go.set()
     qtbot.waitUntil(lambda: answers == [3], timeout=30_000)
     assert begun == [0, 3]

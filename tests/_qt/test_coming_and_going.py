@@ -22,20 +22,28 @@ PLANES = 400  # which take at least 4 s
 
 @pytest.fixture
 def slowly(monkeypatch):
-    """Let each plane of a large stack take a while, whatever is done with it."""
-    read, fill = PlaneLayout.read, Noise.fill
+    """Let each plane of a large stack take a while, and wait while what is returned is not set."""
+    read, fill, go = PlaneLayout.read, Noise.fill, threading.Event()
+    go.set()
+
+    def pause(planes):
+        if planes == PLANES:
+            time.sleep(0.01)
+            go.wait(120)
 
     def read_slowly(self, image, *where):
-        time.sleep(0.01 if self.planes == PLANES else 0)
+        pause(self.planes)
         return read(self, image, *where)
 
     def fill_slowly(self, *args):
         for part in fill(self, *args):
-            time.sleep(0.01)
+            pause(self.shape[0])
             yield part
 
     monkeypatch.setattr(PlaneLayout, "read", read_slowly)
     monkeypatch.setattr(Noise, "fill", fill_slowly)
+    yield go
+    go.set()
 
 
 def prepare(panel, name, viewer, planes, folder, model):
@@ -71,7 +79,8 @@ def test_a_panel_at_work_bears_it(
     panel = open_panel(name)
     prepare(panel, name, viewer, PLANES, tmp_path / "long", untrained_classic)
     press(panel.bar.start_button)
-    qtbot.waitUntil(lambda: panel.bar.progress.value() > 0, timeout=20_000)
+    qtbot.waitUntil(lambda: panel.bar.progress.value() > 0, timeout=60_000)
+    slowly.clear()
     viewer.layers.clear()
 
     second = make_napari_viewer(strict_qt="raise")
@@ -84,12 +93,15 @@ def test_a_panel_at_work_bears_it(
     assert len(viewer.layers) == 0
 
     viewer.window.remove_dock_widget(panel)
+    slowly.set()
     again = open_panel(name)
     assert again is not panel
     assert again.bar.start_button.isEnabled()
     wait_idle(qtbot, panel)
     assert panel.job.ended is JobState.CANCELLED
-    qtbot.waitUntil(lambda: THREAD_NAME not in [t.name for t in threading.enumerate()])
+    qtbot.waitUntil(
+        lambda: THREAD_NAME not in [t.name for t in threading.enumerate()], timeout=30_000
+    )
     viewer.layers.clear()  # finished parts may have become a layer
     prepare(again, name, viewer, 2, tmp_path / "again", untrained_classic)
     press(again.bar.start_button)

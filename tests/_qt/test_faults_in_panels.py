@@ -154,7 +154,7 @@ def test_a_panel_closed_and_opened_again_during_work(qtbot, viewer, denoise, pre
     viewer.window.remove_dock_widget(denoise)
     again = open_panel("Denoise")
     assert again.bar.start_button.isEnabled()
-    qtbot.waitUntil(lambda: denoise.job.state is JobState.IDLE, timeout=20_000)
+    qtbot.waitUntil(lambda: denoise.job.state is JobState.IDLE, timeout=60_000)
     qtbot.wait(50)
 
 
@@ -171,8 +171,9 @@ def test_two_viewers_work_apart(
         wait_idle(qtbot, one)
     assert [layer.name for layer in viewer.layers][1:] == ["i denoised"]
     assert [layer.name for layer in second.layers][1:] == ["other denoised"]
-    names = [t.name for t in threading.enumerate()]
-    assert names.count("napari-ae-denoise job") <= 2
+    qtbot.waitUntil(
+        lambda: THREAD_NAME not in [t.name for t in threading.enumerate()], timeout=30_000
+    )
 
 
 # ---- training

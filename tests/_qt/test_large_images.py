@@ -6,6 +6,7 @@ import pytest
 import zarr
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+from napari_ae_denoise._qt import disk_places
 from napari_ae_denoise._qt.disk_places import folder_for, too_large
 from napari_ae_denoise._qt.disk_results import Begun
 from napari_ae_denoise._qt.seen import looked_at
@@ -63,6 +64,7 @@ def test_a_large_image_goes_to_a_zarr_folder_and_is_the_same(
     assert back.origin == {"Y": 30.0, "X": -7.0}
 
 
+@pytest.mark.usefixtures("slow_tiles")
 def test_the_layer_is_there_at_once_and_fills_and_cancel_keeps_it(
     viewer, panel, press, qtbot, stack, tmp_path
 ):
@@ -159,6 +161,7 @@ def test_noise_or_code_alone_is_made_of_a_large_image(viewer, panel, run, stack)
     assert viewer.layers[-1].visible
 
 
+@pytest.mark.usefixtures("slow_tiles")
 def test_a_stopped_large_image_keeps_its_code_and_noise(viewer, panel, press, qtbot, stack):
     viewer.add_image(stack, name="cells")
     panel.noise.value = panel.latent.value = True
@@ -201,10 +204,12 @@ def test_small_images_stay_in_memory(viewer, panel, run, small_image, tmp_path):
     assert not list(tmp_path.glob("*.zarr"))
 
 
-def test_the_folder_is_that_of_the_image_or_a_temporary_one(tmp_path):
+def test_the_folder_is_that_of_the_image_or_a_temporary_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk_places.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     image = zarr.create_array(tmp_path / "a.zarr", shape=(8, 8), dtype="u1")
     assert folder_for("", str(tmp_path / "a.zarr")) == tmp_path
-    assert folder_for("", None).name == "napari-ae-denoise"
+    assert folder_for("", None) == tmp_path / "temporary" / "napari-ae-denoise"
     assert not too_large(image, 1.0)
     assert too_large(image, 0.0)
 
@@ -231,7 +236,7 @@ def test_a_picture_is_drawn_anew_where_its_own_plane_has_changed(
     writes = {}
     panel.filling.begin(Begun(layer, layout, (), 0.0, writes))
     shown = viewer.layers["x"]
-    qtbot.waitUntil(lambda: shown.visible)
+    qtbot.waitUntil(lambda: shown.visible, timeout=30_000)
     viewer.dims.set_point(0, 1)
     panel.filling._look()
     writes |= {0: 1, 2: 3}
@@ -249,7 +254,7 @@ def test_no_picture_is_drawn_anew_while_somebody_scrolls(viewer, panel, qtbot, m
     layer = {"data": stack, "name": "x", "contrast_limits": (0, 255)}
     panel.filling.begin(Begun(layer, layout, (), 0.0, writes))
     shown = viewer.layers["x"]
-    qtbot.waitUntil(lambda: shown.visible)
+    qtbot.waitUntil(lambda: shown.visible, timeout=30_000)
     panel.filling._timer.stop()
     drawn = []
     monkeypatch.setattr(type(shown), "refresh", lambda *_, **how: drawn.append(how))
@@ -335,6 +340,7 @@ def test_the_buttons_are_about_what_is_on_disk_too(
     assert str(next(tmp_path.glob("*.ome.zarr"))) in QApplication.clipboard().text()
 
 
+@pytest.mark.usefixtures("slow_tiles")
 def test_what_is_being_written_is_the_last_result_at_once(viewer, panel, press, qtbot, stack):
     original = viewer.add_image(stack, name="cells")
     press(panel.bar.start_button)

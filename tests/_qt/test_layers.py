@@ -9,13 +9,13 @@ from napari_ae_denoise._qt.layer_facts import layer_axes
 from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise.errors import DenoisingError
 
-_rng = np.random.default_rng(0)
+RNG = np.random.default_rng(0)
 
 
 def _affine(ndim):
     matrix = np.eye(ndim + 1)
-    matrix[:-1, :-1] += 0.1 * _rng.standard_normal((ndim, ndim))
-    matrix[:-1, -1] = _rng.standard_normal(ndim)
+    matrix[:-1, :-1] += 0.1 * RNG.standard_normal((ndim, ndim))
+    matrix[:-1, -1] = RNG.standard_normal(ndim)
     return matrix
 
 
@@ -73,7 +73,7 @@ def test_the_code_lies_exactly_over_a_plane(transform, stride):
 def test_the_code_lies_exactly_over_a_stack(transform, axes):
     shape = tuple({"Z": 3, "Y": 32, "X": 16}[a] for a in axes)
     image = Image(np.zeros(shape, np.float32), **transform)
-    code = _rng.random((5, 3, 8, 4)).astype(np.float32)
+    code = RNG.random((5, 3, 8, 4)).astype(np.float32)
     latent = Image(**take(image, axes).latent_layer(code, 4, "code", {}))
     expected = code.transpose([0] + [1 + "ZYX".index(a) for a in axes])
     np.testing.assert_array_equal(latent.data, expected)
@@ -200,7 +200,7 @@ def test_a_snapshot_of_a_dask_layer_computes_nothing():
 
 
 def test_removed_noise_is_shown_around_its_zero():
-    noise = _rng.normal(0, 5, (64, 64)).astype(np.float32)
+    noise = RNG.normal(0, 5, (64, 64)).astype(np.float32)
     layer = take(Image(np.zeros((64, 64)))).noise_layer(noise, "n", {})
     low, high = layer["contrast_limits"]
     assert low == -high
@@ -208,7 +208,7 @@ def test_removed_noise_is_shown_around_its_zero():
 
 
 def test_removed_noise_of_a_photograph_is_shown_around_grey():
-    noise = _rng.normal(0, 5, (64, 64, 3)).astype(np.float32)
+    noise = RNG.normal(0, 5, (64, 64, 3)).astype(np.float32)
     layer = Image(**take(Image(np.zeros((64, 64, 3), np.uint8))).noise_layer(noise, "n", {}))
     assert layer.rgb
     assert abs(float(layer.data.mean()) - 0.5) < 0.02

@@ -127,9 +127,10 @@ def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):
     go, usual, asked = threading.Event(), live_module.denoise_region, []
 
     def slow(*args):
+        made = usual(*args)  # before it is switched off, which would stop it
         asked.append(args[-1])
         go.wait(30)
-        return usual(*args)
+        return made
 
     monkeypatch.setattr(live_module, "denoise_region", slow)
     viewer.add_image(stack, name="cells")
@@ -137,7 +138,8 @@ def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):
     qtbot.waitUntil(lambda: len(asked) == 1, timeout=60_000)
     panel.live.switch.value = False
     go.set()
-    qtbot.wait(500)
+    qtbot.waitUntil(lambda: not live_module._running, timeout=30_000)
+    qtbot.wait(100)
     assert "cells live" not in viewer.layers
 
 

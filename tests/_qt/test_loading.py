@@ -54,7 +54,7 @@ def test_the_window_lives_while_a_module_is_loaded(viewer, slow_module, ticks):
     ticks.clear()
     load(name, said="Loading it …")
     assert name in sys.modules
-    assert len(ticks) > 20  # a blocked window would not tick at all
+    assert len(ticks) > 3  # a blocked window would not tick at all
     assert {pointer for _, pointer in ticks} == {Qt.CursorShape.BusyCursor}
     assert "Loading it …" in statuses
     assert viewer.status == before

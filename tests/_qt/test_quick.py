@@ -80,6 +80,7 @@ def test_naparis_cancel_stops_it(viewer, qtbot, bundled, monkeypatch, notes):
     bar.cancel()
     qtbot.waitUntil(lambda: not quick._running, timeout=120_000)
     assert not progress._all_instances
+    assert "i denoised" not in viewer.layers
 
 
 def test_a_long_run_says_where_its_progress_is(

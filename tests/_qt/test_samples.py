@@ -31,7 +31,7 @@ def test_fashion_mnist_is_downloaded_while_the_window_lives(viewer, not_here, mo
     )
     viewer.open_sample(PLUGIN, "fashion-mnist")
     assert "downloading" in viewer.layers[0].name
-    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["a", "b"])
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["a", "b"], timeout=30_000)
     assert fetched == [1]
     assert not samples._running
 
@@ -42,7 +42,9 @@ def test_a_failed_download_is_said(viewer, not_here, monkeypatch, qtbot, notes):
 
     monkeypatch.setattr(samples, "fetch_fashion_mnist", fails)
     viewer.open_sample(PLUGIN, "fashion-mnist")
-    qtbot.waitUntil(lambda: any("dataset-fashion-mnist" in note for note in notes()))
+    qtbot.waitUntil(
+        lambda: any("dataset-fashion-mnist" in note for note in notes()), timeout=30_000
+    )
     assert len(viewer.layers) == 0
 
 

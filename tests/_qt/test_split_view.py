@@ -354,6 +354,6 @@ os._exit(0)
 
 def test_a_result_deleted_beside_its_line_does_not_end_the_program():
     done = subprocess.run(
-        [sys.executable, "-c", _DELETED], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", _DELETED], capture_output=True, text=True, timeout=280, check=False
     )
     assert done.stdout.splitlines()[-1:] == ["['i']"], done.stderr

@@ -15,7 +15,6 @@ from napari_ae_denoise._qt.live import _running
 from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.persistent_runner import PersistentRunner
 
 from .conftest import PLUGIN, wait_idle
 
@@ -40,17 +39,6 @@ def to_disk(panel, tmp_path):
     panel.filling.folder.value = str(tmp_path)
     panel.tile.value = 32
     return panel
-
-
-@pytest.fixture
-def slow_tiles(monkeypatch):
-    usual = PersistentRunner.__call__
-
-    def slow(self, *args, **more):
-        time.sleep(0.02)
-        return usual(self, *args, **more)
-
-    monkeypatch.setattr(PersistentRunner, "__call__", slow)
 
 
 # ---- live
@@ -132,11 +120,12 @@ def test_an_error_in_live_is_said_and_ends_it(viewer, panel, qtbot, stack, notes
 
 def test_closing_the_viewer_gives_up_what_live_computes(viewer, panel, qtbot, stack, monkeypatch):
     """A view takes seconds on a slow computer, and nobody waits for a window that is closed."""
-    asked = threading.Event()
+    asked, go = threading.Event(), threading.Event()
     usual = live_module.denoise_region
 
     def noted(*args):
         asked.set()
+        go.wait(60)
         return usual(*args)
 
     monkeypatch.setattr(live_module, "denoise_region", noted)
@@ -146,7 +135,8 @@ def test_closing_the_viewer_gives_up_what_live_computes(viewer, panel, qtbot, st
     (stop,) = _running.values()
     viewer.close()
     assert stop.is_set()
-    end = time.monotonic() + 10
+    go.set()
+    end = time.monotonic() + 30
     while _running and time.monotonic() < end:
         QApplication.processEvents()
         time.sleep(0.01)
@@ -201,6 +191,7 @@ def test_two_panels_that_write_to_one_place(
 
 def test_input_and_output_layers_removed_during_work(viewer, to_disk, press, qtbot, stack):
     viewer.add_image(stack, name="cells", contrast_limits=(0, 2000))
+    to_disk.tile.value = 64  # all of them are waited for
     press(to_disk.bar.start_button)
     qtbot.waitUntil(lambda: "cells denoised" in viewer.layers, timeout=60_000)
     viewer.layers.clear()

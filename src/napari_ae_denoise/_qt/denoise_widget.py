@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import LineEdit
@@ -110,7 +111,7 @@ class DenoiseWidget(Panel):
             remembered=(*outputs, self.latents.view, *how.ways),
         )
         follow_axes(self.layer, self.axes)
-        self._followed = self.layer.value  # what is chosen while nobody has chosen here
+        self._follow(self.layer.value)
         listen(viewer, "layers.selection.events.active", self, "follow_selected")
         on_change([self.layer, self.axes, self.level], self.at_once.look)
         listen_to_chosen(self.layer, ("data", "scale", "units"), self.at_once, "look")
@@ -127,17 +128,23 @@ class DenoiseWidget(Panel):
         before = self.layer.value
         super().reset_choices(*args)
         if self.layer.value is not before:
-            self._followed = self.layer.value
+            self._follow(self.layer.value)
+
+    def _follow(self, layer: Any) -> None:
+        """Remember what is chosen while nobody has chosen here; it may go meanwhile."""
+        self._followed = None if layer is None else weakref.ref(unwrapped(layer))
 
     def follow_selected(self) -> None:
         """Choose the image that is selected in the viewer, until somebody chooses one here."""
         active = unwrapped(self.viewer.layers.selection.active)
         if active is None or HELPER in active.metadata or record_of_layer(active) is not None:
             return  # a result is selected for its buttons
-        if self.layer.value in (None, self._followed):
+        followed = None if self._followed is None else self._followed()
+        if self.layer.value in (None, followed):
             self.reset_choices()  # it may have come just now
             if active in self.layer.choices:
-                self.layer.value = self._followed = active
+                self.layer.value = active
+                self._follow(active)
 
     def read(self) -> DenoiseChoices:
         """Return what the form says."""
@@ -168,6 +175,7 @@ class DenoiseWidget(Panel):
     def prepare(self) -> MakeSteps:
         """Return the job of denoising."""
         choices = self.read()
+        self.after.begin()
         to_disk = self.filling.job(choices, self.chosen_layer(self.layer))
         return to_disk or (lambda stop: denoise_steps(choices, stop))
 
@@ -176,7 +184,7 @@ class DenoiseWidget(Panel):
     def show_state(self, state: JobState) -> None:
         """Say anew what a run will take, when one has taught it."""
         super().show_state(state)
-        if state is JobState.IDLE:
+        if state is JobState.IDLE and not self._left:
             self.at_once.time()
 
     def leave(self) -> None:

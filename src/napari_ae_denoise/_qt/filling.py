@@ -70,7 +70,8 @@ class FillingLayer(QObject):
         self._last = last
         job.failed.connect(self._fail)
         self.fields = self.limit, self.folder = disk_fields()
-        self._viewer = unwrapped(viewer)  # layers behind a proxy would be gone at once
+        # not behind a proxy, whose layers would be gone at once; nor held, for it may be closed
+        self._viewer = weakref.ref(unwrapped(viewer))
         self._layer: weakref.ref[Any] | None = None
         self._begun: Begun | None = None
         self._seen: View | None = None
@@ -97,25 +98,27 @@ class FillingLayer(QObject):
         self._origin = source.layer
         self._before = list(layer.data[source.level :]) if layer.multiscale else layer.data
         levels = self._before if layer.multiscale else [layer.data]
-        # the first tiles follow it too
-        self._seen = looked_at(self._viewer, layer, layout, source.step)
+        viewer = self._viewer()
+        if viewer is not None:  # the first tiles follow it too
+            self._seen = looked_at(viewer, layer, layout, source.step)
         return lambda stop: disk_steps(choices, folder, levels, stop, self.view)
 
     def begin(self, begun: Begun) -> str:
         """Add the layer, empty as it may be; return a sentence that says where it is."""
         _filling[id(self)] = {str(path) for path in begun.paths}
-        paths = " and ".join(map(str, begun.paths))
-        if begun.layer is None:
+        paths, viewer = " and ".join(map(str, begun.paths)), self._viewer()
+        before, self._before = self._before, None
+        if begun.layer is None or viewer is None:
             return f"The image is large, and what is made of it is written to {paths}."
         # first the layer, then its picture: both at once are a stall that people feel
-        layer = add_image(self._viewer, **begun.layer | {"visible": False})
+        layer = add_image(viewer, **begun.layer | {"visible": False})
         self._layer, self._begun = weakref.ref(layer), begun
         QTimer.singleShot(0, partial(_show, self._layer))
-        keep(layer, self._before)
+        keep(layer, before)
         keep_origin(layer, self._origin)
         if self._last is not None:
             self._last.made(layer)
-        self._before, self._drawn = None, {}
+        self._drawn = {}
         self._timer.start()
         self._look()
         return f'"{layer.name}" is large, and is written to {paths}.'
@@ -141,7 +144,7 @@ class FillingLayer(QObject):
             layer.data = kept.levels if layer.multiscale else kept.levels[0]
         elif layer is not None:
             layer.refresh(extent=False)
-        self._layer = self._begun = self._seen = None
+        self._layer = self._begun = self._seen = self._before = None
         return layer
 
     def _fail(self, error: object) -> None:
@@ -149,13 +152,15 @@ class FillingLayer(QObject):
 
     def _alive(self) -> Any:
         layer = None if self._layer is None else self._layer()
-        return layer if layer is not None and layer in self._viewer.layers else None
+        viewer = self._viewer()
+        there = layer is not None and viewer is not None and layer in viewer.layers
+        return layer if there else None
 
     def _look(self) -> None:
-        layer = self._alive()
-        if layer is None or self._begun is None:
+        layer, viewer = self._alive(), self._viewer()
+        if layer is None or viewer is None or self._begun is None:
             return
-        before, self._seen = self._seen, looked_at(self._viewer, layer, self._begun.layout)
+        before, self._seen = self._seen, looked_at(viewer, layer, self._begun.layout)
         self._looks += 1
         if self._looks >= _SHOW and self._seen == before and self._changed(layer):
             self._looks, self._pictures = 0, self._pictures + 1
@@ -173,9 +178,10 @@ class FillingLayer(QObject):
 
     def _plane_shown(self, layer: Any) -> int | None:
         """Return which plane is all that is shown; None if more is, or it is not known."""
-        if self._begun is None or self._seen is None:
+        viewer = self._viewer()
+        if viewer is None or self._begun is None or self._seen is None:
             return None
-        layout, dims = self._begun.layout, self._viewer.dims
+        layout, dims = self._begun.layout, viewer.dims
         along = [a for a in layout.axes if not (layer.rgb and a == "C")]
         flat = dims.ndisplay == 2 and tuple(dims.displayed) == (dims.ndim - 2, dims.ndim - 1)
         colours_apart = layer.rgb and "C" in layout.stack_axes

@@ -59,11 +59,15 @@ class Forecast(QObject):
         self._job.done.connect(self._show)
         self._job.failed.connect(self._show_problem)
         self._asked: Any = None
+        self._held = False  # while a training runs
         when_gone(parent, self._job.abandon)
 
     def ask(self) -> None:
-        """Work it out anew, once the form has been quiet for a while."""
+        """Work it out anew, once the form has been quiet for a while, and no training runs."""
         self._job.cancel()
+        if self._held:
+            self.label.clear()
+            return
         self._timer.start()
         if not self.label.text():
             self.label.setText(_WAITING)
@@ -72,11 +76,13 @@ class Forecast(QObject):
         """Leave the processor to the training that begins."""
         if self._timer.isActive() or self.label.text() == _WAITING:  # of an earlier form, or none
             self.label.clear()
+        self._held = True
         self._timer.stop()
         self._job.cancel()
 
     def resume(self) -> None:
-        """Work it out now, if a training began before it was known."""
+        """Work it out now, if a training began before it was known, or the form has changed."""
+        self._held = False
         if not self.label.text():
             self.ask()
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QWidget
-
     from napari_ae_denoise._qt.worker import MakeSteps
 
 
@@ -19,20 +18,21 @@ class Latest(QObject):
 
     Parameters
     ----------
-    parent : QWidget
-        Whose life it shares.
+    parent : QObject
+        Whose life it shares; with it goes what is running.
     """
 
     answered = Signal(object)  # what the generator of the latest question returns
     failed = Signal(object)  # DenoisingError
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._job = Job(self)
         self._next: MakeSteps | None = None
         self._wanted = False
         self._job.done.connect(self._on_done)
         self._job.failed.connect(self._on_failed)
+        when_gone(self, self._job.abandon)
 
     @property
     def busy(self) -> bool:

@@ -28,7 +28,7 @@ class LayerChoice(ComboBox):
             super().reset_choices()
             if before in self.choices:
                 self.value = before
-        if self.value not in (before, None):  # as in magicgui, nothing is told of no layer at all
+        if self.value is not before:  # or what speaks of the last layer would go on to, and hold it
             self.changed.emit(self.value)
 
 

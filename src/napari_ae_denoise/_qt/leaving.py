@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QTimer
+
 from napari_ae_denoise._qt.worker import Job, JobState
 
 if TYPE_CHECKING:
@@ -39,7 +41,15 @@ def go_when_idle(panel: QWidget, jobs: Iterable[Job]) -> None:
         if panel.parent() is not None:
             _held.discard(panel)
         elif all(job.state is JobState.IDLE for job in waited_for):
+            QTimer.singleShot(0, go)  # a script may put it into a window again, in the same breath
+
+    def go() -> None:
+        if panel not in _held:
+            return
+        if panel.parent() is None:
             panel.deleteLater()
+        else:
+            _held.discard(panel)
 
     for job in waited_for:
         job.state_changed.connect(look)

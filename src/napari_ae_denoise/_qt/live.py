@@ -18,7 +18,9 @@ from napari_ae_denoise import report
 from napari_ae_denoise._qt.forms import field
 from napari_ae_denoise._qt.layers import HELPER, add_image, unwrapped
 from napari_ae_denoise._qt.seen import placed, same, seen_region, standing
+from napari_ae_denoise._qt.selection import selection_kept
 from napari_ae_denoise._qt.when_gone import when_gone
+from napari_ae_denoise._qt.worker import in_words
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.prepared_network import Stopped
@@ -209,7 +211,8 @@ class LiveLayer(QObject):
         self._pause()
         layer = self._alive()
         if layer is not None:
-            self._viewer.layers.remove(layer)
+            with selection_kept(self._viewer):
+                self._viewer.layers.remove(layer)
         self._live = self._layer = None
 
     def _pause(self) -> None:
@@ -254,8 +257,6 @@ class LiveLayer(QObject):
         try:
             self._put(self._live, region, image)
         except Exception as error:  # noqa: BLE001 (logged, and said in the window)
-            from napari_ae_denoise._qt.worker import in_words
-
             report.log(error)
             self._end_with(in_words(error))
             return
@@ -269,7 +270,8 @@ class LiveLayer(QObject):
         told = {HELPER: True, "normalization": live.normalization}
         if layer is None:
             made = source.denoised_layer(image, f"{source.name} live", told)
-            self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
+            with selection_kept(self._viewer):  # or napari's tools would act on this one
+                self._layer = weakref.ref(add_image(self._viewer, **(made | place)))
         else:
             layer.data = image
             layer.translate = place["translate"]
@@ -297,8 +299,6 @@ def _compute(live: Live, region: Region, owner: weakref.ref[LiveLayer]) -> None:
     except DenoisingError as error:
         answer = error
     except Exception as error:  # noqa: BLE001 (said in the window)
-        from napari_ae_denoise._qt.worker import in_words
-
         answer = in_words(error)
     _running.pop(threading.current_thread(), None)
     alive = owner()

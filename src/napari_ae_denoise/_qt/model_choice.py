@@ -39,6 +39,7 @@ class ModelChoice(QObject):
         )
         self._proposed = self.field.value  # what is chosen while nobody has chosen
         shelf.changed.connect(self._follow_shelf)
+        shelf.lost.connect(self._look_again)
 
     @property
     def denoiser(self) -> Denoiser | None:
@@ -70,6 +71,10 @@ class ModelChoice(QObject):
         if self.follows_image:
             self._proposed = proposal.name
             self.field.value = proposal.name
+
+    def _look_again(self) -> None:
+        """Offer what there is still."""
+        self.field.reset_choices()
 
     def _follow_shelf(self, newest: str) -> None:
         """Offer the newest model; choose it where nobody has chosen another one.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
@@ -25,6 +25,7 @@ from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
 from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.quiet_imports import collect_old_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ class Panel(QWidget):
         listener = partial(_refresh, weakref.ref(self))
         for name in _LAYER_EVENTS:
             getattr(viewer.layers.events, name).connect(listener)
+        viewer.layers.events.removed.connect(_free)  # once in a viewer, however many panels
         when_gone(self, partial(_let_go, weakref.ref(unwrapped(viewer)), self.job, listener))
 
     # ---- what a subclass says
@@ -207,6 +209,11 @@ def _refresh(panel: weakref.ref[Panel], *_: Any) -> None:
     alive = panel()
     if alive is not None:
         alive.reset_choices()
+
+
+def _free(*_: Any) -> None:
+    """Free a layer that has gone while a job runs, once nothing holds it for its removal."""
+    QTimer.singleShot(0, collect_old_objects)
 
 
 def _let_go(viewer: weakref.ref[ViewerModel], job: Job, listener: Callable[..., None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari import current_viewer
@@ -19,6 +20,7 @@ from napari_ae_denoise._qt.layers import take, unwrapped
 from napari_ae_denoise._qt.preferences import preference, preferred_device, use_threads
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
 from napari_ae_denoise._qt.shelf import shelf_of
+from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job
 from napari_ae_denoise.bundled import bundled_names
 from napari_ae_denoise.errors import DenoisingError
@@ -46,6 +48,9 @@ def denoise_active_layer() -> None:
         layer = viewer.layers.selection.active
         if layer is None and any(type(one).__name__ == "Image" for one in viewer.layers):
             raise DenoisingError("No layer is active.", "Click the image layer to denoise.")
+        if any(run.is_of(layer) for run in _running):
+            show_info(f'"{layer.name}" is being denoised already.')
+            return
         QuickRun(viewer, layer, take(layer)).start()
     except DenoisingError as error:
         show_error(str(error))
@@ -80,9 +85,16 @@ class QuickRun(QObject):
         self.job.done.connect(self._show_result)
         self.job.failed.connect(self._show_problem)
 
+    def is_of(self, layer: Any) -> bool:
+        """Return whether this run denoises a layer."""
+        return self._layer is unwrapped(layer)
+
     def start(self) -> None:
         """Look at the image, choose a model, and denoise."""
         _running.add(self)
+        window = getattr(self._viewer(), "window", None)
+        if window is not None:
+            when_gone(window._qt_window, partial(_give_up, weakref.ref(self)))
         self._progress = cancelable_progress(total=100, desc=f"Denoising {self._source.name}")
         self._timer.start()
         image, axes = self._source.image, self._source.axes
@@ -153,7 +165,19 @@ class QuickRun(QObject):
         self._end()
         show_error(str(error))
 
+    def give_up(self) -> None:
+        """Let go of everything, for the window has gone."""
+        if self in _running:
+            self.job.abandon()
+            QTimer.singleShot(0, self._end)  # napari shows the end of a progress in the window
+
     def _end(self) -> None:
         self._timer.stop()
         self._progress.close()
         _running.discard(self)
+
+
+def _give_up(held: weakref.ref[QuickRun]) -> None:
+    run = held()
+    if run is not None:
+        run.give_up()

@@ -30,7 +30,7 @@ from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.provenance import CODE, COLOURED, REMOVED
 from napari_ae_denoise.removed_noise import from_colours
 from napari_ae_denoise.result_view import ResultView
-from napari_ae_denoise.storage import same_file
+from napari_ae_denoise.storage import Precious, same_file
 from napari_ae_denoise.strength import lazily
 from napari_ae_denoise.units import SECOND
 
@@ -150,6 +150,10 @@ def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, 
         source = replace(source, image=from_colours(source.image, what.coloured_to))
     if what.origin is not None and same_file(path, what.origin):
         raise DenoisingError(f"{path} is what the result was made of.", "Choose another name.")
+    if what.origin is not None and Precious([what.origin]).lost_with(path) is not None:
+        raise DenoisingError(
+            f"{path} holds {what.origin}, which the result was made of.", "Choose another name."
+        )
     if what.folder is not None and same_file(path, what.folder):
         raise DenoisingError(f"{path} is where the result lies already.", "Choose another name.")
     large = too_large(source.image, math.inf)

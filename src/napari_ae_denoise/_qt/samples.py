@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from napari import current_viewer
 from napari.utils.notifications import show_error, show_info
 
-from napari_ae_denoise._qt.layers import add_image
+from napari_ae_denoise._qt.layers import add_image, unwrapped
 from napari_ae_denoise._qt.worker import Job
 from napari_ae_denoise.fashion_mnist import fetch_fashion_mnist, find_fashion_mnist
 from napari_ae_denoise.samples import fashion_mnist_layers
@@ -33,8 +34,10 @@ def fashion_mnist_sample() -> list[LayerData]:
         return fashion_mnist_layers()
     show_info("Downloading Fashion-MNIST (about 30 MB) ...")
     job = Job()
-    job.done.connect(partial(_replace_placeholder, current_viewer()))
-    job.failed.connect(partial(_say_failure, current_viewer()))
+    viewer = current_viewer()
+    held = None if viewer is None else weakref.ref(unwrapped(viewer))  # it may be closed meanwhile
+    job.done.connect(partial(_replace_placeholder, held))
+    job.failed.connect(partial(_say_failure, held))
     for ended in (job.done, job.failed):
         ended.connect(lambda _: _running.discard(job))
     _running.add(job)
@@ -51,8 +54,9 @@ def _fetch(_stop: threading.Event) -> Generator[float, None, list[LayerData]]:
 
 
 def _replace_placeholder(
-    viewer: ViewerModel | None, layers: list[tuple[Any, dict[str, Any], str]]
+    held: weakref.ref[ViewerModel] | None, layers: list[tuple[Any, dict[str, Any], str]]
 ) -> None:
+    viewer = None if held is None else held()
     if viewer is None:
         return
     for layer in [one for one in viewer.layers if one.metadata.get(_PLACEHOLDER)]:
@@ -61,6 +65,6 @@ def _replace_placeholder(
         add_image(viewer, data=data, **how)
 
 
-def _say_failure(viewer: ViewerModel | None, error: DenoisingError) -> None:
-    _replace_placeholder(viewer, [])
+def _say_failure(held: weakref.ref[ViewerModel] | None, error: DenoisingError) -> None:
+    _replace_placeholder(held, [])
     show_error(str(error))

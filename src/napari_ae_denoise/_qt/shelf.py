@@ -10,9 +10,14 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_ae_denoise._qt.layers import unwrapped
 from napari_ae_denoise._qt.preferences import memory
+from napari_ae_denoise._qt.when_gone import when_gone
+from napari_ae_denoise._qt.worker import Job
 from napari_ae_denoise.session_memory import UsedModel
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
     from napari.viewer import ViewerModel
 
     from napari_ae_denoise.denoiser import Denoiser
@@ -24,6 +29,7 @@ class Shelf(QObject):
     """Denoisers by name, the newest last."""
 
     changed = Signal(str)  # the name of the newest
+    lost = Signal()  # models of earlier sessions, whose files are gone
     offered = Signal(object)  # a denoiser; may be emitted in any thread
 
     def __init__(self) -> None:
@@ -35,8 +41,14 @@ class Shelf(QObject):
         self.offered.connect(self.add)
         kept = memory()
         for model in [] if kept is None else kept.models():
-            if _is_there(model.path):
-                self._earlier[self._free_name(model.name)] = model
+            self._earlier[self._free_name(model.name)] = model
+        # a share that does not answer may take minutes to say so
+        self._looking = Job(self)
+        self._looking.done.connect(self._forget)
+        when_gone(self, self._looking.abandon)
+        paths = {name: model.path for name, model in self._earlier.items()}
+        if paths:
+            self._looking.start(lambda stop: _missing(paths, stop))
 
     def names(self) -> list[str]:
         """Return the names: the newest first, then bundled models, then those of old sessions."""
@@ -104,6 +116,13 @@ class Shelf(QObject):
         earlier = self._earlier.get(name)
         return self._files.get(name, "" if earlier is None else earlier.path)
 
+    def _forget(self, names: list[str]) -> None:
+        """Offer models no longer whose files are gone."""
+        for name in names:
+            self._earlier.pop(name, None)
+        if names:
+            self.lost.emit()
+
     def _free_name(self, base: str) -> str:
         """Return a name, or that with a number."""
         name, number = base, 1
@@ -117,6 +136,18 @@ def _keep(model: UsedModel) -> None:
     kept = memory()
     if kept is not None:
         kept.keep_model(model)
+
+
+def _missing(paths: dict[str, str], stop: threading.Event) -> Generator[float, None, list[str]]:
+    """Return the names of those whose files are gone."""
+    names = []
+    for name, path in paths.items():
+        yield 0.0
+        if stop.is_set():
+            break
+        if not _is_there(path):
+            names.append(name)
+    return names
 
 
 def _is_there(path: str) -> bool:

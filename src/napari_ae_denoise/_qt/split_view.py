@@ -19,6 +19,7 @@ from napari_ae_denoise._qt.finished import LastResult, finished_of
 from napari_ae_denoise._qt.layers import HELPER, unwrapped
 from napari_ae_denoise._qt.listening import listen
 from napari_ae_denoise._qt.seen import covering
+from napari_ae_denoise._qt.selection import selection_kept
 from napari_ae_denoise.axes import is_dask
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.strength import lazily
@@ -220,12 +221,11 @@ class SplitView(QObject):
         for name in _LOOK:
             if not (result.rgb and name in ("contrast_limits", "gamma", "colormap")):
                 setattr(layer, name, getattr(result, name))
-        active = viewer.layers.selection.active
         for one in covering(viewer, result):
             one.visible = False
             self._hidden.append(weakref.ref(one))
-        viewer.layers.insert(viewer.layers.index(result) + 1, layer)
-        viewer.layers.selection.active = active
+        with selection_kept(viewer):
+            viewer.layers.insert(viewer.layers.index(result) + 1, layer)
         viewer.layers.link_layers([result, layer], _LINKED)
         layer.bounding_box.points = False
         layer.bounding_box.line_color = "yellow"

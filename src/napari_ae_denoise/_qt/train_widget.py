@@ -85,7 +85,7 @@ class TrainWidget(Panel):
             layer_fields=images.layer_fields,
             remembered=fields.remembered,
         )
-        follow_axes(self.first, fields.axes)
+        follow_axes(self.first, fields.axes, lambda: images.one_layer)
         on_change([fields.kind, images.source, fields.family.kind], self._show_kind)
         images.changed(self._suggest_unit)
         images.changed(self.forecast.ask)
@@ -94,6 +94,7 @@ class TrainWidget(Panel):
         fields.changed(self.forecast.ask)
         on_change([self.start_from], self.forecast.ask)
         self.shelf.changed.connect(self._follow_shelf)
+        self.shelf.lost.connect(self._follow_shelf)
         self._show_kind()
         self._suggest_unit()
         self.show_state(JobState.IDLE)
@@ -129,7 +130,7 @@ class TrainWidget(Panel):
         if self.images.example is not None:
             self.fields.suggest_unit(full_resolution(self.images.example).dtype)
 
-    def _follow_shelf(self, _name: str) -> None:
+    def _follow_shelf(self, *_: str) -> None:
         self.start_from.reset_choices()
 
     # ---- the job

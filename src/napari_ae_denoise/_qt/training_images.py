@@ -98,7 +98,8 @@ class TrainingImages:
         self.first, self.second = first.one, second.one
         self.fields = (self.source, *first.fields.values(), *second.fields.values())
         self.layer_fields = (first.one, first.many, second.one, second.many)
-        on_change([self.source, first.many], self._follow)
+        on_change([self.source], self._follow)
+        on_change([first.many], self._follow_several)
 
     def changed(self, react: Callable[[], None]) -> None:
         """Call a function whenever other images are chosen."""
@@ -116,6 +117,11 @@ class TrainingImages:
             return self.first.value
         chosen = self._sides[0].many.value if self.source.value == SEVERAL else []
         return chosen[0] if chosen else None
+
+    @property
+    def one_layer(self) -> bool:
+        """Whether the images are those of one layer."""
+        return bool(self.source.value == ONE)
 
     @property
     def from_files(self) -> bool:
@@ -160,6 +166,10 @@ class TrainingImages:
         """Let the axes be those of the first layer; files tell their own."""
         layer = self.example
         self._axes.value = "" if layer is None else layer_axes(layer)
+
+    def _follow_several(self) -> None:
+        if self.source.value == SEVERAL:  # what is written there may be of a folder
+            self._follow()
 
 
 def _take_alike(chosen: list[list[Any]], axes: str) -> list[list[Source]]:

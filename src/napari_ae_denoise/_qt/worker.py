@@ -33,6 +33,7 @@ __all__ = ["Job", "JobState", "in_words"]
 
 _SECONDS_BETWEEN_RECORDS = 0.1  # each is an event of the window; more would flood it
 _SECONDS_AT_EXIT = 3.0
+_SECONDS_FOR_A_FILE = 600.0  # a disk on a network may never answer
 _NICER = 5  # than the window: a third of a core that both want
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Job(QObject):
         Whose life it shares.
     stop_button : str
         What the button says that stops it; empty if there is none.
+    finishes : bool
+        Whether what has begun is brought to its end, even when panel and window go: as a file is.
     """
 
     state_changed = Signal(object)  # JobState
@@ -68,9 +71,11 @@ class Job(QObject):
     done = Signal(object)  # what it returns, also after a stop
     failed = Signal(object)  # DenoisingError
 
-    def __init__(self, parent: QObject | None = None, *, stop_button: str = "") -> None:
+    def __init__(
+        self, parent: QObject | None = None, *, stop_button: str = "", finishes: bool = False
+    ) -> None:
         super().__init__(parent)
-        self._stop_button = stop_button
+        self._stop_button, self._finishes = stop_button, finishes
         self._machine = JobMachine()
         self._stop = threading.Event()
         self._messages: _Messages | None = None
@@ -106,7 +111,7 @@ class Job(QObject):
             target=_drive, args=(make_steps, self._stop, messages), name=THREAD_NAME, daemon=True
         )
         _forget_the_dead()
-        _running[thread] = self._stop, messages
+        _running[thread] = None if self._finishes else self._stop, messages
         try:
             thread.start()
         except RuntimeError as error:  # the system gives no more threads
@@ -121,7 +126,8 @@ class Job(QObject):
 
     def abandon(self) -> None:
         """Stop, and let go of the result: nobody will be there to show it."""
-        self._stop.set()
+        if not self._finishes:
+            self._stop.set()
         self._messages = None
 
     def _become(self, state: JobState) -> None:
@@ -154,7 +160,8 @@ class Job(QObject):
 THREAD_NAME = "napari-ae-denoise job"
 # Holds what threads speak through, and lets go of it in the thread of the window only: a QObject
 # that dies in another thread, with messages on their way, takes the program with it.
-_running: dict[threading.Thread, tuple[threading.Event, _Messages]] = {}
+# With each what stops it, or None for one that is brought to its end.
+_running: dict[threading.Thread, tuple[threading.Event | None, _Messages]] = {}
 
 
 def _forget_the_dead() -> None:
@@ -224,9 +231,14 @@ def in_words(error: BaseException) -> DenoisingError:
 
 @atexit.register
 def _stop_all() -> None:
-    """Let running threads end before Python takes torch away from under them."""
+    """Let running threads end before Python takes torch away from under them.
+
+    A file that is being written is waited for longer: it was asked for, and would be lost.
+    """
     for stop, _ in _running.values():
-        stop.set()
-    end = time.monotonic() + _SECONDS_AT_EXIT
-    for thread in _running:
-        thread.join(max(0.0, end - time.monotonic()))
+        if stop is not None:
+            stop.set()
+    began = time.monotonic()
+    for thread, (stop, _) in _running.items():
+        patience = _SECONDS_AT_EXIT if stop is not None else _SECONDS_FOR_A_FILE
+        thread.join(max(0.0, began + patience - time.monotonic()))

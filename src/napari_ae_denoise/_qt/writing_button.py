@@ -34,7 +34,7 @@ class WritingButton(QPushButton):
         super().__init__(text)
         self._begins, self._has = begins, has
         self.setToolTip(tooltip)
-        self.job = Job(self)
+        self.job = Job(self, finishes=True)
         self.job.state_changed.connect(self._show_state)
         when_gone(self, self.job.abandon)
         self.job.done.connect(self._show_end)
