@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import string
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_ae_denoise.done_record import FILE_NAME
@@ -182,8 +183,8 @@ def resolve_outputs(
         found = nothing if place is None else output_paths(inputs, place, ending=ending, **how)
         columns.append(found)
     rows = [Outputs(*row) for row in zip(*columns, strict=True)]
-    targets = [target.resolve() for row in rows for target in row if target is not None]
-    doubled = {str(target) for target in targets if targets.count(target) > 1}
+    targets = Counter(target.resolve() for row in rows for target in row if target is not None)
+    doubled = {str(target) for target, times in targets.items() if times > 1}
     if doubled:
         raise DenoisingError(
             f"Two results would be written to {', '.join(sorted(doubled))}.",

@@ -39,7 +39,7 @@ class ResultView:
     """
 
     def __init__(self, folder: ResultFolder, number: int, *, photograph: bool = False) -> None:
-        self._folder, self._level = folder, folder.levels[number]
+        self._folder, self._level, self._number = folder, folder.levels[number], number
         layout, level = folder.layout, self._level
         self._order = [folder.order.index(a) for a in layout.axes]
         self._stack = [layout.axes.index(a) for a in layout.stack_axes]
@@ -56,6 +56,19 @@ class ResultView:
         self.shape = tuple(len(whole[axis]) for axis in axes)
         self.ndim = len(axes)
         self.size = int(np.prod(self.shape, dtype=object))
+
+    @property
+    def finished(self) -> float:
+        """Which fraction of the result is on the disk."""
+        return self._folder.record.finished
+
+    @property
+    def stored(self) -> Any:
+        """All of the level as it is on the disk, a dask array of its own type.
+
+        What is not made yet is the largest integer there is, or NaN.
+        """
+        return self._folder.arrays()[self._number]
 
     def __getitem__(self, index: Any) -> ResultView | npt.NDArray[Any]:
         """Return a part: read from the disk, or a view of several planes."""

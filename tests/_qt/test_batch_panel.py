@@ -1,12 +1,14 @@
 """The Batch panel: from a folder to a folder, by clicks in a real viewer."""
 
+import threading
+
 import numpy as np
 import pytest
 import tifffile
 
 from napari_ae_denoise import Denoiser
 from napari_ae_denoise import batch as core
-from napari_ae_denoise._qt import batch_widget
+from napari_ae_denoise._qt import batch_job, first_image
 from napari_ae_denoise.image_files import read_image
 
 from .conftest import wait_idle
@@ -58,7 +60,7 @@ def test_a_folder_is_denoised_and_what_fails_is_listed(batch, run, scans, untrai
 def test_without_its_report_a_batch_lists_what_became_of_each_image(
     batch, run, scans, notes, error, monkeypatch, tmp_path
 ):
-    usual = batch_widget.write_report
+    usual = batch_job.write_report
 
     def fails(path, *args, **options):
         if error is not None:
@@ -67,7 +69,7 @@ def test_without_its_report_a_batch_lists_what_became_of_each_image(
         usual(path, *args, **options)
 
     monkeypatch.setattr("napari_ae_denoise.report.log_path", lambda: tmp_path / "errors.log")
-    monkeypatch.setattr(batch_widget, "write_report", fails)
+    monkeypatch.setattr(batch_job, "write_report", fails)
     batch.fields.patterns.value = "[ac].tif"
     run(batch)
     words = ["2 of 2 images denoised.", "There is no report: ", str(error or "report.html")]
@@ -76,11 +78,11 @@ def test_without_its_report_a_batch_lists_what_became_of_each_image(
     assert listed(batch) == ["a.tif: denoised.", "c.tif: denoised."]
 
 
-def test_nothing_that_is_there_is_replaced_unless_asked(batch, run, press, scans):
+def test_nothing_that_is_there_is_replaced_unless_asked(batch, run, scans):
     batch.fields.patterns.value = "[ac].tif"
     run(batch)
     assert "2 of 2" in batch.bar.status.text()
-    press(batch.bar.start_button)
+    run(batch)
     assert "is there already" in batch.bar.status.text()
     batch.fields.overwrite.value = True
     run(batch)
@@ -98,10 +100,10 @@ def test_nothing_that_is_there_is_replaced_unless_asked(batch, run, press, scans
         ({"folder": None, "patterns": ""}, "No images are chosen"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_it_begins(batch, press, scans, changes, words):
+def test_what_cannot_be_done_is_refused_before_it_begins(batch, run, scans, changes, words):
     for name, value in changes.items():
         getattr(batch.fields, name).value = value
-    press(batch.bar.start_button)
+    run(batch)
     assert words in batch.bar.status.text()
     assert not (scans / "out").exists()
 
@@ -131,14 +133,14 @@ def test_one_image_goes_into_the_folder_too(batch, run, scans):
     assert isinstance(batch.models.chosen(), Denoiser)
 
 
-def test_a_cancelled_batch_is_gone_on_with(batch, run, press, scans):
+def test_a_cancelled_batch_is_gone_on_with(batch, run, scans):
     fields = batch.fields
     fields.patterns.value, fields.noise.value = "a.tif", True
     run(batch)
     made = [scans / "out" / name for name in ("a_clean.tif", "a_noise.tif")]
     before = [path.stat().st_mtime_ns for path in made]
     fields.patterns.value = "[ac].tif"
-    press(batch.bar.start_button)
+    run(batch)
     said = batch.bar.status.text()
     assert "--" not in said
     assert "let what is there be overwritten or skipped" in said
@@ -165,9 +167,9 @@ def test_what_is_there_is_either_skipped_or_replaced(batch):
     assert not batch.fields.overwrite.value
 
 
-def test_remedies_name_no_options_of_the_command(batch, press):
+def test_remedies_name_no_options_of_the_command(batch, run):
     batch.fields.output.value, batch.fields.latent.value = "out/{stem}_latent.tif", True
-    press(batch.bar.start_button)
+    run(batch)
     assert "--" not in batch.bar.status.text()
     assert "Choose another output" in batch.bar.status.text()
 
@@ -185,7 +187,7 @@ def test_the_name_of_a_folder_is_no_pattern(batch, run, scans):
 
 
 @pytest.mark.parametrize("name", ["scans", "exp {1}"])
-def test_the_name_of_an_image_is_one_image(batch, run, press, scans, name):
+def test_the_name_of_an_image_is_one_image(batch, run, scans, name):
     folder = scans.rename(scans.with_name(name))
     batch.fields.folder.value = folder
     batch.fields.patterns.value, batch.fields.output.value = "a.tif", "one/clean.tif"
@@ -193,7 +195,7 @@ def test_the_name_of_an_image_is_one_image(batch, run, press, scans, name):
     run(batch)
     assert (folder / "one" / "clean.tif").is_file()
     batch.fields.patterns.value, batch.fields.output.value = "[ac].tif", "two.tif"
-    press(batch.bar.start_button)
+    run(batch)
     assert "two.tif is the name of one image, but there are 2" in batch.bar.status.text()
     assert not (folder / "two.tif").exists()
 
@@ -228,7 +230,8 @@ def test_settings_reach_the_work(batch):
     assert settings.orientations == 8
     assert (settings.tile, settings.strength, choices.work.level) == (64, 0.4, 2)
     assert (choices.work.axes, choices.at_once) == ("YX", 3)
-    assert {path.parent.name for path in (one.denoised for one in choices.outputs)} == {"out"}
+    outputs, _ = choices.places(choices.images())
+    assert {path.parent.name for path in (one.denoised for one in outputs)} == {"out"}
 
 
 def test_several_at_once_give_the_same(batch, run, scans, untrained_classic):
@@ -300,3 +303,87 @@ def test_where_nothing_speaks_for_a_model_run_says_what_is_wrong(
     press(panel.bar.start_button)
     qtbot.waitUntil(lambda: "holds no images" in panel.bar.status.text(), timeout=60_000)
     assert panel.bar.start_button.isEnabled()
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Hold what looks at the first image for a model, until the event is set."""
+    go_on = threading.Event()
+    usual = first_image.file_proposal_steps
+
+    def waits(*args, **options):
+        assert go_on.wait(60)
+        return (yield from usual(*args, **options))
+
+    monkeypatch.setattr(first_image, "file_proposal_steps", waits)
+    yield go_on
+    go_on.set()
+
+
+def settled(qtbot, panel):
+    qtbot.waitUntil(lambda: not panel.first_image._looking.busy, timeout=60_000)
+    qtbot.wait(50)
+
+
+def test_a_batch_whose_folder_was_cleared_does_not_begin_later(
+    with_models, open_panel, press, qtbot, held, photographs, scans
+):
+    panel = open_panel("Batch")
+    panel.fields.folder.value = photographs
+    press(panel.bar.start_button)
+    panel.fields.folder.value = None
+    assert "Choosing" not in panel.bar.status.text()
+    assert panel.bar.start_button.isEnabled()
+    panel.fields.folder.value = scans
+    held.set()
+    settled(qtbot, panel)
+    assert panel.model.value == "microscopy"
+    assert panel.job.state.value == "idle"
+    assert panel.job.ended is None
+
+
+@pytest.mark.parametrize("what", ["output", "skip", "model", "cancel"])
+def test_run_that_waits_for_the_model_does_what_was_asked_for_or_nothing(
+    with_models, open_panel, press, qtbot, held, photographs, what
+):
+    panel = open_panel("Batch")
+    panel.fields.folder.value = photographs
+    press(panel.bar.start_button)
+    assert not panel.bar.start_button.isEnabled()
+    if what == "cancel":
+        press(panel.bar.stop_button)
+        assert "Cancelled" in panel.bar.status.text()
+    else:
+        other = next(name for name in panel.model.choices if name != panel.model.value)
+        field = panel.model if what == "model" else getattr(panel.fields, what)
+        field.value = {"output": "elsewhere", "skip": True, "model": other}[what]
+        assert panel.bar.status.text() == "Changed before it began. Press Run."
+    assert panel.bar.start_button.isEnabled()
+    assert not panel.bar.stop_button.isEnabled()
+    held.set()
+    settled(qtbot, panel)
+    assert panel.job.ended is None
+    assert not (photographs / "denoised").exists()
+
+
+def test_images_are_searched_in_the_thread_of_the_job_and_that_can_be_cancelled(
+    batch, press, qtbot, scans, monkeypatch
+):
+    """Searched in that of the window, 100 images made it stand still for a second."""
+    threads, go_on = [], threading.Event()
+    usual = batch_job.find_images
+
+    def searched(paths):
+        threads.append(threading.current_thread())
+        assert threads[0] is not threading.main_thread()
+        assert go_on.wait(60)
+        return usual(paths)
+
+    monkeypatch.setattr(batch_job, "find_images", searched)
+    press(batch.bar.start_button)
+    qtbot.waitUntil(lambda: bool(threads), timeout=60_000)
+    press(batch.bar.stop_button)
+    go_on.set()
+    wait_idle(qtbot, batch)
+    assert "Cancelled: 0 of 3 images denoised." in batch.bar.status.text()
+    assert not (scans / "out").exists()

@@ -209,6 +209,28 @@ def test_the_picture_is_saved(qtbot, viewer, open_panel, run, stacks, tmp_path):
     assert len(panel.rows()) == 2
 
 
+def test_a_picture_is_of_what_its_figures_are_of(
+    qtbot, viewer, open_panel, run, stacks, tmp_path, monkeypatch
+):
+    drawn, grid = [], compare_picture.comparison_grid
+    monkeypatch.setattr(
+        compare_picture, "comparison_grid", lambda titled: drawn.append(titled) or grid(titled)
+    )
+    viewer.add_image(np.full(stacks.shape, np.nan, np.float32), name="nothing")
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy")
+    run(panel)
+    rows = panel.rows()
+    choose(panel, "nothing", "noisy")
+    run(panel)
+    assert panel.job.ended.value == "failed"
+    assert panel.rows() == rows
+    panel.save_picture(str(tmp_path / "picture.png"))
+    wait_idle(qtbot, panel)
+    (titled,) = drawn
+    assert [title.split("\n")[0] for title in titled] == ["clean", "noisy"]
+
+
 def test_pairs_of_a_stack_are_the_grid_of_the_tutorial(
     qtbot, viewer, open_panel, run, tmp_path, monkeypatch
 ):

@@ -4,7 +4,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_ae_denoise._qt import disk_places
 from napari_ae_denoise._qt.disk_places import folder_for, too_large
@@ -14,6 +14,7 @@ from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.done_record import FILE_NAME, DoneRecord
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.provenance import KEY
+from napari_ae_denoise.result_folder import ResultFolder
 
 from .conftest import wait_idle
 
@@ -352,3 +353,56 @@ def test_what_is_being_written_is_the_last_result_at_once(viewer, panel, press, 
     press(panel.bar.stop_button)
     wait_idle(qtbot, panel)
     assert 0 <= layer.metadata[KEY]["finished"] <= 1
+
+
+def test_a_cancelled_result_on_disk_says_so_and_is_saved_as_it_lies_there(
+    viewer, panel, press, run, qtbot, stack, tmp_path, notes, monkeypatch
+):
+    viewer.add_image(stack, name="cells")
+    press(panel.bar.start_button)
+    qtbot.waitUntil(lambda: panel.bar.progress.value() > 0, timeout=60_000)
+    layer = viewer.layers.selection.active = viewer.layers["cells denoised"]
+    monkeypatch.setattr(QFileDialog, "exec", lambda _dialog: 0)  # or it would wait for somebody
+    press(panel.tools.save_button)
+    assert notes()[-1].startswith('"cells denoised" is still being made.')
+    press(panel.bar.stop_button)
+    wait_idle(qtbot, panel)
+    part = layer.metadata[KEY]["finished"]
+    assert 0 < part < 1
+    assert layer.name == f"cells denoised (cancelled at {part:.0%})"
+    button = panel.tools.save_button
+    assert "cancelled at" in button._chosen().name
+    button.save(tmp_path / "out.tif")
+    qtbot.waitUntil(lambda: button.job.state.value == "idle", timeout=60_000)
+    (path,) = tmp_path.glob("*.ome.zarr")
+    made, lies = read_image(tmp_path / "out.tif").array, np.asarray(read_image(path).array)
+    assert made.dtype == np.uint16
+    np.testing.assert_array_equal(made, lies)
+    run(panel)
+    assert "was there" in panel.bar.status.text()
+    assert list(tmp_path.glob("*.ome.zarr")) == [path]
+    assert viewer.layers[-1].name == "cells denoised"
+
+
+def test_a_result_that_broke_off_on_disk_says_so_and_is_gone_on_with(
+    viewer, panel, run, stack, monkeypatch
+):
+    viewer.add_image(stack, name="cells")
+    usual, tiles = ResultFolder.write, iter(range(20))
+
+    def until_full(self, *args):
+        if next(tiles, None) is None:
+            raise OSError(28, "No space left on device")
+        return usual(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultFolder, "write", until_full)
+        run(panel)
+    layer = viewer.layers[-1]
+    record = layer.metadata[KEY]
+    assert 0 < record["finished"] < 1
+    assert "No space left" in record["problem"]
+    assert layer.name == f"cells denoised (broken off at {record['finished']:.0%})"
+    run(panel)
+    assert "was there" in panel.bar.status.text()
+    assert viewer.layers[-1].metadata[KEY]["finished"] == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import shlex
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,32 +11,16 @@ from typing import TYPE_CHECKING, Any
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit, LineEdit
 
+from napari_ae_denoise._qt.batch_job import BatchChoices
 from napari_ae_denoise._qt.denoise_fields import PredictFields
 from napari_ae_denoise._qt.forms import field, on_change
 from napari_ae_denoise.batch import Work
-from napari_ae_denoise.batch_report import check_report
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.image_files import FORMATS, find_images
-from napari_ae_denoise.output_names import each_once, make_folder, resolve_outputs
 
 if TYPE_CHECKING:
     from napari_ae_denoise._qt.model_choice import ModelChoice
-    from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.output_names import Outputs
 
 _TYPES = [("that of the image", None), *((name, name) for name in ("uint8", "uint16", "float32"))]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchChoices:
-    """What the form says."""
-
-    paths: tuple[Path, ...]
-    outputs: tuple[Outputs, ...]
-    denoiser: Denoiser
-    work: Work
-    report: Path | None
-    at_once: int
 
 
 class BatchFields:
@@ -125,6 +108,11 @@ class BatchFields:
         self.more = (*said, self.at_once, how.device, how.tile)
 
     @property
+    def all(self) -> tuple[Any, ...]:
+        """Every field."""
+        return (*self.main, *self.written, *self.more)
+
+    @property
     def remembered(self) -> tuple[Any, ...]:
         """The fields that begin as they were at the last start."""
         return (self.latent, self.noise, self.report, *self.how.ways, self.at_once)
@@ -138,34 +126,26 @@ class BatchFields:
         return Path(folder).expanduser() if folder not in ("", ".") else None
 
     def read(self) -> BatchChoices:
-        """Return what the form says; refuse what would lose a file."""
-        base, paths = self._base(), each_once(find_images(self.wanted()))
-        told = self.output.value.strip()
-        if not told:
+        """Return what the form says; refuse what it lacks."""
+        wanted, output = tuple(self.wanted()), self.output.value.strip()
+        if not output:
             raise DenoisingError(
                 "There is no place for the results.",
                 "Give a folder in Output, or a pattern such as out/{stem}_clean{suffix}.",
             )
-        output, beside = _places(base, told, len(paths))
         overwrite = self.overwrite.value or self.skip.value  # what is not whole is made anew
-        denoiser = self._models.chosen()
-        outputs = resolve_outputs(
-            paths,
-            output,
-            beside / "{stem}_latent.tif" if self.latent.value else None,
-            beside / "{stem}_noise.tif" if self.noise.value else None,
-            overwrite=overwrite,
-        )
-        report = outputs[0].denoised.parent / "report.html" if self.report.value else None
-        make_folder(outputs[0].denoised.parent)
-        if report is not None:
-            check_report(report, overwrite=overwrite)
-        axes = self.axes.value.strip() or None
-        settings = self.how.settings(dtype=self.dtype.value)
-        work = Work(self._models.field.value, axes, settings, self.level.value, overwrite)
-        work = replace(work, skip=self.skip.value)
+        axes, settings = self.axes.value.strip() or None, self.how.settings(dtype=self.dtype.value)
+        model, level, skip = self._models.field.value, self.level.value, self.skip.value
         return BatchChoices(
-            tuple(paths), tuple(outputs), denoiser, work, report, self.at_once.value
+            wanted,
+            self._base(),
+            output,
+            latent=self.latent.value,
+            noise=self.noise.value,
+            report=self.report.value,
+            denoiser=self._models.chosen(),
+            work=Work(model, axes, settings, level, overwrite, skip),
+            at_once=self.at_once.value,
         )
 
 
@@ -179,24 +159,6 @@ def _one_or_none(*ticks: Any) -> None:
 
     for tick in ticks:
         on_change([tick], partial(untick_others, tick))
-
-
-def _places(base: Path | None, told: str, images: int) -> tuple[Path, Path]:
-    """Return the output, and the folder for what else is made; both may be patterns."""
-    # what a folder is called is no pattern
-    base = None if base is None else Path(str(base).replace("{", "{{").replace("}", "}}"))
-    output = Path(told).expanduser()
-    output = output if base is None else base / output
-    if "{" in told:
-        return output, output.parent
-    if told.lower().endswith(tuple(FORMATS)):
-        if images == 1:
-            return output, output.parent
-        raise DenoisingError(
-            f"The output {told} is the name of one image, but there are {images}.",
-            "Give a folder in Output, or a pattern such as out/{stem}_clean{suffix}.",
-        )
-    return output / "{name}", output
 
 
 def _text(name: str, label: str, tooltip: str, empty: str) -> LineEdit:

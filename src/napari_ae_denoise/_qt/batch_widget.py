@@ -2,52 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QPlainTextEdit
 
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.alignment import two_columns
-from napari_ae_denoise._qt.batch_form import BatchChoices, BatchFields
+from napari_ae_denoise._qt.batch_form import BatchFields
+from napari_ae_denoise._qt.batch_job import BatchDone, batch_job
 from napari_ae_denoise._qt.device_view import DeviceHint
 from napari_ae_denoise._qt.first_image import FirstImage
-from napari_ae_denoise._qt.forms import fold, form
+from napari_ae_denoise._qt.forms import fold, form, on_change
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.shelf import shelf_of
-from napari_ae_denoise._qt.worker import in_words
-from napari_ae_denoise.batch import CANCELLED, BatchProgress, batch_steps
-from napari_ae_denoise.batch_report import write_report
-from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.report import log
+from napari_ae_denoise._qt.worker import JobState
+from napari_ae_denoise.batch import CANCELLED
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Generator
-    from pathlib import Path
-
     import napari
 
     from napari_ae_denoise._qt.worker import MakeSteps
-    from napari_ae_denoise.batch import Outcome
+    from napari_ae_denoise.batch import BatchProgress, Outcome
 
 _LEAST_HEIGHT = 120  # pixels
-
-
-@dataclass(frozen=True, slots=True)
-class BatchDone:
-    """How it ended; ``warning`` says why there is no report."""
-
-    outcomes: tuple[Outcome, ...]
-    total: int
-    report: Path | None
-    warning: str = ""
-
-    @property
-    def made(self) -> int:
-        """How many images are denoised."""
-        return sum(not (outcome.problem or outcome.skipped) for outcome in self.outcomes)
 
 
 class BatchWidget(Panel):
@@ -69,6 +47,9 @@ class BatchWidget(Panel):
         self.first_image = FirstImage(fields, self.models, self)
         self.first_image.settled.connect(self._go_on)
         self._waits = False  # pressed Run before the model was known
+        self.bar.stop_button.clicked.connect(self._cancel_waiting)
+        on_change([one for one in fields.all if one is not self.model], self._change_waiting)
+        on_change([self.model], self._choose_waiting)
         self.device_hint = DeviceHint(fields.device)
         self.outcomes = QPlainTextEdit()  # which breaks long names, and can be copied from
         self.outcomes.setReadOnly(True)
@@ -86,32 +67,57 @@ class BatchWidget(Panel):
             remembered=fields.remembered,
         )
 
+    # ---- Run before the model for the first image is known
+
     def run(self) -> None:
         """Start, as soon as the model for the first image is known."""
         self._waits = self.first_image.busy
-        if self._waits:
-            self.bar.status.setText("Choosing the model …")
-        else:
+        if not self._waits:
             super().run()
+            return
+        self.bar.show_state(JobState.RUNNING)  # which can be cancelled
+        self.bar.status.setText("Choosing the model …")
 
     def _go_on(self) -> None:
-        if self._waits:
+        if self._stop_waiting(""):
             self.run()
+
+    def _stop_waiting(self, said: str) -> bool:
+        """Wait no longer, if it waited, and say why."""
+        waited, self._waits = self._waits, False
+        if waited:
+            self.show_state(self.job.state)
+            self.bar.status.setText(said)
+        return waited
+
+    def _cancel_waiting(self) -> None:
+        self._stop_waiting("Cancelled before the first image.")
+
+    def _change_waiting(self) -> None:
+        """Begin nothing that was not asked for: what Run was pressed for is another form."""
+        self._stop_waiting("Changed before it began. Press Run.")
+
+    def _choose_waiting(self) -> None:
+        if not self.models.follows_image:  # but chosen by somebody
+            self._change_waiting()
 
     def leave(self) -> None:
         """Let go of what goes on, for the panel is out of the window."""
+        self._stop_waiting("")
         self.first_image.leave()
         super().leave()
+
+    # ---- the job
 
     def prepare(self) -> MakeSteps:
         """Return the job of denoising all."""
         choices = self.fields.read()
-        self.outcomes.clear()
-        self.outcomes.show()
-        return lambda stop: _steps(choices, stop)
+        return lambda stop: batch_job(choices, stop)
 
     def show_progress(self, progress: BatchProgress) -> None:
         """Show where it stands."""
+        self.outcomes.clear()
+        self.outcomes.show()
         failed = f", {progress.failed} failed" if progress.failed else ""
         image = f"Image {min(progress.done + 1, progress.total)} of {progress.total}{failed}"
         self.bar.show_progress(progress.fraction, f"{image}: {progress.path.name}")
@@ -120,6 +126,7 @@ class BatchWidget(Panel):
         """List what became of each image, those that failed first."""
         ordered = sorted(result.outcomes, key=lambda one: not one.problem)
         self.outcomes.setPlainText("\n".join(_line(outcome) for outcome in ordered))
+        self.outcomes.show()
         failed = sum(bool(one.problem) and one.problem != CANCELLED for one in result.outcomes)
         stopped = any(one.problem == CANCELLED for one in result.outcomes)
         said = "Cancelled: " if stopped or len(result.outcomes) < result.total else ""
@@ -144,28 +151,3 @@ def _line(outcome: Outcome) -> str:
         end = "cancelled before it was finished." if stopped else f"failed: {outcome.problem}"
     notes = [note.removeprefix(f"{name}: ").removeprefix("note: ") for note in outcome.notes]
     return " ".join(filter(None, [f"{name}:", end, *notes]))
-
-
-def _steps(
-    choices: BatchChoices, stop: threading.Event
-) -> Generator[BatchProgress, None, BatchDone]:
-    """Denoise, and write the report of what was begun; the outcomes are told without it too."""
-    outcomes = yield from batch_steps(
-        choices.paths,
-        choices.outputs,
-        choices.work,
-        denoiser=choices.denoiser,
-        stop=stop,
-        at_once=choices.at_once,
-    )
-    report, warning = choices.report if outcomes else None, ""
-    if report is not None:
-        work, name = choices.work, choices.denoiser.card.name
-        try:
-            write_report(report, outcomes, name, axes=work.axes, level=work.level)
-        except DenoisingError as error:
-            report, warning = None, f"There is no report: {error}"
-        except Exception as error:  # noqa: BLE001 (logged, and said with the outcomes)
-            log(error)
-            report, warning = None, f"There is no report: {in_words(error)}"
-    return BatchDone(tuple(outcomes), len(choices.paths), report, warning)

@@ -52,7 +52,8 @@ class CompareWidget(Panel):
         self.table.said.connect(self.bar.status.setText)
         self.table.save.clicked.connect(self.ask_for_picture)
         self.copy = self.table.copy
-        self._compared: Comparison | None = None
+        self._running: Comparison | None = None
+        self._compared: Comparison | None = None  # what the table is of
         self._against_result = False
         self.lay_out(
             self.form, self.table, layer_fields=fields.layers, remembered=fields.remembered
@@ -105,7 +106,7 @@ class CompareWidget(Panel):
 
     def prepare(self) -> MakeSteps:
         """Return the job of comparing."""
-        self._compared = what = self.read()
+        self._running = what = self.read()
         reference = self.chosen_layer(self.reference)
         self._against_result = record_of_layer(reference) is not None
         return partial(comparison_steps, what)
@@ -119,6 +120,7 @@ class CompareWidget(Panel):
         if isinstance(result, Saved):
             self.show_notice(f"Saved {result.path}.")
             return
+        self._compared = self._running
         self.table.show_table(result)
         problems = [f"{short(r.name)}: {r.problem}" for r in result.rows if r.problem]
         said = ["Stopped; finished lines stay."] if result.stopped else []

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise._qt.results import DenoiseChoices
     from napari_ae_denoise.axes import PlaneLayout
     from napari_ae_denoise.disk_job import DiskJob, Stored
+    from napari_ae_denoise.done_record import DoneRecord
     from napari_ae_denoise.prediction import TileProgress
     from napari_ae_denoise.tile_jobs import View
 
@@ -43,6 +44,8 @@ class Begun:
         Fraction that is there already.
     writes : dict of int to int
         How many tiles of each plane of it are there; see `ResultFolder`.
+    record : DoneRecord, optional
+        Of the tiles that are there now.
     """
 
     layer: dict[str, Any] | None
@@ -50,6 +53,7 @@ class Begun:
     paths: tuple[Path, ...]
     finished: float
     writes: dict[int, int]
+    record: DoneRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +101,8 @@ def disk_steps(
     there = [job.folder.record.finished for job in jobs]
     begun = {**found, "finished": there[0]}
     layer = _filling(choices, first, begun) if choices.denoised else None
-    yield Begun(layer, first.folder.layout, tuple(paths), there[0], first.folder.writes)
+    on_disk = first.folder
+    yield Begun(layer, on_disk.layout, tuple(paths), there[0], on_disk.writes, on_disk.record)
     made: list[Stored] = []
     total, done = sum(len(job.jobs) for job in jobs), 0
     for job in jobs:

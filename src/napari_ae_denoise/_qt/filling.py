@@ -15,10 +15,14 @@ from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image, unwrapped
 from napari_ae_denoise._qt.loading import load
 from napari_ae_denoise._qt.seen import looked_at
+from napari_ae_denoise._qt.status_line import unfinished
+from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.provenance import KEY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.viewer import ViewerModel
 
     from napari_ae_denoise._qt.finished import LastResult
@@ -31,6 +35,17 @@ load("zarr", "ome_zarr_models.v04.image")  # with the panel: a job's start would
 _LOOK = 200  # milliseconds between looks at what is seen
 _SHOW = 5  # looks between two pictures of what has come, at least: none while the view moves
 _SHOW_SMALL = 5  # pictures between two thumbnails, which are read apart
+
+_filling: dict[int, set[str]] = {}  # folders that are written to, of each `FillingLayer`
+
+
+def is_filling(folder: Path | None) -> bool:
+    """Return whether the result in a folder is being made."""
+    return any(str(folder) in folders for folders in _filling.values())
+
+
+def _written(number: int) -> None:
+    _filling.pop(number, None)
 
 
 class FillingLayer(QObject):
@@ -67,6 +82,7 @@ class FillingLayer(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
+        when_gone(self, partial(_written, id(self)))
 
     def view(self) -> View | None:
         """Return what was looked at last; may be called in any thread."""
@@ -89,6 +105,7 @@ class FillingLayer(QObject):
 
     def begin(self, begun: Begun) -> str:
         """Add the layer, empty as it may be; return a sentence that says where it is."""
+        _filling[id(self)] = {str(path) for path in begun.paths}
         paths, viewer = " and ".join(map(str, begun.paths)), self._viewer()
         before, self._before = self._before, None
         if begun.layer is None or viewer is None:
@@ -106,16 +123,23 @@ class FillingLayer(QObject):
         self._look()
         return f'"{layer.name}" is large, and is written to {paths}.'
 
-    def end(self, kept: Kept | None) -> Any:
+    def end(self, kept: Kept | None, problem: str = "") -> Any:
         """Show the last tiles; a finished layer gets the arrays themselves, in their own type.
+
+        One that was cancelled, or broken off by a ``problem``, says so in its name and record.
 
         Returns the layer, or None where there is none.
         """
         self._timer.stop()
-        layer = self._alive()
+        _written(id(self))
+        layer, begun = self._alive(), self._begun
         record = record_of_layer(layer)
-        if record is not None and kept is not None:
-            layer.metadata[KEY] = {**record, **kept.found}
+        if record is not None and begun is not None:
+            part = begun.finished if begun.record is None else begun.record.finished
+            broken: dict[str, Any] = {"finished": part, "problem": problem}
+            found = broken if kept is None else kept.found
+            layer.metadata[KEY] = {**record, **found}
+            layer.name += unfinished(found["finished"], broken=kept is None)
         if layer is not None and kept is not None and kept.levels is not None:
             layer.data = kept.levels if layer.multiscale else kept.levels[0]
         elif layer is not None:
@@ -123,8 +147,8 @@ class FillingLayer(QObject):
         self._layer = self._begun = self._seen = self._before = None
         return layer
 
-    def _fail(self, _error: object) -> None:
-        self.end(None)
+    def _fail(self, error: object) -> None:
+        self.end(None, str(error))
 
     def _alive(self) -> Any:
         layer = None if self._layer is None else self._layer()

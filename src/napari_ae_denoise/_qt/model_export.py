@@ -48,7 +48,7 @@ class ExportButton(WritingButton):
     def ask(self) -> None:
         """Ask for a file and the program, and write the model."""
         try:
-            _, name = self._chosen()
+            denoiser, name = self._chosen()
         except DenoisingError as error:
             self.failed.emit(error)
             return
@@ -61,13 +61,13 @@ class ExportButton(WritingButton):
 
         dialog.filterSelected.connect(follow)
         follow(dialog.selectedNameFilter())
-        if dialog.exec():
-            self.export(dialog.selectedFiles()[0])
+        if dialog.exec():  # meanwhile another one may have been trained
+            self.export(dialog.selectedFiles()[0], denoiser)
         dialog.deleteLater()
 
-    def export(self, path: str | Path) -> None:
-        """Write the model."""
-        self.start(lambda: partial(_steps, self._chosen()[0], Path(path)), path)
+    def export(self, path: str | Path, denoiser: Denoiser | None = None) -> None:
+        """Write a model; by default the one that is chosen now."""
+        self.start(lambda: partial(_steps, denoiser or self._chosen()[0], Path(path)), path)
 
 
 def _steps(denoiser: Denoiser, path: Path, _stop: threading.Event) -> Generator[None, None, Path]:

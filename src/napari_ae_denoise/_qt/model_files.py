@@ -82,21 +82,21 @@ class ModelFiles(QWidget):
     def ask_where_to_save(self) -> None:
         """Ask for a file and save the model."""
         try:
-            _, name = self._chosen()
+            chosen = self._chosen()
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        dialog = QFileDialog(self, "Save model", file_name(name), _MODELS)
+        dialog = QFileDialog(self, "Save model", file_name(chosen[1]), _MODELS)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(SUFFIX)  # so that it asks before it replaces the real file
-        if dialog.exec():
-            self.save(dialog.selectedFiles()[0])
+        if dialog.exec():  # meanwhile another one may have been trained
+            self.save(dialog.selectedFiles()[0], chosen)
         dialog.deleteLater()
 
-    def save(self, path: str | Path) -> None:
-        """Save the model."""
+    def save(self, path: str | Path, chosen: tuple[Denoiser, str] | None = None) -> None:
+        """Save a model of the shelf, and its name there; by default the one that is chosen now."""
         try:
-            denoiser, name = self._chosen()
+            denoiser, name = chosen or self._chosen()
             written = denoiser.save(path)
         except DenoisingError as error:
             self.failed.emit(error)

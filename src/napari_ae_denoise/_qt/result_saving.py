@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise._qt.disk_places import placement_of, too_large
+from napari_ae_denoise._qt.filling import is_filling
 from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise._qt.model_files import file_name
+from napari_ae_denoise._qt.status_line import unfinished
 from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import (
@@ -27,6 +29,7 @@ from napari_ae_denoise.image_files import (
 from napari_ae_denoise.image_record import ImageFile
 from napari_ae_denoise.provenance import CODE, COLOURED, REMOVED
 from napari_ae_denoise.removed_noise import from_colours
+from napari_ae_denoise.result_view import ResultView
 from napari_ae_denoise.storage import Precious, same_file
 from napari_ae_denoise.strength import lazily
 from napari_ae_denoise.units import SECOND
@@ -46,13 +49,15 @@ _SAME = {".png", ".jpg", ".jpeg"}  # formats that photographs are saved in again
 class ToSave:
     """A snapshot of a result, the file that its image came from, and its own folder, if any.
 
-    Its values are grey values of that image, or ``differences`` of them.
+    Its values are grey values of that image, or ``differences`` of them; ``coloured_to`` says of
+    which such colours are, as `as_colours` made them.
     """
 
     source: Source
     origin: Path | None
     folder: Path | None
     differences: bool
+    coloured_to: float | None = None
 
     @property
     def name(self) -> str:
@@ -87,28 +92,43 @@ class SaveResultButton(WritingButton):
     def ask(self) -> None:
         """Ask for a file, and save the result there."""
         try:
-            suggested = self._chosen().name
+            what = self._chosen()
         except DenoisingError as error:
             self.failed.emit(error)
             return
+        suggested = what.name
         dialog = QFileDialog(self, "Save result", suggested, _IMAGES)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(Path(suggested).suffix)
-        if dialog.exec():
-            self.save(dialog.selectedFiles()[0])
+        if dialog.exec():  # meanwhile another result may have been made, or selected
+            self.save(dialog.selectedFiles()[0], what)
         dialog.deleteLater()
 
-    def save(self, path: str | Path) -> None:
-        """Save the result."""
-        self.start(lambda: partial(_steps, self._chosen(), Path(path)), path)
+    def save(self, path: str | Path, what: ToSave | None = None) -> None:
+        """Save a result; by default the one that is meant now."""
+        self.start(lambda: partial(_steps, what or self._chosen(), Path(path)), path)
 
     def _chosen(self) -> ToSave:
         layer, record = self._last.result("a file")
         origin, folder = (Path(record[k]) if record.get(k) else None for k in ("path", "folder"))
-        source = take(layer, _axes_of(layer, record))
-        if COLOURED in record:
-            source = replace(source, image=from_colours(source.image, record[COLOURED]))
-        return ToSave(source, origin, folder, record["what"] == REMOVED)
+        if record.get("finished", 1) < 1 and is_filling(folder):
+            raise DenoisingError(
+                f'"{layer.name}" is still being made.',
+                "Wait until it is finished, or press Cancel first.",
+            )
+        source = _as_on_disk(take(layer, _axes_of(layer, record)))
+        differences = record["what"] == REMOVED
+        return ToSave(source, origin, folder, differences, record.get(COLOURED))
+
+
+def _as_on_disk(source: Source) -> Source:
+    """Return a result that was cancelled on disk as it lies there, and not as it is shown."""
+    shown = source.image
+    if not isinstance(shown, ResultView):
+        return source
+    marked = source.name.endswith("%)")  # a copy made while it filled is not
+    name = source.name if marked else source.name + unfinished(shown.finished)
+    return replace(source, name=name, image=shown.stored)
 
 
 def _axes_of(layer: Any, record: Mapping[str, Any]) -> str:
@@ -126,6 +146,8 @@ def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, 
     """Write the image: with what its file told, and the pixel size of its layer."""
     yield
     source, lazy = what.source, format_of(path) == ZARR
+    if what.coloured_to is not None:
+        source = replace(source, image=from_colours(source.image, what.coloured_to))
     if what.origin is not None and same_file(path, what.origin):
         raise DenoisingError(f"{path} is what the result was made of.", "Choose another name.")
     if what.origin is not None and Precious([what.origin]).lost_with(path) is not None:

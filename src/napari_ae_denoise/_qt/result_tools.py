@@ -103,28 +103,31 @@ class ResultTools(QWidget):
     def ask_where_to_save(self) -> None:
         """Ask for a file, and save the workflow there."""
         try:
-            layer, record = self._last.result("a workflow")
-            Workflow.of_record(record)
+            name, workflow = self._workflow()
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        suggested = file_name(layer.name, ".json")
+        suggested = file_name(name, ".json")
         dialog = QFileDialog(self, "Save workflow", suggested, "Workflows (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(".json")  # so that it asks before it replaces the real file
-        if dialog.exec():
-            self.save_workflow(dialog.selectedFiles()[0])
+        if dialog.exec():  # meanwhile another result may have been made, or selected
+            self.save_workflow(dialog.selectedFiles()[0], (name, workflow))
         dialog.deleteLater()
 
-    def save_workflow(self, path: str | Path) -> None:
-        """Save the workflow of the result."""
+    def save_workflow(self, path: str | Path, of: tuple[str, Workflow] | None = None) -> None:
+        """Save a workflow, and say of which result it is; that of the one that is meant now."""
         try:
-            layer, record = self._last.result("a workflow")
-            written = Workflow.of_record(record).save(path)
+            name, workflow = of or self._workflow()
+            written = workflow.save(path)
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        self.said.emit(f'The workflow of "{layer.name}" is in {written}.')
+        self.said.emit(f'The workflow of "{name}" is in {written}.')
+
+    def _workflow(self) -> tuple[str, Workflow]:
+        layer, record = self._last.result("a workflow")
+        return layer.name, Workflow.of_record(record)
 
 
 def _row(*buttons: QPushButton) -> QHBoxLayout:
