@@ -129,7 +129,7 @@ class DenoiseWidget(Panel):
         super().reset_choices(*args)
         if self.layer.value is not before:
             self._follow(self.layer.value)
-            if self.layer.value is None:  # what speaks of the last layer would go on to, and hold it
+            if self.layer.value is None:  # what speaks of the last one would hold it
                 self.live.switch.value = False
                 self.layer.changed.emit(None)
 
