@@ -234,10 +234,11 @@ def test_models_used_before_are_offered_after_the_others(
     assert "mine" in open_panel("Train autoencoder").start_from.choices
 
 
-def test_missing_files_are_skipped(viewer, open_panel, saved):
+def test_missing_files_are_skipped(viewer, open_panel, saved, qtbot):
     saved("gone").unlink()
     saved("here")
-    assert open_panel("Denoise").model.choices == ("here",)
+    model = open_panel("Denoise").model
+    qtbot.waitUntil(lambda: model.choices == ("here",), timeout=30_000)
 
 
 def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, press, saved, notes):
