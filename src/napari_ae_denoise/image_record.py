@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A channel of an image, as its file describes it.
@@ -26,11 +29,14 @@ class Channel:
         does not tell.
     window : tuple of float, optional
         (min, max, start, end): the grey values that there are, and those that are shown.
+    ome : mapping of str to str
+        What an OME-TIFF says beside, such as ``"EmissionWavelength"``, as it is written there.
     """
 
     name: str
     colour: str = ""
     window: tuple[float, float, float, float] | None = None
+    ome: Mapping[str, str] = field(default_factory=lambda: _NOTHING, hash=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +69,7 @@ class ImageJFacts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OmeFacts:
-    """What an OME-TIFF says of the planes of an image.
+    """What an OME-TIFF says of an image and its planes.
 
     Parameters
     ----------
@@ -71,16 +77,17 @@ class OmeFacts:
         Of the image that it is said of.
     shape : tuple of int
         Of its array.
-    planes : mapping of tuple of int to mapping
-        By place along C, Z and T: where the stage was and when, such as ``"PositionX"``.
+    planes : mapping of tuple of int to mapping of str to str
+        By place along C, Z and T: where the stage was and when, such as ``"PositionX"``, as it is
+        written there.
+    image : mapping of str to str
+        Of the whole image: ``"Name"``, ``"AcquisitionDate"`` and ``"Description"``.
     """
 
     axes: str | None
     shape: tuple[int, ...]
-    planes: Mapping[tuple[int, ...], Mapping[str, Any]]
-
-
-_NOTHING: Mapping[str, float] = MappingProxyType({})
+    planes: Mapping[tuple[int, ...], Mapping[str, str]]
+    image: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

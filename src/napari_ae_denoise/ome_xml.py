@@ -14,12 +14,20 @@ from napari_ae_denoise.units import CENTIMETERS, OME_UNITS, distances, seconds, 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from xml.etree.ElementTree import Element
 
     from napari_ae_denoise.image_record import ImageFile
 
 _PLANES = ("C", "Z", "T")  # the axes by which OME counts planes
 # what is said of one plane, each with its unit
 _OF_A_PLANE = ("DeltaT", "ExposureTime", "PositionX", "PositionY", "PositionZ")
+_LENGTHS_OF_A_CHANNEL = ("EmissionWavelength", "ExcitationWavelength", "PinholeSize")
+# what is said of one channel beside its name and colour, as far as tifffile writes it
+_OF_A_CHANNEL = (
+    *("AcquisitionMode", "ContrastMethod", "Fluor", "IlluminationType", "NDFilter"),
+    *("PockelCellSetting", *_LENGTHS_OF_A_CHANNEL, *(f"{n}Unit" for n in _LENGTHS_OF_A_CHANNEL)),
+)
+_OF_AN_IMAGE = ("AcquisitionDate", "Description")
 _COLOUR = re.compile("[0-9a-fA-F]{6}")  # as `Channel` has it
 
 
@@ -37,68 +45,98 @@ def read_ome(
     shape : sequence of int
         Of its array.
     """
-    import tifffile
+    from xml.etree import ElementTree
 
-    images = tifffile.xml2dict(text or "").get("OME", {}).get("Image", {})
-    pixels = (images[0] if isinstance(images, list) else images).get("Pixels", {})
-    planes = MappingProxyType(_planes(pixels))
-    return *_spacing(pixels), _channels(pixels), OmeFacts(axes, tuple(shape), planes)
-
-
-def _elements(pixels: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the elements of a name; one that says nothing is empty."""
-    found = pixels.get(name, ())
-    elements = found if isinstance(found, list | tuple) else [found]
-    return [element if isinstance(element, dict) else {} for element in elements]
-
-
-def _channels(pixels: Mapping[str, Any]) -> tuple[Channel, ...]:
-    said = [(c.get("Name"), _colour(c.get("Color"))) for c in _elements(pixels, "Channel")]
-    if not any(name or colour for name, colour in said):
-        return ()
-    return tuple(Channel(str(n or f"channel {i}"), colour) for i, (n, colour) in enumerate(said))
+    # not tifffile's dict, in which texts such as "007" are numbers
+    root = ElementTree.fromstring(text or "<OME/>")
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # without the schema's address
+    image = _element(root, "Image")
+    pixels = _element(image, "Pixels")
+    told = {name: image.findtext(name) for name in _OF_AN_IMAGE} | {"Name": image.get("Name")}
+    facts = OmeFacts(
+        axes,
+        tuple(shape),
+        MappingProxyType(_planes(pixels)),
+        MappingProxyType({name: value for name, value in told.items() if value}),
+    )
+    return *_spacing(pixels), _channels(pixels), facts
 
 
-def _colour(number: object) -> str:
+def _element(parent: Element, name: str) -> Element:
+    """Return the first element of a name; one that says nothing where there is none."""
+    found = parent.find(name)
+    return parent.makeelement(name, {}) if found is None else found
+
+
+def _number(text: str | None) -> float | None:
+    """Return the finite number that a text says."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(text: str | None) -> int | None:
+    """Return the whole number that a text says."""
+    try:
+        return int(text or "")
+    except ValueError:
+        return None
+
+
+def _channels(pixels: Element) -> tuple[Channel, ...]:
+    found = []
+    for number, channel in enumerate(pixels.findall("Channel")):
+        name, colour = channel.get("Name"), _colour(_whole(channel.get("Color")))
+        said = {key: channel.attrib[key] for key in _OF_A_CHANNEL if key in channel.attrib}
+        one = Channel(name or f"channel {number}", colour, ome=MappingProxyType(said))
+        found.append((one, bool(name or colour or said)))
+    return tuple(one for one, _ in found) if any(tells for _, tells in found) else ()
+
+
+def _colour(number: int | None) -> str:
     """Return the colour of a number of 32 bits with a sign: red, green, blue, and how dense."""
-    if not isinstance(number, int) or isinstance(number, bool) or not -(2**31) <= number < 2**32:
+    if number is None or not -(2**31) <= number < 2**32:
         return ""
     return f"{(number % 2**32) >> 8:06X}"
 
 
-def _number(colour: str) -> int:
+def _number_of(colour: str) -> int:
     dense = (int(colour, 16) << 8) | 0xFF
     return dense - 2**32 if dense >= 2**31 else dense
 
 
-def _planes(pixels: Mapping[str, Any]) -> dict[tuple[int, ...], Mapping[str, Any]]:
-    planes: dict[tuple[int, ...], Mapping[str, Any]] = {}
-    for element in _elements(pixels, "Plane"):
-        place = tuple(element.get(f"The{axis}", 0) for axis in _PLANES)
-        said: dict[str, Any] = {}
+def _planes(pixels: Element) -> dict[tuple[int, ...], Mapping[str, str]]:
+    planes: dict[tuple[int, ...], Mapping[str, str]] = {}
+    for element in pixels.findall("Plane"):
+        told = [_whole(element.get(f"The{axis}", "0")) for axis in _PLANES]
+        place = tuple(number for number in told if number is not None)
+        said: dict[str, str] = {}
         for name in _OF_A_PLANE:
-            if type(element.get(name)) in (int, float) and math.isfinite(element[name]):
-                said[name] = element[name]
-                unit = element.get(f"{name}Unit")
-                said |= {f"{name}Unit": unit} if isinstance(unit, str) else {}
-        if said and all(type(number) is int for number in place):
+            value, unit = element.get(name), element.get(f"{name}Unit")
+            if value and _number(value) is not None:
+                said |= {name: value} | ({f"{name}Unit": unit} if unit else {})
+        if said and len(place) == len(told):
             planes[place] = MappingProxyType(said)
     return planes
 
 
-def _spacing(pixels: Mapping[str, Any]) -> tuple[Mapping[str, float], str]:
+def _spacing(pixels: Element) -> tuple[Mapping[str, float], str]:
     unit = _unit(pixels, "X")
-    spacing: dict[str, Any] = {a: pixels.get(f"PhysicalSize{a}") for a in "ZYX"}
-    for axis in "ZYX":  # the schema lets each axis have its own unit
+    spacing = {axis: _number(pixels.get(f"PhysicalSize{axis}")) for axis in "ZYX"}
+    for axis, size in spacing.items():  # the schema lets each axis have its own unit
         own = _unit(pixels, axis)
-        if spacing[axis] and own != unit and own in CENTIMETERS and unit in CENTIMETERS:
-            spacing[axis] *= CENTIMETERS[own] / CENTIMETERS[unit]
-    spacing["T"] = seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
+        if size and own != unit and own in CENTIMETERS and unit in CENTIMETERS:
+            spacing[axis] = size * CENTIMETERS[own] / CENTIMETERS[unit]
+    increment = _number(pixels.get("TimeIncrement"))
+    spacing["T"] = seconds(increment, pixels.get("TimeIncrementUnit", "s"))
     found = distances(spacing)
     return found, unit if set("ZYX") & set(found) else ""
 
 
-def _unit(pixels: Mapping[str, Any], axis: str) -> str:
+def _unit(pixels: Element, axis: str) -> str:
     unit = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
     return "" if unit in ("pixel", OME_UNITS[""]) else unit
 
@@ -115,7 +153,8 @@ def ome_metadata(image: ImageFile, axes: str, spacing: Mapping[str, float]) -> d
     spacing : mapping of str to float
         The distances that are to be told.
     """
-    facts: dict[str, Any] = {"axes": axes}
+    before = image.ome
+    facts: dict[str, Any] = {"axes": axes, **(before.image if before else {})}
     for axis in set("ZYX") & set(spacing):
         facts[f"PhysicalSize{axis}"] = spacing[axis]
         facts[f"PhysicalSize{axis}Unit"] = OME_UNITS.get(image.unit, image.unit)
@@ -127,7 +166,6 @@ def ome_metadata(image: ImageFile, axes: str, spacing: Mapping[str, float]) -> d
         channels = image.channels
     if channels:
         facts["Channel"] = [_described(channel) for channel in channels]
-    before = image.ome
     same = before is not None and (before.axes, before.shape) == (letters, image.array.shape)
     if before is not None and before.planes and same:
         facts["Plane"] = _in_order(before, axes)
@@ -135,8 +173,8 @@ def ome_metadata(image: ImageFile, axes: str, spacing: Mapping[str, float]) -> d
 
 
 def _described(channel: Channel) -> dict[str, Any]:
-    colour = channel.colour if _COLOUR.fullmatch(channel.colour) else ""
-    return {"Name": channel.name, **({"Color": _number(colour)} if colour else {})}
+    colour = {"Color": _number_of(channel.colour)} if _COLOUR.fullmatch(channel.colour) else {}
+    return {"Name": channel.name, **colour, **channel.ome}
 
 
 def _in_order(before: OmeFacts, axes: str) -> list[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ import dask.array as da
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_ae_denoise import psnr, ssim
 from napari_ae_denoise._qt import compare_picture
@@ -227,6 +227,31 @@ def test_a_picture_is_of_what_its_figures_are_of(
     assert panel.rows() == rows
     panel.save_picture(str(tmp_path / "picture.png"))
     wait_idle(qtbot, panel)
+    (titled,) = drawn
+    assert [title.split("\n")[0] for title in titled] == ["clean", "noisy"]
+
+
+def test_a_picture_is_of_what_was_compared_when_its_button_was_pressed(
+    qtbot, viewer, open_panel, press, run, stacks, tmp_path, monkeypatch
+):
+    drawn, grid = [], compare_picture.comparison_grid
+    monkeypatch.setattr(
+        compare_picture, "comparison_grid", lambda titled: drawn.append(titled) or grid(titled)
+    )
+    monkeypatch.chdir(tmp_path)
+    panel = open_panel("Compare")
+    choose(panel, "clean", "noisy")
+    run(panel)
+
+    def others_are_compared(_dialog):
+        choose(panel, "clean", "better")
+        run(panel)
+        return 1
+
+    monkeypatch.setattr(QFileDialog, "exec", others_are_compared)
+    press(panel.table.save)
+    wait_idle(qtbot, panel)
+    assert (tmp_path / "comparison.png").exists()
     (titled,) = drawn
     assert [title.split("\n")[0] for title in titled] == ["clean", "noisy"]
 

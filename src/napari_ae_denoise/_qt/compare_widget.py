@@ -136,13 +136,16 @@ class CompareWidget(Panel):
         return self.table.rows()
 
     def ask_for_picture(self) -> None:
-        """Ask for a file, and save the picture there."""
+        """Ask for a file, and save there the picture of what was in the table before."""
+        kept = self.table.shown, self._compared
         if path := ask_for_file(self):
-            self.save_picture(path)
+            self._save_picture(path, *kept)
 
     def save_picture(self, path: str) -> None:
         """Draw and save the picture of what was compared."""
-        table, what = self.table.shown, self._compared
+        self._save_picture(path, self.table.shown, self._compared)
+
+    def _save_picture(self, path: str, table: Table | None, what: Comparison | None) -> None:
         if table is not None and what is not None:
             kind = self.fields.picture.value
             self.begin(lambda: partial(picture_steps, kind, what, table, path))
