@@ -34,8 +34,10 @@ settings.load_profile("repeatable")
 
 SMALL_SPECS = {
     "classic": PRESETS["classic"],
-    # the geometry of the preset `residual` (stem, levels, blocks, skips), fewer channels
-    "residual": NetworkSpec("residual", widths=(8, 8, 8), blocks=2, skips=True, stem=2),
+    # the geometry of the preset `residual` (stem, levels, blocks, skips, edge), fewer channels
+    "residual": NetworkSpec(
+        "residual", widths=(8, 8, 8), blocks=2, skips=True, stem=2, edge="zero"
+    ),
     "plain": NetworkSpec("plain", widths=(4, 6)),
     "bottleneck": NetworkSpec("residual", widths=(6, 8), blocks=1, code_channels=3, stem=2),
 }

@@ -61,12 +61,12 @@ def failing_at(monkeypatch):
     def fail(number, error, times=1):
         usual, calls, left = TileRunner._run, [0], [times]
 
-        def run(self, batch, image):
+        def run(self, batch, *how):
             calls[0] += 1
             if calls[0] > number and left[0]:
                 left[0] -= 1
                 raise error
-            return usual(self, batch, image)
+            return usual(self, batch, *how)
 
         monkeypatch.setattr(TileRunner, "_run", run)
 
@@ -407,10 +407,10 @@ def test_a_storm_of_warnings_from_a_job_changes_no_result(untrained, image, monk
     usual = TileRunner._run
     whole = untrained("residual").denoise(image, **EXACT)
 
-    def run(self, batch, made):
+    def run(self, batch, *how):
         for number in range(1000):
             warnings.warn(f"warning {number}", stacklevel=1)
-        return usual(self, batch, made)
+        return usual(self, batch, *how)
 
     monkeypatch.setattr(TileRunner, "_run", run)
     with warnings.catch_warnings():

@@ -36,7 +36,8 @@ def run(network, image, axes=None, *, maps=(UNIT,), tile=32, precision="float32"
 
 def whole(network, image):
     """Return denoised image and code of (channels, Y, X) as one pass gives them, by definition."""
-    stride, halo = network.stride, network.halo
+    stride = network.stride
+    halo = network.halo if network.spec.edge == "mirror" else 0
     padded = image
     for axis in (1, 2):
         size = image.shape[axis]
@@ -67,14 +68,15 @@ def assert_same(found, expected):
 @settings(max_examples=220)
 @given(
     preset=st.sampled_from(["classic", "residual"]),
+    edge=st.sampled_from(["mirror", "zero"]),
     along=st.sampled_from("YX"),
-    height=st.integers(1, 150),
-    width=st.integers(1, 150),
-    parts=st.integers(1, 3),
+    size=st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    parts=st.integers(1, 4),
     seed=st.integers(0, 10**6),
 )
-def test_tiled_equals_whole(small_specs, far_sighted, preset, along, height, width, parts, seed):
-    network = far_sighted(small_specs[preset], along=along)
+def test_tiled_equals_whole(small_specs, far_sighted, preset, edge, along, size, parts, seed):
+    network = far_sighted(replace(small_specs[preset], edge=edge), along=along)
+    height, width = size
     image = np.random.default_rng(seed).random((1, height, width)).astype(np.float32)
     denoised, code = whole(network, image)
     tile = max(1, max(height, width) // parts)
@@ -83,10 +85,29 @@ def test_tiled_equals_whole(small_specs, far_sighted, preset, along, height, wid
     assert_same(result.code, code)
 
 
+def test_tiles_inside_leave_out_what_only_their_context_needs(untrained, monkeypatch):
+    """Where nothing is beyond the edge, only tiles at the edge have no context to leave out."""
+    contexts = []
+    original = ConvAutoencoder.image_and_code
+
+    def noted(self, x, context=0):
+        contexts.append(context)
+        return original(self, x, context)
+
+    network = untrained("residual", edge="zero").network
+    image = np.random.default_rng(0).random((4 * network.halo, 5 * network.halo))
+    expected = whole(network, image[None].astype(np.float32))[0][0]
+    monkeypatch.setattr(ConvAutoencoder, "image_and_code", noted)
+    _, result = run(network, image, tile=network.halo, dtype=np.float32)
+    assert contexts.count(network.halo) == 6  # of four times five
+    assert contexts.count(0) == len(contexts) - 6
+    assert_same(result.denoised, expected)
+
+
 @pytest.mark.parametrize("preset", ["classic", "residual"])
 def test_test_images_need_the_whole_halo(small_specs, far_sighted, preset, monkeypatch):
     """With a halo that is one code pixel short, the network of the test above is wrong."""
-    network = far_sighted(small_specs[preset], along="X")
+    network = far_sighted(replace(small_specs[preset], edge="mirror"), along="X")
     image = np.random.default_rng(0).random((1, 64, 200)).astype(np.float32)
     made = run(network, image[0], tile=64)[1].denoised[None]
     monkeypatch.setattr(network, "halo", network.halo - network.stride)

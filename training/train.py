@@ -127,6 +127,7 @@ def main() -> None:
             skips=True,
             stem=2,
             differences=True,
+            edge="zero",
         ),
         objective=Objective(args.loss),
         sigma=(0.0, args.sigma / 255),

@@ -55,8 +55,8 @@ class NetworkSpec:
         learns faster; see `DifferenceConv`.
     edge : {"mirror", "zero"}
         What lies beyond the edge of an image when it is denoised. ``mirror``: the mirrored image,
-        as far as the network sees. ``zero``: nothing, every layer pads with zeros; for networks
-        that were trained on whole images, as those of Keras are, and know their edges so.
+        as far as the network sees. ``zero``: nothing, every layer pads with zeros. That is how
+        patches end in training, and whole images in those of Keras; it is faster, too.
     code_activation : {"linear", "sigmoid"}, optional
         What the code is made with: a 1x1 convolution of its own, and for ``sigmoid`` the sigmoid
         after it, so that each unit is between 0 and 1. By default the code is what the layers of

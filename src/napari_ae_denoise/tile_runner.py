@@ -138,7 +138,6 @@ class TileRunner:
         self._network = prepared(network, self.device, self._precision)
         self._channels, self._stop = network.spec.channels, stop
         self._bare = network.spec.edge == "zero"  # it sees no context beyond the image's edge
-        self._context = 0 if self._bare else self.halo
         if settings.tile == "auto":
             self.tile = _automatic_tile(network, self.device)
         else:
@@ -183,7 +182,9 @@ class TileRunner:
             w if mask is None else _filled(w, mask, m.fill)
             for w, mask, m in zip(windows, masks, maps, strict=True)
         ]
-        y, x = (side.bare if self._bare else side for side in (tile.y, tile.x))
+        bare = self._bare and not tile.surrounded
+        y, x = (side.bare if bare else side for side in (tile.y, tile.x))
+        context = 0 if bare else self.halo  # which is cut off on its way through the network
         seen = [m.apply(w[:, y.gather][:, :, x.gather]) for w, m in zip(filled, maps, strict=True)]
         batch = torch.from_numpy(np.stack(seen))  # (planes, channels, Y, X)
         as_gray = batch.shape[1] < self._channels
@@ -194,7 +195,7 @@ class TileRunner:
             f"surroundings {tuple(batch.shape[-2:])}).",
             "Choose smaller tiles, another device, or close other programs.",
         ):
-            image_made, code_made = self._run(batch, image)
+            image_made, code_made = self._run(batch, context, image)
             made = _as_array(image_made)
             features = _as_array(code_made) if code else None
         if as_gray and made is not None:
@@ -206,7 +207,7 @@ class TileRunner:
             invalid += 0 if mask is None else int(mask[inner].sum())
             if made is None:
                 continue
-            values = made[number, :, _inside(y.keep, self._context), _inside(x.keep, self._context)]
+            values = made[number, :, _inside(y.keep, context), _inside(x.keep, context)]
             if self._strength == 1:
                 result = grey_map.invert(values, np.dtype(dtype))
             else:
@@ -216,8 +217,8 @@ class TileRunner:
             denoised.append(result)
         kept = None
         if features is not None:
-            context = self._context // self.stride
-            kept = features[:, :, _inside(y.keep_code, context), _inside(x.keep_code, context)]
+            around = context // self.stride
+            kept = features[:, :, _inside(y.keep_code, around), _inside(x.keep_code, around)]
         return denoised, kept, invalid
 
     def _mixed(
@@ -234,28 +235,36 @@ class TileRunner:
         denoised = grey_map.invert(values, np.result_type(grey.dtype, np.float32))
         return to_dtype(mixed(grey, denoised, self._strength), dtype)
 
-    def _run(self, batch: torch.Tensor, image: bool) -> tuple[torch.Tensor | None, torch.Tensor]:
+    def _run(
+        self, batch: torch.Tensor, context: int, image: bool
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
         batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), stopping(self._stop):
-            made, features = self._pass(self._network.fast, batch, image, self._precision)
+            made, features = self._pass(self._network.fast, batch, context, image, self._precision)
             whole = self._precision == torch.float32 or (_finite(features) and _finite(made))
             if not whole and _finite(batch):  # values beyond 65504 overflow in float16
-                made, features = self._pass(self._network.plain, batch, image, torch.float32)
+                network, precision = self._network.plain, torch.float32
+                made, features = self._pass(network, batch, context, image, precision)
         return made, features
 
     def _pass(
-        self, network: ConvAutoencoder, batch: torch.Tensor, image: bool, precision: torch.dtype
+        self,
+        network: ConvAutoencoder,
+        batch: torch.Tensor,
+        context: int,
+        image: bool,
+        precision: torch.dtype,
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
         """Return image and code, computed in some precision."""
         with computing_in(precision, self.device):
             if not image:
-                return None, network.encode(batch, self._context)
+                return None, network.encode(batch, context)
             if len(self._seen) == 1:
-                return network.image_and_code(batch, self._context)
+                return network.image_and_code(batch, context)
             codes = []
 
             def run(turned: torch.Tensor) -> torch.Tensor:
-                made, code = network.image_and_code(turned, self._context)
+                made, code = network.image_and_code(turned, context)
                 codes.append(code)
                 return made
 

@@ -1,9 +1,9 @@
 """Where a tile reads, what it keeps, where it writes: integers only.
 
 The law that everything here obeys: predicting tile by tile gives what one pass over the whole
-image gives, padded by reflection to the halo on each side. A tile therefore starts on a multiple
-of the network's stride and reads its halo of real neighbours; beyond the image's edge it reads
-mirrored pixels. Each output pixel belongs to exactly one tile.
+image gives. A tile therefore starts on a multiple of the network's stride and reads its halo of
+real neighbours. Beyond the image's edge it reads mirrored pixels, or nothing: see `NetworkSpec`.
+Each output pixel belongs to exactly one tile.
 """
 
 from __future__ import annotations
@@ -91,6 +91,12 @@ class Span:
         )
 
     @property
+    def surrounded(self) -> bool:
+        """Whether the network sees nothing beyond the image's edge here."""
+        whole = -(-self.size // self.stride) * self.stride
+        return self.start >= self.halo and self.start + self.seen.size - self.halo <= whole
+
+    @property
     def inner(self) -> slice:
         """Index into what was read that gives the pixels to write."""
         return slice(self.start - self.read.start, self.stop - self.read.start)
@@ -166,6 +172,11 @@ class Tile:
 
     y: Span
     x: Span
+
+    @property
+    def surrounded(self) -> bool:
+        """Whether the network sees nothing beyond the image's edge."""
+        return self.y.surrounded and self.x.surrounded
 
     @property
     def pixels_seen(self) -> int:

@@ -46,11 +46,11 @@ def denoise(viewer, open_panel, model_file, small_image):
 def failing_after(monkeypatch, count, error):
     usual, calls = TileRunner._run, [0]
 
-    def run(self, batch, image):
+    def run(self, batch, *how):
         calls[0] += 1
         if calls[0] > count:
             raise error
-        return usual(self, batch, image)
+        return usual(self, batch, *how)
 
     monkeypatch.setattr(TileRunner, "_run", run)
 
@@ -86,11 +86,11 @@ def test_out_of_memory_in_prediction_goes_on_in_smaller_tiles(
 ):
     usual, failed = TileRunner._run, []
 
-    def run_tile(self, batch, image):
+    def run_tile(self, batch, *how):
         if not failed:
             failed.append(1)
             raise MemoryError
-        return usual(self, batch, image)
+        return usual(self, batch, *how)
 
     monkeypatch.setattr(TileRunner, "_run", run_tile)
     run(denoise)
