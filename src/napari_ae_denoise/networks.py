@@ -196,7 +196,7 @@ class ConvAutoencoder(nn.Module):
         for up, refine, pixels in zip(self.up, self.refine, reversed(cuts.up), strict=True):
             h = cut(up(h), pixels)
             if skipped:
-                h = h + skipped.pop()
+                h += skipped.pop()  # in place: features of a tile are megabytes
             h = refine(h)
         if self.spec.skips or h.dtype not in (torch.bfloat16, torch.float16):
             return self.head(h)  # type: ignore[no-any-return]
