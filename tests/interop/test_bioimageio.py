@@ -110,15 +110,19 @@ def test_a_fixed_map_may_be_run_block_by_block(package):
 
 
 def test_only_images_whose_blocks_share_a_map_are_said_to_be_cut(package):
-    def axes(name):
+    def said(name):
         with zipfile.ZipFile(package(name)[1]) as archive:
             (rdf,) = (n for n in archive.namelist() if n in ("rdf.yaml", "bioimageio.yaml"))
             record = yaml.safe_load(archive.read(rdf))
-        return record["inputs"][0]["axes"][2:]
+            return record["inputs"][0]["axes"][2:], archive.read("README.md").decode()
 
-    assert all(axis["concatenable"] for axis in axes("fixed map"))
+    axes, page = said("fixed map")
+    assert all(axis["concatenable"] for axis in axes)
+    assert "may be cut into blocks" in page
     for name in ("residual", "colours", "dense"):
-        assert not any(axis.get("concatenable") for axis in axes(name))
+        axes, page = said(name)
+        assert not any(axis.get("concatenable") for axis in axes)
+        assert "Give whole images" in page
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -139,7 +143,6 @@ def test_what_people_see_is_in_it(package):
         record = yaml.safe_load(archive.read(rdf))
         assert len(archive.read("cover.png")) < 500_000
     assert "# Validation" in page
-    assert "Give whole images" in page
     assert record["authors"][0]["name"] == "A. Uthor"
     assert record["license"] == "CC-BY-4.0"
 

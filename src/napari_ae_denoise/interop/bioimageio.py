@@ -25,7 +25,7 @@ from napari_ae_denoise import __version__
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.interop.grey_values import whole_image
 from napari_ae_denoise.interop.onnx import OPSET, onnx_graph
-from napari_ae_denoise.interop.package_texts import cover, readme, zoo_name
+from napari_ae_denoise.interop.package_texts import cover, may_be_cut, readme, zoo_name
 from napari_ae_denoise.interop.packages import ATTACHMENT
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.storage import replacing
@@ -235,8 +235,7 @@ def _tensor(denoiser: Denoiser, name: str, test: Path) -> dict[str, Any]:
     """Describe input or output: axes batch, channel, y, x, in grey values."""
     spec, normalization = denoiser.card.network, denoiser.card.normalization
     fixed, incoming = normalization.kind == "fixed", name == "image"
-    # only then may an image be cut: its blocks share the map, and have real neighbours all around
-    blocks = fixed and spec.edge == "mirror" and spec.image_size is None
+    blocks = may_be_cut(denoiser.card)
     axes: list[dict[str, Any]] = [
         {"type": "batch"},
         {"type": "channel", "channel_names": _channel_names(spec.channels)},

@@ -61,10 +61,10 @@ def save_onnx(denoiser: Denoiser, path: Path) -> Path:
       tiles of one image must share them. A model with a fixed map has it in the graph, and has
       these two inputs not.
 
-    Its output ``denoised`` has the shape of ``image`` and is in grey values. Beyond its edges an
-    image is mirrored in the graph, as `Denoiser.denoise` does; tiles need ``halo`` pixels around
-    them, which are then cut off, and start on multiples of ``stride``. Noise of cameras is not
-    levelled in the graph (``noise_model="gaussian"``), and pixels must be finite.
+    Its output ``denoised`` has the shape of ``image`` and is in grey values. What lies beyond its
+    edges is in the graph, as `Denoiser.denoise` has it; tiles need ``halo`` pixels around them,
+    where the image has them, which are then cut off, and start on multiples of ``stride``. Noise of
+    cameras is not levelled in the graph (``noise_model="gaussian"``), and pixels must be finite.
 
     The metadata (``metadata_props``) hold the card, and from it on their own what is needed to run
     the graph: ``normalization``, ``stride`` and ``halo``.

@@ -13,6 +13,7 @@ from napari_ae_denoise.training_data import kind_in_words
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_ae_denoise.card import Card
     from napari_ae_denoise.denoiser import Denoiser
 
 _COVER = 256  # pixels along each side of its two halves
@@ -25,6 +26,15 @@ def zoo_name(name: str) -> str:
     return allowed if len(allowed) >= 5 else f"denoiser {allowed}".strip()
 
 
+def may_be_cut(card: Card) -> bool:
+    """Return whether blocks of an image, without their halo, are what the whole image gives.
+
+    They share a map of grey values then, and the network does not know where images end.
+    """
+    spec = card.network
+    return card.normalization.kind == "fixed" and spec.edge == "mirror" and spec.image_size is None
+
+
 def readme(denoiser: Denoiser) -> str:
     """Return the documentation of a package, in markdown."""
     card = denoiser.card
@@ -33,7 +43,10 @@ def readme(denoiser: Denoiser) -> str:
         grey = (
             f"Grey values are mapped by `(grey - {normalization.offset:g}) / "
             f"{normalization.scale:g}` before the network and back after it (`scale_linear`). "
+        ) + (
             "Large images may be cut into blocks, with the halo that is stated."
+            if may_be_cut(card)
+            else "**Give whole images**: the network knows where they end."
         )
     else:
         grey = (
