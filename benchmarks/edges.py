@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ae_denoise import Denoiser, add_gaussian_noise
+from napari_ae_denoise import Denoiser, add_gaussian_noise, psnr
 from napari_ae_denoise.devices import using_threads
 from napari_ae_denoise.image_files import find_images, read_image
 from napari_ae_denoise.networks import ConvAutoencoder
@@ -33,11 +33,6 @@ def with_edge(denoiser: Denoiser, edge: str) -> Denoiser:
     network = ConvAutoencoder(spec)
     network.load_state_dict(denoiser.network.state_dict())
     return Denoiser(network, replace(denoiser.card, network=spec))
-
-
-def decibels(errors: np.ndarray) -> float:
-    """Return the PSNR of errors, in grey values of 255."""
-    return float(10 * np.log10(255**2 / np.mean(np.square(errors))))
 
 
 def main() -> None:
@@ -63,8 +58,9 @@ def main() -> None:
                     begin = time.perf_counter()
                     made = denoiser.denoise(noisy)
                     seconds[edge].append(time.perf_counter() - begin)
-                    errors = np.clip(np.rint(made), 0, 255) - clean
-                    found[edge].append((decibels(errors), decibels(errors[~inside])))
+                    made = np.clip(np.rint(made), 0, 255)
+                    near = psnr(clean[~inside], made[~inside], data_range=255)
+                    found[edge].append((psnr(clean, made, data_range=255), near))
             for edge, rows in found.items():
                 whole, near = np.mean(rows, axis=0)
                 print(f"| {edge} | {sigma} | {whole:.3f} | {near:.3f} |")

@@ -18,7 +18,6 @@ from skimage.transform import downscale_local_mean
 
 from napari_ae_denoise import (
     Denoiser,
-    NetworkSpec,
     Objective,
     Progress,
     TrainingData,
@@ -26,7 +25,7 @@ from napari_ae_denoise import (
     training_steps,
 )
 from napari_ae_denoise.model_file import write_model
-from napari_ae_denoise.networks import ConvAutoencoder
+from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
 from napari_ae_denoise.settings import CHOICES
 from napari_ae_denoise.steps import drain
 
@@ -119,15 +118,11 @@ def main() -> None:
     megapixels = sum(i.shape[0] * i.shape[1] for i in images) / 1e6
     print(f"{len(images)} images, {megapixels:.1f} megapixels", flush=True)
     settings = TrainSettings(
-        preset=NetworkSpec(
-            "residual",
+        preset=dataclasses.replace(
+            PRESETS["residual-large"],
             channels=3 if args.rgb else 1,
             widths=tuple(args.widths),
             blocks=args.blocks,
-            skips=True,
-            stem=2,
-            differences=True,
-            edge="zero",
         ),
         objective=Objective(args.loss),
         sigma=(0.0, args.sigma / 255),

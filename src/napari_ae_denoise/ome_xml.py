@@ -103,7 +103,7 @@ def _colour(number: int | None) -> str:
     return f"{(number % 2**32) >> 8:06X}"
 
 
-def _number_of(colour: str) -> int:
+def _packed(colour: str) -> int:
     dense = (int(colour, 16) << 8) | 0xFF
     return dense - 2**32 if dense >= 2**31 else dense
 
@@ -173,7 +173,7 @@ def ome_metadata(image: ImageFile, axes: str, spacing: Mapping[str, float]) -> d
 
 
 def _described(channel: Channel) -> dict[str, Any]:
-    colour = {"Color": _number_of(channel.colour)} if _COLOUR.fullmatch(channel.colour) else {}
+    colour = {"Color": _packed(channel.colour)} if _COLOUR.fullmatch(channel.colour) else {}
     return {"Name": channel.name, **colour, **channel.ome}
 
 

@@ -79,8 +79,7 @@ class Span:
     def bare(self) -> Bare:
         """What to take instead where nothing beyond the image's edge is to be seen."""
         first = max(self.start - self.halo, 0)
-        whole = -(-self.size // self.stride) * self.stride
-        last = min(self.start + self.seen.size - self.halo, whole)
+        last = min(self.start + self.seen.size - self.halo, self._whole)
         seen = reflect(np.arange(first, last), self.size) - self.read.start
         before = self.start - first
         code = self.write_code.stop - self.write_code.start
@@ -93,8 +92,12 @@ class Span:
     @property
     def surrounded(self) -> bool:
         """Whether the network sees nothing beyond the image's edge here."""
-        whole = -(-self.size // self.stride) * self.stride
-        return self.start >= self.halo and self.start + self.seen.size - self.halo <= whole
+        return self.start >= self.halo and self.start + self.seen.size - self.halo <= self._whole
+
+    @property
+    def _whole(self) -> int:
+        """Length of the image, filled up to a multiple of the stride."""
+        return -(-self.size // self.stride) * self.stride
 
     @property
     def inner(self) -> slice:
