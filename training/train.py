@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import shutil
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ from napari_ae_denoise.steps import drain
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 SMALLEST = 160  # pixels: images are not made smaller than that
+# of a weight in a residual block: what stands before the block's number, the number, and the rest
+_BLOCK = re.compile(r"((?:features\.\d+|refine\.\d+|to_code\.0)\.)(\d+)(\.body\..*)")
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as the gray test sets were made
 
 
@@ -75,6 +78,38 @@ def in_colour(gray: Denoiser) -> Denoiser:
     return Denoiser(network, dataclasses.replace(gray.card, network=spec, axes="YXC"))
 
 
+def deeper(denoiser: Denoiser, blocks: int) -> Denoiser:
+    """Return a denoiser of more residual blocks a level that computes what the given one does.
+
+    The new blocks stand after the old ones, evenly between them. Their last convolution is zero, so
+    they add nothing before they are trained [1]_.
+
+    References
+    ----------
+    .. [1] T. Chen, I. Goodfellow, J. Shlens, "Net2Net: accelerating learning via knowledge
+       transfer", ICLR 2016.
+    """
+    before = denoiser.card.network.blocks
+    if blocks < before:
+        raise SystemExit(
+            f"{denoiser.card.name} has {before} blocks a level: --blocks {blocks} would lose some."
+        )
+    spec = dataclasses.replace(denoiser.card.network, blocks=blocks)
+    network = ConvAutoencoder(spec)
+    weights = {
+        name: torch.zeros_like(value) if name.endswith("body.2.weight") else value
+        for name, value in network.state_dict().items()
+    }
+
+    def moved(found: re.Match[str]) -> str:
+        return f"{found[1]}{int(found[2]) * blocks // before}{found[3]}"
+
+    for name, value in denoiser.network.state_dict().items():
+        weights[_BLOCK.sub(moved, name)] = value
+    network.load_state_dict(weights)
+    return Denoiser(network, dataclasses.replace(denoiser.card, network=spec))
+
+
 def _newer(path: Path, than: Path) -> bool:
     return not than.exists() or path.stat().st_mtime > than.stat().st_mtime
 
@@ -98,7 +133,12 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=75.0, help="largest, in 255ths of the range")
     parser.add_argument("--noise", default="gaussian", choices=CHOICES["noise"])
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
-    parser.add_argument("--blocks", type=int, default=2)
+    parser.add_argument(
+        "--blocks",
+        type=int,
+        help="residual blocks a level; by default 2, or as many as --start has; more than it has "
+        "are added to it",
+    )
     parser.add_argument("--patches", type=int, nargs="+", default=[64, 96, 128])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--loss", default="l1")
@@ -109,7 +149,7 @@ def main() -> None:
     parser.add_argument(
         "--start",
         type=Path,
-        help="model to go on from: its network is taken, or a gray one's widened to colours",
+        help="model to go on from: its network is taken; with --rgb a gray one is widened",
     )
     args = parser.parse_args()
 
@@ -122,7 +162,7 @@ def main() -> None:
             PRESETS["residual-large"],
             channels=3 if args.rgb else 1,
             widths=tuple(args.widths),
-            blocks=args.blocks,
+            blocks=args.blocks or 2,
         ),
         objective=Objective(args.loss),
         sigma=(0.0, args.sigma / 255),
@@ -140,6 +180,8 @@ def main() -> None:
     start = Denoiser.load(args.start) if args.start else None
     if start and settings.preset.channels == 3 and start.card.network.channels == 1:
         start = in_colour(start)
+    if start and args.blocks:
+        start = deeper(start, args.blocks)
     data = TrainingData(clean=images, axes="YXC" if args.rgb else "YX")
     state = args.out.with_suffix(".state")
     trunk = args.out.with_suffix(".trunk.state")  # before the rate falls: what a longer run needs
