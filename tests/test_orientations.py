@@ -4,7 +4,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import torch
-from skimage.data import camera, coins
+from skimage.data import camera
 
 from napari_ae_denoise import Denoiser, add_gaussian_noise, psnr, speed
 from napari_ae_denoise.axes import plane_layout
@@ -110,17 +110,13 @@ def test_there_are_eight_and_the_first_is_the_image_itself(far_sighted):
 
 
 def test_photographs_get_better():
-    # a few parts, for in one of them a single chance of the noise may speak against it
-    parts = [camera()[128:320, 160:352], camera()[300:492, 200:392], coins()[:192, :192]]
+    clean = camera()  # whole: on a part of 192 pixels one draw of the noise may decide
+    noisy = add_gaussian_noise(clean, 30, seed=0)
     denoiser = Denoiser.load("natural-gray")
-    gains = []
-    for clean in parts:
-        noisy = add_gaussian_noise(clean, 30, seed=0)
-        once, often = (
-            psnr(clean, denoiser.denoise(noisy, orientations=n), data_range=255) for n in (1, 8)
-        )
-        gains.append(often - once)
-    assert np.mean(gains) > 0.03
+    once, often = (
+        psnr(clean, denoiser.denoise(noisy, orientations=n), data_range=255) for n in (1, 8)
+    )
+    assert often > once + 0.03
 
 
 def test_what_cannot_be_is_refused(denoisers, untrained, refused):

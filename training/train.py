@@ -81,8 +81,8 @@ def in_colour(gray: Denoiser) -> Denoiser:
 def deeper(denoiser: Denoiser, blocks: int) -> Denoiser:
     """Return a denoiser of more residual blocks a level that computes what the given one does.
 
-    The new blocks stand after the old ones, evenly between them. Their last convolution is zero, so
-    they add nothing before they are trained [1]_.
+    The new blocks stand evenly between the old ones. Their last convolution is zero, so they add
+    nothing before they are trained [1]_.
 
     References
     ----------
