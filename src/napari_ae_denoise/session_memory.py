@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _MOST_MODELS = 8
 _LARGEST = 2**20  # bytes of the file
 _LONGEST = 500  # characters of a text in it
+_one_at_a_time = threading.Lock()  # models are opened in threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,12 @@ class SessionMemory:
 
     def keep_form(self, panel: str, values: Mapping[str, Any]) -> None:
         """Remember what the form of a panel says; a file that cannot be written is no error."""
-        record = self._read()
-        forms = record.get("forms")
-        forms = forms if isinstance(forms, dict) else {}
-        forms[panel] = {name: value for name, value in values.items() if _plain(value)}
-        self._write({**record, "forms": forms})
+        with _one_at_a_time:
+            record = self._read()
+            forms = record.get("forms")
+            forms = forms if isinstance(forms, dict) else {}
+            forms[panel] = {name: value for name, value in values.items() if _plain(value)}
+            self._write({**record, "forms": forms})
 
     def models(self) -> list[UsedModel]:
         """Return the model files that were used, the last one first."""
@@ -87,10 +90,11 @@ class SessionMemory:
 
     def keep_model(self, model: UsedModel) -> None:
         """Remember a model file as the one that was used last."""
-        record = self._read()
-        others = [one for one in _models(record) if one.path != model.path]
-        kept = [asdict(one) for one in [model, *others][:_MOST_MODELS]]
-        self._write({**record, "models": kept})
+        with _one_at_a_time:
+            record = self._read()
+            others = [one for one in _models(record) if one.path != model.path]
+            kept = [asdict(one) for one in [model, *others][:_MOST_MODELS]]
+            self._write({**record, "models": kept})
 
     def _read(self) -> dict[str, Any]:
         try:

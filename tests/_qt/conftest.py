@@ -96,6 +96,17 @@ def open_panel(viewer):
 
 
 @pytest.fixture
+def open_model(qtbot):
+    """Return a function that opens a model file in a panel, as after its dialog, and waits."""
+
+    def open_file(panel, path):
+        panel.files.open(path)
+        qtbot.waitUntil(lambda: panel.files.job.state.value == "idle", timeout=_PATIENCE)
+
+    return open_file
+
+
+@pytest.fixture
 def press(qtbot):
     """Return a function that presses a button with the mouse."""
 

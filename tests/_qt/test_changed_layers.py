@@ -94,9 +94,10 @@ def test_a_result_is_shown_as_its_image_is_and_covers_it(viewer, panel, run, sma
 
 
 @pytest.fixture
-def script(viewer, panel, press, tmp_path, untrained_classic, monkeypatch):
+def script(viewer, panel, open_model, press, tmp_path, untrained_classic, monkeypatch):
     """Return a function that runs the script of a result, as in napari's console."""
-    panel.model.value = panel.shelf.open(untrained_classic.save(tmp_path / "mine.safetensors"))
+    open_model(panel, untrained_classic.save(tmp_path / "mine.safetensors"))
+    panel.model.value = "mine"
     monkeypatch.setattr(napari, "current_viewer", lambda: viewer)
 
     def run_script(layer):

@@ -34,11 +34,11 @@ def model_file(untrained_classic, tmp_path):
 
 
 @pytest.fixture
-def denoise(viewer, open_panel, model_file, small_image):
+def denoise(viewer, open_panel, open_model, model_file, small_image):
     """A Denoise panel with a model and an image that takes six tiles."""
     viewer.add_image(small_image, name="i")
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     panel.tile.value = 32
     return panel
 
@@ -159,12 +159,12 @@ def test_a_panel_closed_and_opened_again_during_work(qtbot, viewer, denoise, pre
 
 
 def test_two_viewers_work_apart(
-    qtbot, viewer, denoise, make_napari_viewer, press, model_file, small_image
+    open_model, qtbot, viewer, denoise, make_napari_viewer, press, model_file, small_image
 ):
     second = make_napari_viewer(strict_qt="raise")
     second.add_image(small_image[:50], name="other")
     _, panel = second.window.add_plugin_dock_widget(PLUGIN, "Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     press(denoise.bar.start_button)
     press(panel.bar.start_button)
     for one in (denoise, panel):
@@ -250,9 +250,11 @@ def _layer(kind):
     ],
     ids=["axes", "types", "pixels"],
 )
-def test_a_layer_of_any_shape_and_type_is_denoised(viewer, open_panel, run, model_file, kinds):
+def test_a_layer_of_any_shape_and_type_is_denoised(
+    viewer, open_panel, open_model, run, model_file, kinds
+):
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     for kind in kinds:
         image = _layer(kind)
         before = image.copy()
@@ -264,7 +266,7 @@ def test_a_layer_of_any_shape_and_type_is_denoised(viewer, open_panel, run, mode
         np.testing.assert_array_equal(image, before, err_msg=kind)
 
 
-def test_a_read_error_midway_is_said(viewer, open_panel, run, notes, model_file):
+def test_a_read_error_midway_is_said(viewer, open_panel, open_model, run, notes, model_file):
     def read(block_info=None):
         if block_info and block_info[None]["chunk-location"][0] == 2:
             raise OSError(5, "Input/output error")
@@ -273,7 +275,7 @@ def test_a_read_error_midway_is_said(viewer, open_panel, run, notes, model_file)
     lazy = da.map_blocks(read, chunks=((32, 32, 32), (64,)), dtype="f4")
     viewer.add_image(lazy[:64], name="shown", contrast_limits=(0, 255))  # napari reads it too
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     panel.read = lambda usual=panel.read: replace(
         usual(), source=replace(usual().source, image=lazy)
     )

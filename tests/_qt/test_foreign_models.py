@@ -23,12 +23,12 @@ def package(tmp_path):
 
 
 @pytest.fixture
-def denoise(viewer, open_panel, package):
+def denoise(viewer, open_panel, open_model, package):
     viewer.add_image(
         np.random.default_rng(0).integers(0, 900, (120, 96), np.uint16), scale=(0.2, 0.1)
     )
     panel = open_panel("Denoise")
-    panel.files.open(package)
+    open_model(panel, package)
     return panel
 
 
@@ -66,7 +66,7 @@ def test_what_only_our_own_models_can_is_refused_with_the_remedy(
 
 
 def test_it_is_refused_as_the_start_of_a_training(
-    viewer, denoise, open_panel, run, notes, short_training
+    viewer, denoise, open_panel, run, notes, short_training, qtbot
 ):
     train = open_panel("Train autoencoder")
     short_training(train)

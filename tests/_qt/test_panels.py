@@ -279,11 +279,11 @@ def test_a_failed_training_leaves_the_model_before_it(
 
 
 def test_fine_tuning_starts_from_a_model_at_hand(
-    viewer, open_panel, run, small_image, short_training, model_file
+    viewer, open_panel, open_model, run, small_image, short_training, model_file
 ):
     viewer.add_image(small_image)
     denoise, panel = open_panel("Denoise"), open_panel("Train autoencoder")
-    denoise.files.open(model_file)
+    open_model(denoise, model_file)
     short_training(panel)
     panel.start_from.value = "tutorial"
     run(panel)
@@ -293,11 +293,13 @@ def test_fine_tuning_starts_from_a_model_at_hand(
 # ---- Denoise
 
 
-def test_denoised_noise_and_code_become_layers(viewer, open_panel, run, small_image, model_file):
+def test_denoised_noise_and_code_become_layers(
+    viewer, open_panel, open_model, run, small_image, model_file
+):
     before = small_image.copy()
     layer = viewer.add_image(small_image, name="waves", scale=(2, 3))
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     panel.latent.value = panel.noise.value = True
     run(panel)
     denoiser = Denoiser.load(model_file)
@@ -323,9 +325,11 @@ def _kinds_of_layers(image):
     }
 
 
-def test_every_kind_of_layer_is_denoised(viewer, open_panel, run, small_image, model_file):
+def test_every_kind_of_layer_is_denoised(
+    viewer, open_panel, open_model, run, small_image, model_file
+):
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     panel.latent.value = panel.noise.value = True
     for kind, (pixels, options) in _kinds_of_layers(small_image).items():
         layer = viewer.add_image(pixels, name=kind, **options)
@@ -344,11 +348,13 @@ def test_every_kind_of_layer_is_denoised(viewer, open_panel, run, small_image, m
         viewer.layers.clear()
 
 
-def test_a_level_of_a_multiscale_layer_is_chosen(viewer, open_panel, run, small_image, model_file):
+def test_a_level_of_a_multiscale_layer_is_chosen(
+    viewer, open_panel, open_model, run, small_image, model_file
+):
     levels = [small_image, small_image[::2, ::2].copy()]
     viewer.add_image(small_image, name="plain")
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     assert not panel.level.enabled
     viewer.add_image(levels, multiscale=True, name="i")
     panel.layer.value = viewer.layers["i"]
@@ -366,7 +372,7 @@ def test_a_level_of_a_multiscale_layer_is_chosen(viewer, open_panel, run, small_
 
 
 def test_cancel_keeps_the_finished_tiles_and_says_so(
-    qtbot, viewer, open_panel, press, model_file, monkeypatch
+    qtbot, viewer, open_panel, open_model, press, model_file, monkeypatch
 ):
     import time
 
@@ -380,7 +386,7 @@ def test_cancel_keeps_the_finished_tiles_and_says_so(
     image = np.random.default_rng(0).integers(0, 255, (512, 512)).astype(np.uint8)
     viewer.add_image(image, name="i")
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     panel.tile.value = 32
     press(panel.bar.start_button)
     qtbot.waitUntil(lambda: "Tile" in panel.bar.status.text(), timeout=30_000)
@@ -397,11 +403,11 @@ def test_cancel_keeps_the_finished_tiles_and_says_so(
 
 
 def test_layers_removed_and_renamed_during_work_do_no_harm(
-    qtbot, viewer, open_panel, press, small_image, model_file
+    qtbot, viewer, open_panel, open_model, press, small_image, model_file
 ):
     layer = viewer.add_image(small_image, name="i")
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     press(panel.bar.start_button)
     layer.name = "other"
     viewer.layers.clear()
@@ -410,11 +416,11 @@ def test_layers_removed_and_renamed_during_work_do_no_harm(
 
 
 def test_a_runtime_error_in_prediction_ends_in_a_message_twice(
-    viewer, open_panel, run, notes, small_image, model_file, monkeypatch
+    viewer, open_panel, open_model, run, notes, small_image, model_file, monkeypatch
 ):
     viewer.add_image(small_image)
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
 
     def fails(*args):
         raise RuntimeError("expected scalar type")
@@ -436,11 +442,11 @@ BAD_IMAGES = {
 @pytest.mark.parametrize(("image", "words"), BAD_IMAGES.values(), ids=BAD_IMAGES)
 @pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
 def test_images_that_cannot_be_denoised_are_refused_in_a_sentence(
-    viewer, open_panel, run, notes, model_file, image, words
+    viewer, open_panel, open_model, run, notes, model_file, image, words
 ):
     viewer.add_image(image, contrast_limits=(0, 1))
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     run(panel)
     assert any(words in note for note in notes())
     assert len(viewer.layers) == 1
@@ -448,23 +454,25 @@ def test_images_that_cannot_be_denoised_are_refused_in_a_sentence(
 
 
 def test_nan_pixels_are_counted_and_put_back(
-    viewer, open_panel, run, notes, small_image, model_file
+    viewer, open_panel, open_model, run, notes, small_image, model_file
 ):
     image = small_image.astype(np.float32)
     image[3:5, 3:5] = np.nan
     viewer.add_image(image, contrast_limits=(0, 255), name="i")
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     run(panel)
     assert any("4 pixels are NaN or infinite" in note for note in notes())
     made = viewer.layers["i denoised"].data
     np.testing.assert_array_equal(np.isnan(made), np.isnan(image))
 
 
-def test_axes_that_do_not_fit_are_refused(viewer, open_panel, run, notes, small_image, model_file):
+def test_axes_that_do_not_fit_are_refused(
+    viewer, open_panel, open_model, run, notes, small_image, model_file
+):
     viewer.add_image(small_image)
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     panel.axes.value = "ZYX"
     run(panel)
     assert any('"ZYX"' in note and "(96, 80)" in note for note in notes())
@@ -481,18 +489,18 @@ def test_without_a_model_a_press_says_where_to_get_one(
 
 @pytest.mark.parametrize("damage", ["truncated", "pickle", "missing"])
 def test_a_bad_model_file_leaves_the_model_that_is_there(
-    viewer, open_panel, notes, tmp_path, model_file, damage
+    viewer, open_panel, open_model, notes, tmp_path, model_file, damage
 ):
     import pickle
 
     panel = open_panel("Denoise")
-    panel.files.open(model_file)
+    open_model(panel, model_file)
     bad = tmp_path / "bad.safetensors"
     if damage == "truncated":
         bad.write_bytes(model_file.read_bytes()[:-100])
     elif damage == "pickle":
         bad.write_bytes(pickle.dumps({"weights": 1}))
-    panel.files.open(bad)
+    open_model(panel, bad)
     assert panel.model.value == "tutorial"
     assert any("bad.safetensors" in note for note in notes())
 

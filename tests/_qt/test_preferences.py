@@ -2,7 +2,9 @@
 
 import gc
 import os
+import threading
 import weakref
+from pathlib import Path
 
 import napari.settings
 import numpy as np
@@ -241,7 +243,10 @@ def test_missing_files_are_skipped(viewer, open_panel, saved, qtbot):
     qtbot.waitUntil(lambda: model.choices == ("here",), timeout=30_000)
 
 
-def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, press, saved, notes):
+def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, press, saved, notes, qtbot):
+    def said_by(note):
+        qtbot.waitUntil(lambda: "broken.safetensors" in note.text(), timeout=30_000)
+
     saved("whole")
     saved("broken").write_bytes(b"no model")
     viewer.add_image(np.zeros((32, 32), np.uint8))
@@ -249,20 +254,45 @@ def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, press, saved
     panel.model.value = "whole"
     assert not notes()
     panel.model.value = "broken"
-    assert "broken.safetensors" in panel.at_once.model_note.text()
+    said_by(panel.at_once.model_note)
     press(panel.bar.start_button)
     assert "broken.safetensors" in panel.bar.status.text()
     panel.model.value = "whole"
     assert "broken.safetensors" not in panel.at_once.model_note.text()
     train = open_panel("Train autoencoder")
     train.start_from.value = "broken"
-    assert "broken.safetensors" in train.network_note.text()
+    said_by(train.network_note)
 
 
-def test_a_model_opened_again_is_offered_once(viewer, open_panel, saved):
+def test_no_file_is_read_in_the_thread_of_the_window(
+    viewer, open_panel, open_model, saved, qtbot, monkeypatch, tmp_path
+):
+    saved("first"), saved("second"), saved("third")  # which Denoise begins with
+    other = _classic().save(tmp_path / "other")  # which no earlier session had
+    threads, usual = {}, Denoiser.load
+
+    def noted(path):
+        threads[Path(path).stem] = threading.current_thread()
+        return usual(path)
+
+    monkeypatch.setattr(Denoiser, "load", noted)
+    viewer.add_image(np.zeros((32, 32), np.uint8))
+    panel, train = open_panel("Denoise"), open_panel("Train autoencoder")
+    panel.model.value = "first"
+    qtbot.waitUntil(lambda: panel.shelf.at_hand("first") is not None, timeout=30_000)
+    train.start_from.value = "second"
+    assert "Opening second" in train.network_note.text()
+    qtbot.waitUntil(lambda: "million weights" in train.network_note.text(), timeout=30_000)
+    open_model(panel, other)
+    assert "other" in panel.model.choices
+    assert set(threads) == {"first", "second", "third", "other"}
+    assert threading.main_thread() not in threads.values()
+
+
+def test_a_model_opened_again_is_offered_once(viewer, open_panel, open_model, saved):
     path = saved("mine")
     panel = open_panel("Denoise")
-    panel.files.open(path)
+    open_model(panel, path)
     assert [name for name in panel.model.choices if name.startswith("mine")] == ["mine"]
     assert panel.model.value == "mine"
 

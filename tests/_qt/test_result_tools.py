@@ -275,13 +275,13 @@ def test_an_image_with_little_noise_is_taken_and_said(viewer, panel, compared, q
 
 
 def test_the_removed_noise_of_a_photograph_is_saved_in_grey_values_and_made_again_as_shown(
-    viewer, panel, run, save, untrained_classic, tmp_path
+    viewer, panel, open_model, run, save, untrained_classic, tmp_path
 ):
     noise = np.random.default_rng(0).normal(0, 20, (64, 72, 3))
     colours = (120 + noise).clip(0, 255).astype(np.uint8)
     tifffile.imwrite(tmp_path / "in.tif", colours, photometric="rgb")
     model = untrained_classic.save(tmp_path / "mine.safetensors")
-    panel.shelf.open(model)
+    open_model(panel, model)
     panel.model.value = "mine"
     viewer.open(tmp_path / "in.tif", plugin="napari", rgb=True)
     panel.denoised.value, panel.noise.value = False, True

@@ -39,10 +39,10 @@ def test_sample_train_denoise(viewer, open_panel, run, short_training, small):
     assert after < 0.75 * before
 
 
-def test_a_model_of_keras_is_opened(viewer, open_panel, run):
+def test_a_model_of_keras_is_opened(viewer, open_panel, open_model, run):
     path = Path(__file__).parents[1] / "data" / "keras" / "keras3_functional.h5"
     panel = open_panel("Denoise")
-    panel.files.open(path)
+    open_model(panel, path)
     image = viewer.add_image(np.random.default_rng(0).random((40, 48)), name="image")
     panel.layer.value = image
     assert panel.model.value == path.stem

@@ -221,11 +221,11 @@ def test_an_error_that_is_not_ours_before_the_start_is_said(
 
 
 def test_a_model_saved_over_the_file_that_it_came_from(
-    viewer, panel, run, small_image, tmp_path, untrained_classic
+    open_model, viewer, panel, run, small_image, tmp_path, untrained_classic
 ):
     path = untrained_classic.save(tmp_path / "mine")
     viewer.add_image(small_image, name="i")
-    panel.files.open(path)
+    open_model(panel, path)
     panel.model.value = "mine"
     for _ in range(2):
         panel.files.save(path)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_ae_denoise._qt.forms import duration, note
 from napari_ae_denoise._qt.glances import LatestGlance
 from napari_ae_denoise._qt.latest import Latest
+from napari_ae_denoise._qt.latest_model import LatestModel
 from napari_ae_denoise._qt.layers import NoLayer
 from napari_ae_denoise.bundled import bundled_names
 from napari_ae_denoise.errors import DenoisingError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_ae_denoise._qt.layers import Source
+    from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise.card import Card
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.glance import Glance
@@ -36,14 +38,17 @@ _LONGEST = 160  # characters of a model's description
 class AtOnce(QWidget):
     """Two lines of text that say what will happen before anything is pressed.
 
-    The noise and the time are found out in threads; what is known is shown meanwhile.
+    The model is opened, the noise and the time are found out in threads; what is known is shown
+    meanwhile.
 
     Parameters
     ----------
     source : callable
         Returns a snapshot of the chosen image, or raises a `DenoisingError`.
-    denoiser : callable
-        Returns the chosen denoiser, or None.
+    shelf : Shelf
+        Where the models are.
+    model : callable
+        Returns the name of the chosen model, or None.
     settings : callable
         Returns the settings of a run.
     """
@@ -53,11 +58,12 @@ class AtOnce(QWidget):
     def __init__(
         self,
         source: Callable[[], Source],
-        denoiser: Callable[[], Denoiser | None],
+        shelf: Shelf,
+        model: Callable[[], str | None],
         settings: Callable[[], PredictSettings],
     ) -> None:
         super().__init__()
-        self._read_source, self._read_denoiser = source, denoiser
+        self._read_source, self._read_model = source, model
         self._read_settings = settings
         self.image_note, self.model_note = note(), note()
         column = QVBoxLayout(self)
@@ -69,6 +75,9 @@ class AtOnce(QWidget):
         self._size = self._card = ""
         self.proposal: Proposal | None = None
         self._looking, self._timing = LatestGlance(self), Latest(self)
+        self._opening = LatestModel(shelf, self)
+        self._opening.opened.connect(self._show_model)
+        self._opening.failed.connect(self._show_unusable)
         self._looking.seen.connect(self._show_noise)
         self._looking.failed.connect(self._show_refusal)
         self._timing.answered.connect(self._show_time)
@@ -91,14 +100,21 @@ class AtOnce(QWidget):
     def time(self) -> None:
         """Say what the model is, and how long it will take for the image."""
         self._timing.drop()
-        try:
-            denoiser = self._read_denoiser()
-        except DenoisingError as error:  # its file cannot be used
-            self.model_note.setText(str(error))
-            return
-        if denoiser is None:
+        name = self._read_model()
+        if name is None:
+            self._opening.drop()
             self.model_note.setText("Train a model, or open one.")
             return
+        self._opening.open(name)
+        if self._opening.busy:
+            self.model_note.setText(f"Opening {name} …")
+
+    def _show_unusable(self, error: DenoisingError) -> None:
+        """Say that a model's file cannot be used."""
+        self.model_note.setText(str(error))
+
+    def _show_model(self, denoiser: Denoiser) -> None:
+        """Say what a model is, and ask how long it will take."""
         card, fits = denoiser.card, self.proposal
         because = f" Fits: {fits.reason}." if fits and fits.name == card.name else ""
         self._card = f"{card_in_words(card)}{because}"
@@ -128,6 +144,7 @@ class AtOnce(QWidget):
     def leave(self) -> None:
         """Find out nothing more: the panel is out of the window."""
         self._looking.drop()
+        self._opening.drop()
         self._timing.drop()
 
     def _show_noise(self, glance: Glance) -> None:

@@ -91,7 +91,7 @@ class DenoiseWidget(Panel):
             viewer, self, lambda: (self._choices(), self.chosen_layer(self.layer))
         )
         self.live.failed.connect(self.show_problem)
-        self.at_once = AtOnce(self._source, lambda: self.models.denoiser, how.settings)
+        self.at_once = AtOnce(self._source, self.shelf, lambda: self.model.value, how.settings)
         self.at_once.proposed.connect(self.models.follow_image)
         self.form = form(self.layer, self.axes, self.model)
         self.lay_out(

@@ -41,25 +41,19 @@ class ModelChoice(QObject):
         shelf.changed.connect(self._follow_shelf)
         shelf.lost.connect(self._look_again)
 
-    @property
-    def denoiser(self) -> Denoiser | None:
-        """The chosen denoiser; None where there is none."""
-        return None if self.field.value is None else self._shelf.get(self.field.value)
-
     def chosen(self) -> Denoiser:
         """Return the chosen denoiser.
 
         Raises
         ------
         DenoisingError
-            If there is none.
+            If there is none, or its file cannot be used.
         """
-        denoiser = self.denoiser
-        if denoiser is None:
+        if self.field.value is None:
             raise DenoisingError(
                 "There is no model yet.", "Train one in the Train panel, or press Open model."
             )
-        return denoiser
+        return self._shelf.get(self.field.value)
 
     @property
     def follows_image(self) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_ae_denoise._qt.model_export import ExportButton
+from napari_ae_denoise._qt.when_gone import when_gone
+from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    import threading
+    from collections.abc import Callable, Generator
 
     from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise.denoiser import Denoiser
@@ -50,6 +54,11 @@ class ModelFiles(QWidget):
             "in it is run."
         )
         self.open_button.clicked.connect(self.ask_for_model)
+        self.job = Job(self)
+        self.job.state_changed.connect(self._show_state)
+        self.job.done.connect(self._take)
+        self.job.failed.connect(self.failed)
+        when_gone(self, self.job.abandon)
         self.save_button = QPushButton("&Save model …")
         self.save_button.setToolTip("Save the model as a .safetensors file.")
         self.save_button.clicked.connect(self.ask_where_to_save)
@@ -71,13 +80,21 @@ class ModelFiles(QWidget):
             self.open(path)
 
     def open(self, path: str | Path) -> None:
-        """Open a model file; if that fails, what is on the shelf stays."""
+        """Open a model file in a thread; if that fails, what is on the shelf stays."""
+        path = Path(path)
         try:
-            name = self._shelf.open(path)
+            self.job.start(partial(_opening, path))
         except DenoisingError as error:
             self.failed.emit(error)
         else:
-            self.said.emit(f'Opened "{name}".')
+            self.said.emit(f"Opening {path} …")
+
+    def _take(self, opened: tuple[Denoiser, Path]) -> None:
+        name = self._shelf.take_opened(*opened)
+        self.said.emit(f'Opened "{name}".')
+
+    def _show_state(self, state: JobState) -> None:
+        self.open_button.setEnabled(state is JobState.IDLE)
 
     def ask_where_to_save(self) -> None:
         """Ask for a file and save the model."""
@@ -108,3 +125,10 @@ class ModelFiles(QWidget):
 def file_name(name: str, ending: str = SUFFIX) -> str:
     """Return a model's name as one that every system takes for a file."""
     return (re.sub(r"[^\w.+ -]+", "_", name).strip(" .") or "model") + ending
+
+
+def _opening(path: Path, _stop: threading.Event) -> Generator[None, None, tuple[Denoiser, Path]]:
+    from napari_ae_denoise.denoiser import Denoiser
+
+    yield
+    return Denoiser.load(path).renamed(path.stem), path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise._qt.forms import field, note, on_change
+from napari_ae_denoise._qt.latest_model import LatestModel
 from napari_ae_denoise._qt.layer_facts import plane_size
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import build_empty
@@ -32,6 +33,9 @@ class NetworkFields:
             choices=lambda _: [(FROM_NOTHING, FROM_NOTHING), *self._shelf.choices()],
         )
         self.note = note()
+        self._opening = LatestModel(shelf, self.note)
+        self._opening.opened.connect(self._show)
+        self._opening.failed.connect(self._show_unusable)
         fields.family.changed(self.show)
         on_change([fields.preset, self.start_from, images.first], self.show)
         self.show()
@@ -53,15 +57,29 @@ class NetworkFields:
 
     def show(self) -> None:
         """Say how large the network and its code are, for the first image."""
+        name = self.start_from.value
+        if name == FROM_NOTHING:
+            self._opening.drop()
+            self._show(None)
+            return
+        self._opening.open(name)
+        if self._opening.busy:
+            self.note.setText(f"Opening {name} …")
+
+    def _show(self, start: Denoiser | None) -> None:
         size, channels = plane_size(self._images.example)
         try:
-            start = self.start()
+            if start is not None:
+                start.check_own("trained further")
             described = self._fields.settings("")
             spec = start.card.network if start else described.network_for(size, channels)
         except DenoisingError as error:
-            self.note.setText(str(error))
+            self._show_unusable(error)
             return
         network = build_empty(spec)
         self.note.setText(
             f"{network.parameter_count / 1e6:.2f} million weights; {network.code_in_words}"
         )
+
+    def _show_unusable(self, error: DenoisingError) -> None:
+        self.note.setText(str(error))

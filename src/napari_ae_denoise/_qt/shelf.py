@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +17,34 @@ from napari_ae_denoise._qt.worker import Job
 from napari_ae_denoise.session_memory import UsedModel
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from napari.viewer import ViewerModel
 
     from napari_ae_denoise.denoiser import Denoiser
 
 _shelves: weakref.WeakKeyDictionary[ViewerModel, Shelf] = weakref.WeakKeyDictionary()
+
+
+class _Opened:
+    """Denoisers that were opened once; any thread may ask, and nothing here is of Qt."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        self.denoisers: dict[str, Denoiser] = {}
+
+    def get(self, name: str, earlier: UsedModel | None) -> Denoiser:
+        """Return a bundled denoiser, or one of an earlier session; its file is read once."""
+        from napari_ae_denoise.denoiser import Denoiser
+
+        with self._one_at_a_time:
+            if name not in self.denoisers:
+                if earlier is None:
+                    self.denoisers[name] = Denoiser.load(name)
+                else:
+                    self.denoisers[name] = Denoiser.load(Path(earlier.path)).renamed(name)
+                    _keep(earlier)
+            return self.denoisers[name]
 
 
 class Shelf(QObject):
@@ -36,7 +58,7 @@ class Shelf(QObject):
         super().__init__()
         self._denoisers: dict[str, Denoiser] = {}
         self._files: dict[str, str] = {}
-        self._opened: dict[str, Denoiser] = {}  # of the bundled and the earlier ones
+        self._opened = _Opened()  # of the bundled and the earlier ones
         self._earlier: dict[str, UsedModel] = {}
         self.offered.connect(self.add)
         kept = memory()
@@ -62,6 +84,20 @@ class Shelf(QObject):
         """Return what to show and the name, of each; what is shown of old ones tells more."""
         return [(str(self._earlier.get(name, name)), name) for name in self.names()]
 
+    def at_hand(self, name: str) -> Denoiser | None:
+        """Return a denoiser for which no file has to be read; None for any other."""
+        return self._denoisers.get(name) or self._opened.denoisers.get(name)
+
+    def opening(self, name: str) -> Callable[[], Denoiser]:
+        """Return what gets a denoiser, in any thread; it does not hold the shelf.
+
+        It raises a `DenoisingError` if the model's file cannot be used (any more).
+        """
+        here = self.at_hand(name)
+        if here is not None:
+            return lambda: here
+        return partial(self._opened.get, name, self._earlier.get(name))
+
     def get(self, name: str) -> Denoiser:
         """Return a denoiser; a bundled one, and one of an old session, is opened.
 
@@ -70,18 +106,7 @@ class Shelf(QObject):
         DenoisingError
             If its file cannot be used (any more).
         """
-        from napari_ae_denoise.denoiser import Denoiser
-
-        if name in self._denoisers:
-            return self._denoisers[name]
-        if name not in self._opened:
-            earlier = self._earlier.get(name)
-            if earlier is None:
-                self._opened[name] = Denoiser.load(name)
-            else:
-                self._opened[name] = Denoiser.load(Path(earlier.path)).renamed(name)
-                _keep(earlier)
-        return self._opened[name]
+        return self.opening(name)()
 
     def name_of(self, denoiser: Denoiser) -> str:
         """Return the name that a denoiser of this shelf has."""
@@ -96,11 +121,8 @@ class Shelf(QObject):
         self.changed.emit(name)
         return name
 
-    def open(self, path: str | Path) -> str:
-        """Open a model file and take it under the file's name."""
-        from napari_ae_denoise.denoiser import Denoiser
-
-        denoiser = Denoiser.load(Path(path)).renamed(Path(path).stem)
+    def take_opened(self, denoiser: Denoiser, path: str | Path) -> str:
+        """Take a denoiser that was opened from a file, under its own name; return the name."""
         file = str(Path(path).resolve())
         for name in [name for name, one in self._earlier.items() if one.path == file]:
             del self._earlier[name]  # it is here now
