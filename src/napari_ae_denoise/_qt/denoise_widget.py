@@ -70,6 +70,7 @@ class DenoiseWidget(Panel):
         self.models = ModelChoice(self.shelf, self)
         self.model = self.models.field
         self.files = ModelFiles(lambda: (self.models.chosen(), self.model.value), self.shelf)
+        self.files.opened.connect(self.models.choose)
         self.files.said.connect(self.say)
         self.files.failed.connect(self.show_problem)
         self.denoised, self.latent, self.noise = outputs = output_fields()

@@ -60,6 +60,10 @@ class ModelChoice(QObject):
         """Whether a bundled model is chosen, and by nobody."""
         return self.field.value == self._proposed and self._proposed in bundled_names()
 
+    def choose(self, name: str) -> None:
+        """Choose a model that somebody has asked for."""
+        self.field.value = name
+
     def follow_image(self, proposal: Proposal) -> None:
         """Choose the bundled model that fits the image, where nobody has chosen another one."""
         if self.follows_image:

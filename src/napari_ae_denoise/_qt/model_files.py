@@ -40,6 +40,7 @@ class ModelFiles(QWidget):
         Whether there is a button that opens.
     """
 
+    opened = Signal(str)  # the name that a model of a file has on the shelf
     said = Signal(str)
     failed = Signal(object)  # DenoisingError
 
@@ -91,6 +92,7 @@ class ModelFiles(QWidget):
 
     def _take(self, opened: tuple[Denoiser, Path]) -> None:
         name = self._shelf.take_opened(*opened)
+        self.opened.emit(name)
         self.said.emit(f'Opened "{name}".')
 
     def _show_state(self, state: JobState) -> None:

@@ -1,0 +1,134 @@
+"""The scripts that train the models that ship: what they make of images and of models."""
+
+import dataclasses
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage.io import imread, imsave
+
+from napari_ae_denoise import Denoiser
+from napari_ae_denoise.card import Card
+from napari_ae_denoise.networks import PRESETS, ConvAutoencoder
+
+FOLDER = Path(__file__).parents[1] / "training"
+
+
+@pytest.fixture(scope="module")
+def train():
+    return runpy.run_path(str(FOLDER / "train.py"))
+
+
+@pytest.fixture(scope="module")
+def textures():
+    return runpy.run_path(str(FOLDER / "textures.py"))
+
+
+@pytest.fixture
+def shallow():
+    """Return an untrained network of the family that ships, of two blocks a level."""
+    spec = dataclasses.replace(PRESETS["residual-large"], widths=(8, 12), blocks=2)
+    torch.manual_seed(0)
+    return Denoiser(ConvAutoencoder(spec), Card(name="shallow", network=spec))
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Return a folder with a colour image of 400 x 330 pixels and a gray one."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, shape in (("a", (330, 400, 3)), ("b", (350, 340))):
+        image = rng.integers(60, 190, shape, np.uint8)
+        imsave(folder / f"{name}.png", image, check_contrast=False)
+    return folder
+
+
+@pytest.mark.parametrize("blocks", [2, 3, 4, 5])
+def test_added_blocks_compute_nothing_at_first(train, shallow, blocks):
+    deep = train["deeper"](shallow, blocks)
+    assert deep.card.network.blocks == blocks
+    image = torch.rand(1, 1, 32, 48, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(deep.network(image), shallow.network(image), rtol=0, atol=1e-6)
+
+
+def test_added_blocks_learn(train, shallow):
+    deep = train["deeper"](shallow, 4)
+    deep.network.requires_grad_(True)
+    image = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    for _ in range(2):  # the last convolution of a new block first, and then those before it
+        deep.network.zero_grad()
+        deep.network(image).square().mean().backward()
+        with torch.no_grad():
+            for weight in deep.network.parameters():
+                weight -= 0.1 * weight.grad
+    named = dict(deep.network.named_parameters())
+    blocks = {name: weight.grad for name, weight in named.items() if ".body." in name}
+    assert all(grad.abs().max() > 0 for grad in blocks.values())
+
+
+def test_blocks_are_not_taken_away(train, shallow):
+    with pytest.raises(SystemExit, match="2 blocks a level: --blocks 1 would lose some"):
+        train["deeper"](shallow, 1)
+
+
+def test_in_colour_a_gray_image_becomes_what_the_gray_model_makes_of_it(train, shallow):
+    colours = train["in_colour"](shallow)
+    assert colours.card.axes == "YXC"
+    gray = torch.rand(1, 1, 32, 48, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = shallow.network(gray).expand(1, 3, 32, 48)
+        found = colours.network(gray.expand(1, 3, 32, 48))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_images_are_read_at_each_scale(train, photographs):
+    gray = train["clean_images"]([photographs], rgb=False, scales=[1, 2, 3])
+    # a third of either has less than 160 pixels along a side, and is left out
+    assert [i.shape for i in gray] == [(330, 400), (165, 200), (350, 340), (175, 170)]
+    assert all(i.dtype == np.uint8 for i in gray)
+    small = train["clean_images"]([photographs], rgb=False, scales=[1, 2], longest=350)
+    assert [i.shape for i in small] == [(165, 200), (350, 340), (175, 170)]
+    assert [i.shape for i in train["clean_images"]([photographs], rgb=True, scales=[1])] == [
+        (330, 400, 3)
+    ]
+
+
+def test_a_folder_without_images_is_refused(train, tmp_path):
+    with pytest.raises(SystemExit, match="There are no images in"):
+        train["clean_images"]([tmp_path], rgb=False, scales=[1])
+
+
+def test_textures_have_fine_detail_and_are_the_same_again(photographs, tmp_path):
+    words = [sys.executable, str(FOLDER / "textures.py"), str(photographs), "--size", "192"]
+    for name in ("once", "again"):
+        subprocess.run([*words, "--count", "3", "--out", str(tmp_path / name)], check=True)
+    files = sorted((tmp_path / "once").iterdir())
+    assert [f.name for f in files] == ["0000.png", "0001.png", "0002.png"]
+    for file in files:
+        image = imread(file)
+        assert (image.shape, image.dtype) == ((192, 192, 3), np.uint8)
+        np.testing.assert_array_equal(image, imread(tmp_path / "again" / file.name))
+
+
+def test_a_surface_is_striped(textures):
+    plain = np.full((192, 192, 3), 128, np.uint8)
+    textured = textures["textured"]
+    images = [textured(np.random.default_rng(seed), plain) for seed in range(4)]
+    assert all(image.std() > 2 for image in images)
+    for image in images:  # as bright on the whole as before
+        assert abs(image.mean() - 128) < 12
+
+
+def test_stripes_have_the_period_that_is_drawn(textures):
+    for seed in range(6):
+        stripes = textures["grating"](np.random.default_rng(seed), 192)
+        assert np.abs(stripes).max() <= 1.0001
+        power = np.abs(np.fft.fft2(stripes - stripes.mean())) ** 2
+        y, x = (np.fft.fftfreq(192)[i] for i in np.unravel_index(power.argmax(), power.shape))
+        assert 1 / 16 < np.hypot(y, x) < 0.5
