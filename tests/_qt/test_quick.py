@@ -1,5 +1,7 @@
 """The command *Denoise active layer*, called as the menu calls it."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari._app_model import get_app_model
@@ -45,6 +47,21 @@ def test_the_active_layer_is_denoised_with_the_model_that_fits(
     np.testing.assert_array_equal(made.data, Denoiser.load("natural-gray").denoise(noisy))
     np.testing.assert_array_equal(made.scale, (2, 3))
     assert any('Added "waves denoised"' in note for note in notes())
+
+
+def test_the_model_is_opened_in_a_thread(viewer, command, small_image, bundled, monkeypatch):
+    threads, usual = [], Denoiser.load
+
+    def noted(name):
+        threads.append(threading.current_thread())
+        return usual(name)
+
+    monkeypatch.setattr(Denoiser, "load", noted)
+    viewer.add_image(small_image, name="waves")
+    command()
+    assert "waves denoised" in viewer.layers
+    assert len(threads) == 1
+    assert threading.main_thread() not in threads
 
 
 @pytest.mark.parametrize("case", ["none", "labels", "inactive", "constant", "no model"])

@@ -143,7 +143,7 @@ class BatchFields:
             latent=self.latent.value,
             noise=self.noise.value,
             report=self.report.value,
-            denoiser=self._models.chosen(),
+            opened=self._models.opening(),
             work=Work(model, axes, settings, level, overwrite, skip),
             at_once=self.at_once.value,
         )

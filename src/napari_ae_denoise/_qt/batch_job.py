@@ -16,7 +16,7 @@ from napari_ae_denoise.report import log
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from napari_ae_denoise.batch import BatchProgress, Outcome, Work
     from napari_ae_denoise.denoiser import Denoiser
@@ -37,8 +37,8 @@ class BatchChoices:
         A folder, a pattern, or the name of one image.
     latent, noise, report : bool
         What is written beside the denoised images.
-    denoiser : Denoiser
-        The model.
+    opened : callable
+        Returns the model, for which its file may have to be read.
     work : Work
         What to do with each image.
     at_once : int
@@ -51,7 +51,7 @@ class BatchChoices:
     latent: bool
     noise: bool
     report: bool
-    denoiser: Denoiser
+    opened: Callable[[], Denoiser]
     work: Work
     at_once: int
 
@@ -110,9 +110,10 @@ def batch_job(
 ) -> Generator[BatchProgress, None, BatchDone]:
     """Denoise, and write the report of what was begun; the outcomes are told without it too.
 
-    The images are searched here too: of a large folder that takes its time.
+    The images are searched here too, and the model is opened: of a large folder, and of a large
+    file, that takes its time.
     """
-    paths = choices.images()
+    paths, denoiser = choices.images(), choices.opened()
     if stop.is_set():
         return BatchDone((), len(paths), None)
     outputs, place = choices.places(paths)
@@ -120,13 +121,13 @@ def batch_job(
         paths,
         outputs,
         choices.work,
-        denoiser=choices.denoiser,
+        denoiser=denoiser,
         stop=stop,
         at_once=choices.at_once,
     )
     report, warning = place if outcomes else None, ""
     if report is not None:
-        work, name = choices.work, choices.denoiser.card.name
+        work, name = choices.work, denoiser.card.name
         try:
             write_report(report, outcomes, name, axes=work.axes, level=work.level)
         except DenoisingError as error:

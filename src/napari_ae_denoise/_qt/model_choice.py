@@ -11,6 +11,8 @@ from napari_ae_denoise.bundled import bundled_names
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.proposal import Proposal
@@ -49,11 +51,21 @@ class ModelChoice(QObject):
         DenoisingError
             If there is none, or its file cannot be used.
         """
+        return self.opening()()
+
+    def opening(self) -> Callable[[], Denoiser]:
+        """Return what gets the chosen denoiser, in any thread; see `Shelf.opening`.
+
+        Raises
+        ------
+        DenoisingError
+            If there is none.
+        """
         if self.field.value is None:
             raise DenoisingError(
                 "There is no model yet.", "Train one in the Train panel, or press Open model."
             )
-        return self._shelf.get(self.field.value)
+        return self._shelf.opening(self.field.value)
 
     @property
     def follows_image(self) -> bool:

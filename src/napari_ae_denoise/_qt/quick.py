@@ -16,6 +16,7 @@ from napari_ae_denoise._qt.disk_results import Begun, Kept
 from napari_ae_denoise._qt.filling import FillingLayer
 from napari_ae_denoise._qt.finished import add_results
 from napari_ae_denoise._qt.glances import recall, remember
+from napari_ae_denoise._qt.latest_model import LatestModel
 from napari_ae_denoise._qt.layers import take, unwrapped
 from napari_ae_denoise._qt.preferences import preference, preferred_device, use_threads
 from napari_ae_denoise._qt.results import DenoiseChoices, Made, denoise_steps
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from napari.viewer import ViewerModel
 
     from napari_ae_denoise._qt.layers import Source
+    from napari_ae_denoise.denoiser import Denoiser
 
 _LOOK = 200  # milliseconds between looks at napari's Cancel
 _LONG = 7  # looks, after which it is said where the progress is
@@ -74,6 +76,9 @@ class QuickRun(QObject):
         self._viewer = weakref.ref(unwrapped(viewer))
         self._source, self._layer = source, unwrapped(layer)
         self._shelf = shelf_of(viewer)
+        self._opening = LatestModel(self._shelf, self)
+        self._opening.opened.connect(self._denoise)
+        self._opening.failed.connect(self._show_problem)
         self.job = Job(self)
         self._filling = FillingLayer(viewer, self, self.job)
         self._progress: Any = None
@@ -102,18 +107,23 @@ class QuickRun(QObject):
         if known is None:
             self.job.start(lambda stop: glance_steps(image, axes, stop=stop))
         else:
-            self._denoise(known)
+            self._choose(known)
 
-    def _denoise(self, glance: Glance) -> None:
-        """Start the run with the model that fits."""
+    def _choose(self, glance: Glance) -> None:
+        """Open the model that fits."""
         remember(self._source.image, glance)
-        use_threads()
         names = self._shelf.names()
         fitting = propose(glance, bundled_names(), calibrated=self._source.calibrated)
+        if names:
+            self._opening.open(names[0] if fitting is None else fitting.name)
+        else:
+            error = DenoisingError("There is no model yet.", "Train one in the Train panel.")
+            self._show_problem(error)
+
+    def _denoise(self, denoiser: Denoiser) -> None:
+        """Start the run."""
+        use_threads()
         try:
-            if not names:
-                raise DenoisingError("There is no model yet.", "Train one in the Train panel.")
-            denoiser = self._shelf.get(names[0] if fitting is None else fitting.name)
             choices = DenoiseChoices(
                 source=self._source,
                 denoiser=denoiser,
@@ -147,7 +157,7 @@ class QuickRun(QObject):
 
     def _show_result(self, result: Any) -> None:
         if isinstance(result, Glance):
-            self._denoise(result)
+            self._choose(result)
             return
         self._end()
         viewer = self._viewer()
@@ -169,6 +179,7 @@ class QuickRun(QObject):
         """Let go of everything, for the window has gone."""
         if self in _running:
             self.job.abandon()
+            self._opening.drop()
             QTimer.singleShot(0, self._end)  # napari shows the end of a progress in the window
 
     def _end(self) -> None:
