@@ -64,16 +64,24 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(args.seed)
-    paths = sorted(p for p in args.photographs.rglob("*") if p.suffix in {".png", ".jpg"})
-    written = 0
-    while written < args.count:
-        photograph = np.asarray(imread(paths[rng.integers(len(paths))]))
-        if photograph.ndim == 2 or min(photograph.shape[:2]) < args.size:
-            continue
+    photographs = [
+        image
+        for path in sorted(args.photographs.rglob("*"))
+        if path.suffix.lower() in {".png", ".jpg", ".jpeg"}
+        and (image := np.asarray(imread(path))).ndim == 3
+        and image.dtype == np.uint8
+        and min(image.shape[:2]) >= args.size
+    ]
+    if not photographs:
+        raise SystemExit(
+            f"{args.photographs} holds no 8-bit colour photographs of {args.size} x {args.size} "
+            "pixels or more: choose another folder, or a smaller --size."
+        )
+    for number in range(args.count):
+        photograph = photographs[rng.integers(len(photographs))]
         y, x = (rng.integers(0, n - args.size + 1) for n in photograph.shape[:2])
         part = photograph[y : y + args.size, x : x + args.size, :3]
-        imsave(args.out / f"{written:04d}.png", textured(rng, part), check_contrast=False)
-        written += 1
+        imsave(args.out / f"{number:04d}.png", textured(rng, part), check_contrast=False)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ class SessionMemory:
 
     def form(self, panel: str) -> dict[str, Any]:
         """Return what the form of a panel said last: flags, finite numbers and texts by name."""
-        forms = self._read().get("forms")
+        with _one_at_a_time:  # Windows replaces no file that is being read
+            forms = self._read().get("forms")
         said = forms.get(panel) if isinstance(forms, dict) else None
         return {k: v for k, v in said.items() if _plain(v)} if isinstance(said, dict) else {}
 
@@ -86,7 +87,8 @@ class SessionMemory:
 
     def models(self) -> list[UsedModel]:
         """Return the model files that were used, the last one first."""
-        return _models(self._read())
+        with _one_at_a_time:
+            return _models(self._read())
 
     def keep_model(self, model: UsedModel) -> None:
         """Remember a model file as the one that was used last."""

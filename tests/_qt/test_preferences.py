@@ -243,7 +243,7 @@ def test_missing_files_are_skipped(viewer, open_panel, saved, qtbot):
     qtbot.waitUntil(lambda: model.choices == ("here",), timeout=30_000)
 
 
-def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, press, saved, notes, qtbot):
+def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, run, saved, notes, qtbot):
     def said_by(note):
         qtbot.waitUntil(lambda: "broken.safetensors" in note.text(), timeout=30_000)
 
@@ -255,7 +255,7 @@ def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, press, saved
     assert not notes()
     panel.model.value = "broken"
     said_by(panel.at_once.model_note)
-    press(panel.bar.start_button)
+    run(panel)
     assert "broken.safetensors" in panel.bar.status.text()
     panel.model.value = "whole"
     assert "broken.safetensors" not in panel.at_once.model_note.text()

@@ -76,7 +76,8 @@ class AtOnce(QWidget):
         self.proposal: Proposal | None = None
         self._looking, self._timing = LatestGlance(self), Latest(self)
         self._opening = LatestModel(shelf, self)
-        self._opening.opened.connect(self._show_model)
+        self.opened = self._opening.opened  # the chosen model, whenever it is looked at
+        self.opened.connect(self._show_model)
         self._opening.failed.connect(self._show_unusable)
         self._looking.seen.connect(self._show_noise)
         self._looking.failed.connect(self._show_refusal)
@@ -108,6 +109,7 @@ class AtOnce(QWidget):
         self._opening.open(name)
         if self._opening.busy:
             self.model_note.setText(f"Opening {name} …")
+            self.model_note.setToolTip("")
 
     def _show_unusable(self, error: DenoisingError) -> None:
         """Say that a model's file cannot be used."""

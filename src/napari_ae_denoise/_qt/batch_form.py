@@ -143,7 +143,7 @@ class BatchFields:
             latent=self.latent.value,
             noise=self.noise.value,
             report=self.report.value,
-            opened=self._models.opening(),
+            found=self._models.reading(),
             work=Work(model, axes, settings, level, overwrite, skip),
             at_once=self.at_once.value,
         )

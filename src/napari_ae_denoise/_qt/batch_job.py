@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_ae_denoise._qt.opened_models import wait_for
 from napari_ae_denoise._qt.worker import in_words
 from napari_ae_denoise.batch import batch_steps
 from napari_ae_denoise.batch_report import check_report, write_report
@@ -16,7 +17,8 @@ from napari_ae_denoise.report import log
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
+    from concurrent.futures import Future
 
     from napari_ae_denoise.batch import BatchProgress, Outcome, Work
     from napari_ae_denoise.denoiser import Denoiser
@@ -37,8 +39,8 @@ class BatchChoices:
         A folder, a pattern, or the name of one image.
     latent, noise, report : bool
         What is written beside the denoised images.
-    opened : callable
-        Returns the model, for which its file may have to be read.
+    found : Future
+        The model, whose file may have to be read first.
     work : Work
         What to do with each image.
     at_once : int
@@ -51,7 +53,7 @@ class BatchChoices:
     latent: bool
     noise: bool
     report: bool
-    opened: Callable[[], Denoiser]
+    found: Future[Denoiser]
     work: Work
     at_once: int
 
@@ -107,13 +109,16 @@ class BatchDone:
 
 def batch_job(
     choices: BatchChoices, stop: threading.Event
-) -> Generator[BatchProgress, None, BatchDone]:
+) -> Generator[BatchProgress | None, None, BatchDone]:
     """Denoise, and write the report of what was begun; the outcomes are told without it too.
 
-    The images are searched here too, and the model is opened: of a large folder, and of a large
-    file, that takes its time.
+    The model is waited for, and the images are searched, here too: of a large folder that takes its
+    time.
     """
-    paths, denoiser = choices.images(), choices.opened()
+    denoiser = yield from wait_for(choices.found, stop)
+    if denoiser is None:
+        return BatchDone((), 0, None)
+    paths = choices.images()
     if stop.is_set():
         return BatchDone((), len(paths), None)
     outputs, place = choices.places(paths)

@@ -44,10 +44,13 @@ from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import napari
 
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise._qt.worker import MakeSteps
+    from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.prediction import TileProgress
 
 
@@ -118,8 +121,10 @@ class DenoiseWidget(Panel):
         listen_to_chosen(self.layer, ("data", "scale", "units"), self.at_once, "look")
         timed = [self.model, self.device, self.tile, self.correlated, how.orientations]
         on_change(timed, self.at_once.time)
-        shown = [self.layer, self.axes, self.level, self.model, self.strength, *how.ways]
+        shown = [self.layer, self.axes, self.level, self.strength, *how.ways]
         on_change([*shown, self.device, self.tile], self.live.restart)
+        on_change([self.model], self._live_waits)
+        self.at_once.opened.connect(self.live.use)
         self.at_once.look()
 
     # ---- the form
@@ -149,6 +154,10 @@ class DenoiseWidget(Panel):
             if active in self.layer.choices:
                 self.layer.value = active
                 self._follow(active)
+
+    def to_be_read(self) -> Future[Denoiser] | None:
+        """Return the chosen model, if its file has to be read first."""
+        return None if self.models.at_hand else self.models.reading()
 
     def read(self) -> DenoiseChoices:
         """Return what the form says."""
@@ -182,6 +191,11 @@ class DenoiseWidget(Panel):
         self.after.begin()
         to_disk = self.filling.job(choices, self.chosen_layer(self.layer))
         return to_disk or (lambda stop: denoise_steps(choices, stop))
+
+    def _live_waits(self) -> None:
+        """Show nothing of the model before while the chosen one is being read."""
+        if not self.models.at_hand:
+            self.live.wait()
 
     # ---- the job
 

@@ -1,4 +1,4 @@
-"""Opening a model in a thread: a file may be large, or on a disk that is slow to answer."""
+"""The model that is chosen, read in a thread: a file may be large, or its disk slow to answer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_ae_denoise._qt.latest import Latest
+from napari_ae_denoise._qt.opened_models import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from napari_ae_denoise._qt.shelf import Shelf
-    from napari_ae_denoise.denoiser import Denoiser
 
 
 class LatestModel(QObject):
@@ -48,15 +46,9 @@ class LatestModel(QObject):
         if here is not None:
             self.opened.emit(here)
             return
-        get = self._shelf.opening(name)
-        self._latest.ask(lambda _stop: _steps(get))
+        found = self._shelf.reading(name)
+        self._latest.ask(lambda stop: wait_for(found, stop))
 
     def drop(self) -> None:
         """Let the last one be."""
         self._latest.drop()
-
-
-def _steps(get: Callable[[], Denoiser]) -> Generator[None, None, Denoiser]:
-    """Return what ``get`` returns, as a job does it."""
-    yield
-    return get()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import math
 import threading
 import time
 import weakref
-from dataclasses import dataclass
-from dataclasses import field as field_of
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,120 +14,27 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_ae_denoise import report
 from napari_ae_denoise._qt.forms import field
 from napari_ae_denoise._qt.layers import HELPER, add_image, unwrapped
+from napari_ae_denoise._qt.live_view import Live
 from napari_ae_denoise._qt.seen import placed, same, seen_region, standing
 from napari_ae_denoise._qt.selection import selection_kept
 from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import in_words
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.prepared_network import Stopped
-from napari_ae_denoise.region import denoise_region
 from napari_ae_denoise.resolving import layout_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from napari.viewer import ViewerModel
 
-    from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise._qt.results import DenoiseChoices
-    from napari_ae_denoise.axes import PlaneLayout
+    from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.region import Region
 
 _LOOK = 100  # milliseconds between looks at what is seen
-_SOON = 0.3  # seconds: what takes longer is shown from its middle on
-_FEWEST = 128  # pixels along Y and X of a middle
 _SECONDS_AT_EXIT = 3.0
 _running: dict[threading.Thread, threading.Event] = {}  # and what stops each
-
-
-@dataclass(slots=True, eq=False)
-class Live:
-    """What is shown live.
-
-    Parameters
-    ----------
-    layer : weak reference to a Layer
-        Whose view is followed.
-    choices : DenoiseChoices
-        What the form says.
-    layout : PlaneLayout
-        How the denoiser sees the image.
-    standing : tuple
-        What the layer's pixels and its place were; see `standing`.
-    ready : tuple, optional
-        What runs the network and the grey maps; made in the thread, for they read the image.
-    pace : float
-        Seconds that a pixel took, of those that the network saw last.
-    stop : threading.Event
-        Once set, what is running is given up.
-    """
-
-    layer: weakref.ref[Any]
-    choices: DenoiseChoices
-    layout: PlaneLayout
-    standing: tuple[Any, ...]
-    ready: tuple[_Runner, Sequence[Any]] | None = None
-    pace: float = 0.0
-    stop: threading.Event = field_of(default_factory=threading.Event)
-
-    @property
-    def source(self) -> Source:
-        """A snapshot of the layer."""
-        return self.choices.source
-
-    @property
-    def normalization(self) -> list[dict[str, Any]]:
-        """How grey values are mapped in all regions; empty before the first."""
-        return [] if self.ready is None else [one.to_record() for one in self.ready[1]]
-
-    def is_of(self, other: Live) -> bool:
-        """Return whether another one shows the same image in the same place."""
-        mine, its = self.source, other.source
-        alike = (mine.axes, mine.level) == (its.axes, its.level)
-        return alike and self.layer() is other.layer() and same(self.standing, other.standing)
-
-    def denoised(self, region: Region) -> Any:
-        """Return a region, denoised; not for the thread of the window."""
-        choices = self.choices
-        if self.ready is None:
-            seen = choices.denoiser.resolve(
-                choices.source.image,
-                choices.source.axes,
-                choices.settings.noise_model,
-                choices.settings.correlated,
-            )
-            runner = PersistentRunner(
-                choices.denoiser.network_for(seen), choices.settings, self.stop
-            )
-            self.ready = _Runner(runner), seen.maps
-        began = time.monotonic()
-        made = denoise_region(
-            self.ready[0], choices.source.image, self.layout, self.ready[1], region
-        )
-        self.pace = (time.monotonic() - began) / math.prod(n + self._around for n in region.shape)
-        return made
-
-    def soon(self, region: Region) -> Region:
-        """Return what of a region can be shown soon: all of it, or its middle."""
-        if not self.pace:
-            return region
-        return region.middle(max(int(math.sqrt(_SOON / self.pace)) - self._around, _FEWEST))
-
-    @property
-    def _around(self) -> int:
-        """Pixels that the network sees beyond a region, on both sides together."""
-        return 2 * self.choices.denoiser.halo
-
-
-class _Runner:
-    """A runner of our own: a shared one could not be stopped."""
-
-    def __init__(self, runner: PersistentRunner) -> None:
-        self._runner = runner
-
-    def runner(self) -> PersistentRunner:
-        return self._runner
 
 
 class LiveLayer(QObject):
@@ -163,6 +67,7 @@ class LiveLayer(QObject):
         )
         self.switch.changed.connect(self._switch)
         self._live: Live | None = None
+        self._used: Denoiser | None = None
         self._layer: weakref.ref[Any] | None = None
         self._wanted: Region | None = None
         self._busy = False
@@ -205,6 +110,18 @@ class LiveLayer(QObject):
         self._stops.append(live.stop)
         self._timer.start()
         self._look()
+
+    def use(self, denoiser: Denoiser) -> None:
+        """Begin anew with another model than before, which the form says by now."""
+        if denoiser is not self._used:
+            self._used = denoiser
+            if self.switch.value:
+                self.restart()
+
+    def wait(self) -> None:
+        """Show nothing until it is known which model to `use`."""
+        self.stop()
+        self._used = None
 
     def stop(self) -> None:
         """Stop following; the layer goes, for it would show the past."""

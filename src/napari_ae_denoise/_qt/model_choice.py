@@ -11,7 +11,7 @@ from napari_ae_denoise.bundled import bundled_names
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from concurrent.futures import Future
 
     from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise.denoiser import Denoiser
@@ -44,28 +44,37 @@ class ModelChoice(QObject):
         shelf.lost.connect(self._look_again)
 
     def chosen(self) -> Denoiser:
-        """Return the chosen denoiser.
+        """Return the chosen denoiser, which must be at hand: no file is read for this.
 
         Raises
         ------
         DenoisingError
-            If there is none, or its file cannot be used.
+            If there is none, or it is not at hand (yet).
         """
-        return self.opening()()
+        return self._shelf.here(self._name())
 
-    def opening(self) -> Callable[[], Denoiser]:
-        """Return what gets the chosen denoiser, in any thread; see `Shelf.opening`.
+    def reading(self) -> Future[Denoiser]:
+        """Return the chosen denoiser, which may have to be read first; see `Shelf.reading`.
 
         Raises
         ------
         DenoisingError
             If there is none.
         """
+        return self._shelf.reading(self._name())
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether no file has to be read for what is chosen."""
+        name = self.field.value
+        return name is None or self._shelf.at_hand(name) is not None
+
+    def _name(self) -> str:
         if self.field.value is None:
             raise DenoisingError(
                 "There is no model yet.", "Train one in the Train panel, or press Open model."
             )
-        return self._shelf.opening(self.field.value)
+        return str(self.field.value)
 
     @property
     def follows_image(self) -> bool:

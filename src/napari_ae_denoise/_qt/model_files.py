@@ -88,7 +88,8 @@ class ModelFiles(QWidget):
         except DenoisingError as error:
             self.failed.emit(error)
         else:
-            self.said.emit(f"Opening {path} …")
+            if self.job.state is not JobState.IDLE:  # for want of a thread
+                self.said.emit(f"Opening {path} …")
 
     def _take(self, opened: tuple[Denoiser, Path]) -> None:
         name = self._shelf.take_opened(*opened)
@@ -133,4 +134,4 @@ def _opening(path: Path, _stop: threading.Event) -> Generator[None, None, tuple[
     from napari_ae_denoise.denoiser import Denoiser
 
     yield
-    return Denoiser.load(path).renamed(path.stem), path
+    return Denoiser.load(path).renamed(path.stem), path.resolve()

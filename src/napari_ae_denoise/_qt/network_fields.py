@@ -11,6 +11,8 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import build_empty
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise._qt.train_form import TrainFields
     from napari_ae_denoise._qt.training_images import TrainingImages
@@ -34,7 +36,8 @@ class NetworkFields:
         )
         self.note = note()
         self._opening = LatestModel(shelf, self.note)
-        self._opening.opened.connect(self._show)
+        self.opened = self._opening.opened
+        self.opened.connect(self._show)
         self._opening.failed.connect(self._show_unusable)
         fields.family.changed(self.show)
         on_change([fields.preset, self.start_from, images.first], self.show)
@@ -46,14 +49,20 @@ class NetworkFields:
         Raises
         ------
         DenoisingError
-            If it cannot be opened, or is of another family.
+            If it is not open (yet), or is of another family.
         """
         name = self.start_from.value
         if name == FROM_NOTHING:
             return None
-        model = self._shelf.get(name)
+        model = self._shelf.here(name)
         model.check_own("trained further")
         return model
+
+    def to_be_read(self) -> Future[Denoiser] | None:
+        """Return the model to start from, if its file has to be read first."""
+        name = self.start_from.value
+        at_hand = name == FROM_NOTHING or self._shelf.at_hand(name) is not None
+        return None if at_hand else self._shelf.reading(name)
 
     def show(self) -> None:
         """Say how large the network and its code are, for the first image."""

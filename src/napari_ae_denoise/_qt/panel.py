@@ -17,24 +17,29 @@ from napari_ae_denoise._qt.alignment import AlignedLabels
 from napari_ae_denoise._qt.forms import JobBar, on_change
 from napari_ae_denoise._qt.layers import unwrapped
 from napari_ae_denoise._qt.leaving import go_when_idle
+from napari_ae_denoise._qt.opened_models import wait_for
 from napari_ae_denoise._qt.preferences import keep, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
 from napari_ae_denoise._qt.scroll_down import ScrollDown
 from napari_ae_denoise._qt.tabs import Tabs
 from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
-from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.quiet_imports import collect_old_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import threading
+    from collections.abc import Callable, Generator
+    from concurrent.futures import Future
 
     from napari.layers import Layer
     from napari.viewer import ViewerModel
 
+    from napari_ae_denoise.denoiser import Denoiser
+
 _LETTERS = 50  # at least as wide: so napari has room for the panel's title
 _START, _STOP = "Ctrl+Return", "Esc"
+_OPENED = object()  # the result of a job that has waited for a model
 _LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
@@ -74,7 +79,7 @@ class Panel(QWidget):
             button.setToolTip(f"{button.toolTip()} ({key} in this panel)")
         self.job.state_changed.connect(self.show_state)
         self.job.progressed.connect(self.show_progress)
-        self.job.done.connect(self.show_result)
+        self.job.done.connect(self._on_done)
         self.job.failed.connect(self.show_problem)
         # Qt's connections keep what they call alive, so nothing here holds the panel or the viewer
         listener = partial(_refresh, weakref.ref(self))
@@ -86,6 +91,10 @@ class Panel(QWidget):
     # ---- what a subclass says
 
     prepare: Callable[[], MakeSteps]
+
+    def to_be_read(self) -> Future[Denoiser] | None:
+        """Return the model whose file has to be read before the form can be; None for none."""
+        return None
 
     def show_progress(self, progress: Any) -> None:
         """Show a record that the job yielded."""
@@ -128,8 +137,25 @@ class Panel(QWidget):
         self._scrolled.follow(part)
 
     def run(self) -> None:
-        """Start the job that the form describes; say what is wrong where it describes none."""
-        self.begin(self.prepare)
+        """Start the job that the form describes; say what is wrong where it describes none.
+
+        A model that has to be read first is waited for in a job of its own: the window lives on.
+        """
+        model = self.to_be_read()
+        if model is None:
+            self.begin(self.prepare)
+            return
+        self.begin(lambda: partial(_opening_steps, model))
+        if self.job.state is not JobState.IDLE:
+            self.bar.status.setText("Opening the model …")
+
+    def _on_done(self, result: Any) -> None:
+        if result is not _OPENED:
+            self.show_result(result)
+        elif self.job.ended is JobState.DONE:
+            self.run()
+        else:
+            self.bar.status.setText("Cancelled before it began.")
 
     def begin(self, prepare: Callable[[], MakeSteps]) -> None:
         """Start what ``prepare`` returns; say what is wrong where it cannot be started."""
@@ -192,17 +218,23 @@ class Panel(QWidget):
     def event(self, event: QEvent) -> bool:
         """Stop the job when the panel is taken out of the window: nobody would see its end.
 
-        A file that is being written is written to its end, which is said.
+        A file that is being written is written to its end, which is said; a model that is being
+        opened comes onto the shelf.
         """
         if event.type() == QEvent.Type.ParentChange:
             self._left = self.parent() is None
             if self._left:
                 self.leave()
-                buttons = self.findChildren(WritingButton)
-                go_when_idle(self, [self.job, *(button.job for button in buttons)])
+                others = [getattr(part, "job", None) for part in self.findChildren(QWidget)]
+                go_when_idle(self, [self.job, *(job for job in others if isinstance(job, Job))])
             else:
                 self._tabs.start()
         return bool(super().event(event))
+
+
+def _opening_steps(model: Future[Denoiser], stop: threading.Event) -> Generator[None, None, object]:
+    yield from wait_for(model, stop)
+    return _OPENED
 
 
 def _refresh(panel: weakref.ref[Panel], *_: Any) -> None:

@@ -148,6 +148,9 @@ class QuickRun(QObject):
             )
         if self._progress.is_canceled:
             self.job.cancel()
+            if self._opening.busy:  # between its two jobs
+                self._opening.drop()
+                self._end()
 
     def _show_progress(self, record: Any) -> None:
         if isinstance(record, Begun):

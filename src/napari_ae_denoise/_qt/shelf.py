@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from functools import partial
 from pathlib import Path
@@ -11,40 +10,24 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_ae_denoise._qt.layers import unwrapped
+from napari_ae_denoise._qt.opened_models import OpenedModels, there
 from napari_ae_denoise._qt.preferences import memory
 from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.session_memory import UsedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    import threading
+    from collections.abc import Generator
+    from concurrent.futures import Future
 
     from napari.viewer import ViewerModel
 
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.session_memory import SessionMemory
 
 _shelves: weakref.WeakKeyDictionary[ViewerModel, Shelf] = weakref.WeakKeyDictionary()
-
-
-class _Opened:
-    """Denoisers that were opened once; any thread may ask, and nothing here is of Qt."""
-
-    def __init__(self) -> None:
-        self._one_at_a_time = threading.Lock()
-        self.denoisers: dict[str, Denoiser] = {}
-
-    def get(self, name: str, earlier: UsedModel | None) -> Denoiser:
-        """Return a bundled denoiser, or one of an earlier session; its file is read once."""
-        from napari_ae_denoise.denoiser import Denoiser
-
-        with self._one_at_a_time:
-            if name not in self.denoisers:
-                if earlier is None:
-                    self.denoisers[name] = Denoiser.load(name)
-                else:
-                    self.denoisers[name] = Denoiser.load(Path(earlier.path)).renamed(name)
-                    _keep(earlier)
-            return self.denoisers[name]
 
 
 class Shelf(QObject):
@@ -58,7 +41,7 @@ class Shelf(QObject):
         super().__init__()
         self._denoisers: dict[str, Denoiser] = {}
         self._files: dict[str, str] = {}
-        self._opened = _Opened()  # of the bundled and the earlier ones
+        self._opened = OpenedModels()  # of the bundled and the earlier ones
         self._earlier: dict[str, UsedModel] = {}
         self.offered.connect(self.add)
         kept = memory()
@@ -86,27 +69,45 @@ class Shelf(QObject):
 
     def at_hand(self, name: str) -> Denoiser | None:
         """Return a denoiser for which no file has to be read; None for any other."""
-        return self._denoisers.get(name) or self._opened.denoisers.get(name)
+        return self._denoisers.get(name) or self._opened.at_hand(name)
 
-    def opening(self, name: str) -> Callable[[], Denoiser]:
-        """Return what gets a denoiser, in any thread; it does not hold the shelf.
+    def here(self, name: str) -> Denoiser:
+        """Return a denoiser that is at hand: no file is read for this.
 
-        It raises a `DenoisingError` if the model's file cannot be used (any more).
+        Raises
+        ------
+        DenoisingError
+            If it is not (yet).
+        """
+        found = self.at_hand(name)
+        if found is None:
+            raise DenoisingError(
+                f'The model "{name}" is not open.',
+                "Wait until it is; if it cannot be opened, the line under it says why.",
+            )
+        return found
+
+    def reading(self, name: str) -> Future[Denoiser]:
+        """Return a denoiser that may have to be read first, which is done in a thread.
+
+        It ends in a `DenoisingError` if its file cannot be used (any more).
         """
         here = self.at_hand(name)
         if here is not None:
-            return lambda: here
-        return partial(self._opened.get, name, self._earlier.get(name))
+            return there(here)
+        earlier = self._earlier.get(name)
+        kept = None if earlier is None else memory()
+        return self._opened.reading(name, partial(_load, name, earlier, kept))
 
     def get(self, name: str) -> Denoiser:
-        """Return a denoiser; a bundled one, and one of an old session, is opened.
+        """Return a denoiser; waits until its file is read, if it has to be.
 
         Raises
         ------
         DenoisingError
             If its file cannot be used (any more).
         """
-        return self.opening(name)()
+        return self.reading(name).result()
 
     def name_of(self, denoiser: Denoiser) -> str:
         """Return the name that a denoiser of this shelf has."""
@@ -123,7 +124,7 @@ class Shelf(QObject):
 
     def take_opened(self, denoiser: Denoiser, path: str | Path) -> str:
         """Take a denoiser that was opened from a file, under its own name; return the name."""
-        file = str(Path(path).resolve())
+        file = str(path)
         for name in [name for name, one in self._earlier.items() if one.path == file]:
             del self._earlier[name]  # it is here now
         return self.add(denoiser, file)
@@ -152,6 +153,18 @@ class Shelf(QObject):
             number += 1
             name = f"{base} {number}"
         return name
+
+
+def _load(name: str, earlier: UsedModel | None, kept: SessionMemory | None) -> Denoiser:
+    """Read a bundled model, or one of an earlier session, which is remembered as used last."""
+    from napari_ae_denoise.denoiser import Denoiser
+
+    if earlier is None:
+        return Denoiser.load(name)
+    denoiser = Denoiser.load(Path(earlier.path)).renamed(name)
+    if kept is not None:
+        kept.keep_model(earlier)
+    return denoiser
 
 
 def _keep(model: UsedModel) -> None:

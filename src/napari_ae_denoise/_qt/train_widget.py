@@ -24,6 +24,8 @@ from napari_ae_denoise._qt.worker import JobState
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import napari
     from napari.layers import Image
 
@@ -93,6 +95,7 @@ class TrainWidget(Panel):
         on_change([fields.kind, fields.axes], self.clean_hint.look)
         fields.changed(self.forecast.ask)
         on_change([self.start_from], self.forecast.ask)
+        self.network.opened.connect(self.forecast.ask)
         self.shelf.changed.connect(self._follow_shelf)
         self.shelf.lost.connect(self._follow_shelf)
         self._show_kind()
@@ -107,6 +110,10 @@ class TrainWidget(Panel):
         super().leave()
 
     # ---- the form
+
+    def to_be_read(self) -> Future[Denoiser] | None:
+        """Return the model to start from, if its file has to be read first."""
+        return self.network.to_be_read()
 
     def read(self) -> TrainChoices:
         """Return what the form says."""

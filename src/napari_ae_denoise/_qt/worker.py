@@ -185,7 +185,7 @@ def _drive(make_steps: MakeSteps, stop: threading.Event, messages: _Messages) ->
 
 
 def _result(steps: Steps, messages: _Messages) -> Any:
-    """Return what a generator returns; say few of its records, always the last."""
+    """Return what a generator returns; say few of its records, always the last; None is none."""
     held, told, first = None, 0.0, True
     while True:
         try:
@@ -197,7 +197,7 @@ def _result(steps: Steps, messages: _Messages) -> Any:
         if first:  # what others share, such as zarr's threads, is begun by now
             first = False
             _step_back()
-        if time.monotonic() - told >= _SECONDS_BETWEEN_RECORDS:
+        if held is not None and time.monotonic() - told >= _SECONDS_BETWEEN_RECORDS:
             messages.record.emit(held)
             held, told = None, time.monotonic()
 
