@@ -9,6 +9,7 @@ import pytest
 
 from napari_ae_denoise import Denoiser
 from napari_ae_denoise._qt import live as live_module
+from napari_ae_denoise._qt import live_view
 
 
 @pytest.fixture
@@ -31,13 +32,13 @@ def test_the_view_is_denoised_and_followed_in_another_thread(
     viewer, panel, qtbot, stack, untrained_classic, monkeypatch
 ):
     threads = set()
-    usual = live_module.denoise_region
+    usual = live_view.denoise_region
 
     def noted(*args):
         threads.add(threading.current_thread())
         return usual(*args)
 
-    monkeypatch.setattr(live_module, "denoise_region", noted)
+    monkeypatch.setattr(live_view, "denoise_region", noted)
     viewer.add_image(stack, name="cells", scale=(2, 0.5, 0.5), translate=(4, 10, 20))
     viewer.dims.set_point(0, 6)  # plane 1
     panel.live.switch.value = True
@@ -65,14 +66,14 @@ def test_the_view_is_denoised_and_followed_in_another_thread(
 def test_what_takes_long_is_shown_from_its_middle_on(
     viewer, panel, qtbot, stack, untrained_classic, monkeypatch
 ):
-    usual, asked = live_module.denoise_region, []
+    usual, asked = live_view.denoise_region, []
 
     def slow(*args):
         asked.append(args[-1].shape)
         time.sleep(1 if args[-1].shape == (300, 400) else 0)
         return usual(*args)
 
-    monkeypatch.setattr(live_module, "denoise_region", slow)
+    monkeypatch.setattr(live_view, "denoise_region", slow)
     viewer.add_image(stack, name="cells")
     panel.live.switch.value = True
     layer = shown(viewer, qtbot)
@@ -103,13 +104,13 @@ def test_the_model_and_the_strength_are_followed(
     layer = shown(viewer, qtbot)
     first = layer.data.copy()
     other = Denoiser(untrained_classic.network, replace(untrained_classic.card, name="other"))
-    asked, usual = [], live_module.denoise_region
+    asked, usual = [], live_view.denoise_region
 
     def noted(*args):
         asked.append(panel.model.value)
         return usual(*args)
 
-    monkeypatch.setattr(live_module, "denoise_region", noted)
+    monkeypatch.setattr(live_view, "denoise_region", noted)
     panel.model.value = panel.shelf.add(other)
     qtbot.waitUntil(lambda: "other" in asked, timeout=60_000)
     panel.strength.value = 0
@@ -124,7 +125,7 @@ def test_the_model_and_the_strength_are_followed(
 
 
 def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):
-    go, usual, asked = threading.Event(), live_module.denoise_region, []
+    go, usual, asked = threading.Event(), live_view.denoise_region, []
 
     def slow(*args):
         made = usual(*args)  # before it is switched off, which would stop it
@@ -132,7 +133,7 @@ def test_a_late_answer_is_dropped(viewer, panel, qtbot, stack, monkeypatch):
         go.wait(30)
         return made
 
-    monkeypatch.setattr(live_module, "denoise_region", slow)
+    monkeypatch.setattr(live_view, "denoise_region", slow)
     viewer.add_image(stack, name="cells")
     panel.live.switch.value = True
     qtbot.waitUntil(lambda: len(asked) == 1, timeout=60_000)
@@ -169,13 +170,13 @@ def test_it_needs_no_output_and_goes_on_once_the_form_is_right_again(
 
 
 def test_another_device_or_tile_is_taken_at_once(viewer, panel, qtbot, stack, monkeypatch):
-    seen, usual = [], live_module.PersistentRunner
+    seen, usual = [], live_view.PersistentRunner
 
     def noted(network, settings, stop):
         seen.append((settings.device, settings.tile))
         return usual(network, settings, stop)
 
-    monkeypatch.setattr(live_module, "PersistentRunner", noted)
+    monkeypatch.setattr(live_view, "PersistentRunner", noted)
     viewer.add_image(stack[0], name="cells")
     panel.live.switch.value = True
     shown(viewer, qtbot)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_ae_denoise._qt import disk_places
-from napari_ae_denoise._qt import live as live_module
+from napari_ae_denoise._qt import disk_places, live_view
 from napari_ae_denoise._qt.live import _running
 from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.denoiser import Denoiser
@@ -111,7 +110,7 @@ def test_an_error_in_live_is_said_and_ends_it(viewer, panel, qtbot, stack, notes
     def fails(*_args):
         raise RuntimeError("device-side assert")
 
-    monkeypatch.setattr(live_module, "denoise_region", fails)
+    monkeypatch.setattr(live_view, "denoise_region", fails)
     viewer.add_image(stack, name="cells")
     panel.live.switch.value = True
     qtbot.waitUntil(lambda: not panel.live.switch.value, timeout=30_000)
@@ -121,14 +120,14 @@ def test_an_error_in_live_is_said_and_ends_it(viewer, panel, qtbot, stack, notes
 def test_closing_the_viewer_gives_up_what_live_computes(viewer, panel, qtbot, stack, monkeypatch):
     """A view takes seconds on a slow computer, and nobody waits for a window that is closed."""
     asked, go = threading.Event(), threading.Event()
-    usual = live_module.denoise_region
+    usual = live_view.denoise_region
 
     def noted(*args):
         asked.set()
         go.wait(60)
         return usual(*args)
 
-    monkeypatch.setattr(live_module, "denoise_region", noted)
+    monkeypatch.setattr(live_view, "denoise_region", noted)
     viewer.add_image(stack, name="cells")
     panel.live.switch.value = True
     qtbot.waitUntil(asked.is_set, timeout=30_000)
