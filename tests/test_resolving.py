@@ -145,7 +145,9 @@ def test_colours_in_a_gray_model_are_denoised_one_by_one_and_it_is_said(gaussian
 def test_a_gray_image_in_a_model_for_colours_is_three_equal_ones(gaussian, dtype):
     gray = np.clip(gaussian, 0, 255).astype(dtype)
     denoiser = Denoiser(ConvAutoencoder(COLOUR), card(COLOUR))
-    assert "three equal" in resolve(denoiser.card, gray, None, "auto").remarks[0]
+    said = resolve(denoiser.card, gray, None, "auto").remarks[0]
+    assert "three equal" in said
+    assert "Choose a model for gray images." in said
     made = denoiser.denoise(gray, precision="float32")
     colours = denoiser.denoise(np.stack([gray] * 3, axis=-1), dtype=np.float32, precision="float32")
     assert (made.shape, made.dtype) == (gray.shape, gray.dtype)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _NOISY = 0.05  # of bright minus dark; of clean images (Set12, W2S, FMD, photographs) 0.04 is most
+_WINDOWS_FOR_COLOURS = 4
 _STACKS = {
     "Z": ("plane", "planes along Z"),
     "T": ("time point", "time points"),
@@ -62,6 +63,9 @@ class Glance:
         `NoiseCorrelation`.
     values : (float, float)
         The smallest and the largest finite grey value that was seen; ``(inf, -inf)`` of none.
+    colourless : bool
+        Whether it is stored in red, green and blue that are the same, as black-and-white
+        photographs often are.
     """
 
     axes: str
@@ -73,6 +77,7 @@ class Glance:
     signs: Signs = field(default_factory=Signs)
     steps: tuple[int, int] = (1, 1)
     values: tuple[float, float] = (0.0, 1.0)
+    colourless: bool = False
 
     @property
     def blank(self) -> bool:
@@ -232,7 +237,18 @@ def glance_steps(
         signs,
         steps,
         values,
+        _colourless(image, layout.axes),
     )
+
+
+def _colourless(image: Any, axes: str) -> bool:
+    """Return whether red, green and blue are the same in a few windows of an image."""
+    if not is_rgb(axes, image.shape):
+        return False
+    layout = plane_layout(image.shape, axes, network_channels=3)
+    windows = sample_windows(image, layout, None)[:_WINDOWS_FOR_COLOURS]
+    seen = (layout.read(image, *window) for window in windows)
+    return all(np.array_equal(w[0], w[1]) and np.array_equal(w[0], w[2]) for w in seen)
 
 
 def _widened(values: tuple[float, float], window: npt.NDArray[Any]) -> tuple[float, float]:

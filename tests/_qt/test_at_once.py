@@ -64,7 +64,9 @@ def test_the_model_follows_the_image_until_somebody_chooses(
     viewer, open_panel, qtbot, small_image, untrained_classic
 ):
     counts = add_camera_noise(small_image.astype("f4") * 10, 5, seed=0)
-    viewer.add_image(np.stack([small_image] * 3, axis=-1), rgb=True, name="photo")
+    viewer.add_image(
+        np.stack([small_image, small_image // 2, small_image], axis=-1), rgb=True, name="photo"
+    )
     viewer.add_image(small_image, name="gray")
     viewer.add_image(counts, name="counts")
     panel = open_panel("Denoise")
@@ -88,7 +90,9 @@ def test_a_model_trained_here_is_not_pushed_aside(
     viewer.add_image(small_image, name="gray")
     panel = open_panel("Denoise")
     panel.shelf.add(untrained_classic)
-    viewer.add_image(np.stack([small_image] * 3, axis=-1), rgb=True, name="photo")
+    viewer.add_image(
+        np.stack([small_image, small_image // 2, small_image], axis=-1), rgb=True, name="photo"
+    )
     panel.layer.value = viewer.layers["photo"]
     told(qtbot, panel)
     assert panel.model.value == "tutorial"
