@@ -25,7 +25,9 @@ def train():
 
 @pytest.fixture(scope="module")
 def textures():
-    return runpy.run_path(str(FOLDER / "textures.py"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))  # it takes a function of train.py, as a script does
+        return runpy.run_path(str(FOLDER / "textures.py"))
 
 
 @pytest.fixture

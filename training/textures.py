@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from skimage.io import imread, imsave
+from skimage.io import imsave
 from skimage.transform import downscale_local_mean
+from train import clean_images
 
 FINE = 3  # gratings are drawn this many times finer and averaged down, so that none is aliased
 
@@ -66,21 +67,18 @@ def main() -> None:
     rng = np.random.default_rng(args.seed)
     photographs = [
         image
-        for path in sorted(args.photographs.rglob("*"))
-        if path.suffix.lower() in {".png", ".jpg", ".jpeg"}
-        and (image := np.asarray(imread(path))).ndim == 3
-        and image.dtype == np.uint8
-        and min(image.shape[:2]) >= args.size
+        for image in clean_images([args.photographs], rgb=True, scales=[1])
+        if min(image.shape[:2]) >= args.size
     ]
     if not photographs:
         raise SystemExit(
-            f"{args.photographs} holds no 8-bit colour photographs of {args.size} x {args.size} "
+            f"{args.photographs} holds no colour photographs of {args.size} x {args.size} "
             "pixels or more: choose another folder, or a smaller --size."
         )
     for number in range(args.count):
         photograph = photographs[rng.integers(len(photographs))]
         y, x = (rng.integers(0, n - args.size + 1) for n in photograph.shape[:2])
-        part = photograph[y : y + args.size, x : x + args.size, :3]
+        part = photograph[y : y + args.size, x : x + args.size]
         imsave(args.out / f"{number:04d}.png", textured(rng, part), check_contrast=False)
 
 

@@ -227,6 +227,9 @@ def glance_steps(
             continue  # its noise does not grow with the light
         dark, bright = np.quantile(means, [0.01, 0.99])
         lights.append((float(dark), float(bright)))
+    colourless = _colourless(image, layout.axes, stop)
+    if stop is not None and stop.is_set():
+        return None
     return Glance(
         layout.axes,
         tuple(image.shape),
@@ -237,18 +240,22 @@ def glance_steps(
         signs,
         steps,
         values,
-        _colourless(image, layout.axes),
+        colourless,
     )
 
 
-def _colourless(image: Any, axes: str) -> bool:
+def _colourless(image: Any, axes: str, stop: threading.Event | None) -> bool:
     """Return whether red, green and blue are the same in a few windows of an image."""
     if not is_rgb(axes, image.shape):
         return False
     layout = plane_layout(image.shape, axes, network_channels=3)
-    windows = sample_windows(image, layout, None)[:_WINDOWS_FOR_COLOURS]
-    seen = (layout.read(image, *window) for window in windows)
-    return all(np.array_equal(w[0], w[1]) and np.array_equal(w[0], w[2]) for w in seen)
+    for window in sample_windows(image, layout)[:_WINDOWS_FOR_COLOURS]:
+        if stop is not None and stop.is_set():
+            break
+        red, green, blue = layout.read(image, *window)[:3]
+        if not (np.array_equal(red, green) and np.array_equal(red, blue)):
+            return False
+    return True
 
 
 def _widened(values: tuple[float, float], window: npt.NDArray[Any]) -> tuple[float, float]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import gc
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +106,19 @@ def open_model(qtbot):
         qtbot.waitUntil(lambda: panel.files.job.state.value == "idle", timeout=_PATIENCE)
 
     return open_file
+
+
+@pytest.fixture
+def readers(monkeypatch):
+    """Return a list of what models are read, by name, and the thread that reads each."""
+    read, usual = [], Denoiser.load
+
+    def noted(name_or_path):
+        read.append((Path(name_or_path).stem, threading.current_thread()))
+        return usual(name_or_path)
+
+    monkeypatch.setattr(Denoiser, "load", noted)
+    return read
 
 
 @pytest.fixture

@@ -249,21 +249,14 @@ def with_models(monkeypatch, no_bundled_models):
     monkeypatch.setattr("napari_ae_denoise.bundled.bundled_files", no_bundled_models)
 
 
-def test_the_model_is_opened_in_a_thread(open_panel, qtbot, run, scans, with_models, monkeypatch):
-    threads, usual = [], Denoiser.load
-
-    def noted(name):
-        threads.append(threading.current_thread())
-        return usual(name)
-
-    monkeypatch.setattr(Denoiser, "load", noted)
+def test_the_model_is_opened_in_a_thread(open_panel, qtbot, run, scans, with_models, readers):
     panel = open_panel("Batch")
     panel.fields.folder.value = scans
     qtbot.waitUntil(lambda: not panel.first_image._looking.busy, timeout=60_000)
     run(panel)
     assert "a.tif: denoised" in panel.outcomes.toPlainText()
-    assert threads
-    assert threading.main_thread() not in threads
+    assert readers
+    assert threading.main_thread() not in [thread for _, thread in readers]
 
 
 @pytest.fixture

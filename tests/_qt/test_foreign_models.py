@@ -66,7 +66,7 @@ def test_what_only_our_own_models_can_is_refused_with_the_remedy(
 
 
 def test_it_is_refused_as_the_start_of_a_training(
-    viewer, denoise, open_panel, run, notes, short_training, qtbot
+    viewer, denoise, open_panel, run, notes, short_training
 ):
     train = open_panel("Train autoencoder")
     short_training(train)

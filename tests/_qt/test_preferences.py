@@ -4,7 +4,6 @@ import gc
 import os
 import threading
 import weakref
-from pathlib import Path
 
 import napari.settings
 import numpy as np
@@ -265,17 +264,10 @@ def test_a_broken_file_says_so_only_when_chosen(viewer, open_panel, run, saved, 
 
 
 def test_no_file_is_read_in_the_thread_of_the_window(
-    viewer, open_panel, open_model, saved, qtbot, monkeypatch, tmp_path
+    viewer, open_panel, open_model, saved, qtbot, readers, tmp_path
 ):
     saved("first"), saved("second"), saved("third")  # which Denoise begins with
     other = _classic().save(tmp_path / "other")  # which no earlier session had
-    threads, usual = {}, Denoiser.load
-
-    def noted(path):
-        threads[Path(path).stem] = threading.current_thread()
-        return usual(path)
-
-    monkeypatch.setattr(Denoiser, "load", noted)
     viewer.add_image(np.zeros((32, 32), np.uint8))
     panel, train = open_panel("Denoise"), open_panel("Train autoencoder")
     panel.model.value = "first"
@@ -285,8 +277,8 @@ def test_no_file_is_read_in_the_thread_of_the_window(
     qtbot.waitUntil(lambda: "million weights" in train.network_note.text(), timeout=30_000)
     open_model(panel, other)
     assert panel.model.value == "other"  # though another one was chosen before
-    assert set(threads) == {"first", "second", "third", "other"}
-    assert threading.main_thread() not in threads.values()
+    assert {name for name, _ in readers} == {"first", "second", "third", "other"}
+    assert threading.main_thread() not in [thread for _, thread in readers]
 
 
 def test_a_model_opened_again_is_offered_once(viewer, open_panel, open_model, saved):

@@ -49,19 +49,12 @@ def test_the_active_layer_is_denoised_with_the_model_that_fits(
     assert any('Added "waves denoised"' in note for note in notes())
 
 
-def test_the_model_is_opened_in_a_thread(viewer, command, small_image, bundled, monkeypatch):
-    threads, usual = [], Denoiser.load
-
-    def noted(name):
-        threads.append(threading.current_thread())
-        return usual(name)
-
-    monkeypatch.setattr(Denoiser, "load", noted)
+def test_the_model_is_opened_in_a_thread(viewer, command, small_image, bundled, readers):
     viewer.add_image(small_image, name="waves")
     command()
     assert "waves denoised" in viewer.layers
-    assert len(threads) == 1
-    assert threading.main_thread() not in threads
+    assert len(readers) == 1
+    assert threading.main_thread() not in [thread for _, thread in readers]
 
 
 @pytest.mark.parametrize("case", ["none", "labels", "inactive", "constant", "no model"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import threading
-import time
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from napari_ae_denoise._qt.live_view import Live
 from napari_ae_denoise._qt.seen import placed, same, seen_region, standing
 from napari_ae_denoise._qt.selection import selection_kept
 from napari_ae_denoise._qt.when_gone import when_gone
-from napari_ae_denoise._qt.worker import in_words
+from napari_ae_denoise._qt.worker import in_words, join_within
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.prepared_network import Stopped
 from napari_ae_denoise.resolving import layout_for
@@ -232,6 +231,4 @@ def _wait_for_the_last() -> None:
     running = dict(_running)
     for stop in running.values():
         stop.set()
-    end = time.monotonic() + _SECONDS_AT_EXIT
-    for thread in running:
-        thread.join(max(0.0, end - time.monotonic()))
+    join_within(_SECONDS_AT_EXIT, running)

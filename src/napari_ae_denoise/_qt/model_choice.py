@@ -102,7 +102,7 @@ class ModelChoice(QObject):
         """
         before = self.field.value
         opened = bool(self._shelf.file_of(newest))
-        good = opened or not self._shelf.get(newest).card.makes_worse
+        good = opened or not self._shelf.here(newest).card.makes_worse
         self.field.reset_choices()
         if before is None or (before == self._proposed and good):
             self.field.value = self._proposed = newest

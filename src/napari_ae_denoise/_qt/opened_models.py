@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import threading
-import time
 import weakref
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
+
+from napari_ae_denoise._qt.worker import join_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -96,7 +97,4 @@ def wait_for(
 @atexit.register
 def _wait_at_exit() -> None:
     """Let files be read to their end before Python takes torch away from under them."""
-    until = time.monotonic() + _SECONDS_AT_EXIT
-    for thread in list(_threads):
-        if thread.is_alive():
-            thread.join(max(0.0, until - time.monotonic()))
+    join_within(_SECONDS_AT_EXIT, [thread for thread in _threads if thread.is_alive()])

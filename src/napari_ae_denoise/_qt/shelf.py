@@ -99,16 +99,6 @@ class Shelf(QObject):
         kept = None if earlier is None else memory()
         return self._opened.reading(name, partial(_load, name, earlier, kept))
 
-    def get(self, name: str) -> Denoiser:
-        """Return a denoiser; waits until its file is read, if it has to be.
-
-        Raises
-        ------
-        DenoisingError
-            If its file cannot be used (any more).
-        """
-        return self.reading(name).result()
-
     def name_of(self, denoiser: Denoiser) -> str:
         """Return the name that a denoiser of this shelf has."""
         return next(name for name, one in self._denoisers.items() if one is denoiser)
@@ -132,7 +122,7 @@ class Shelf(QObject):
     def in_file(self, name: str, path: str | Path) -> None:
         """Remember which file a denoiser is in, for sessions to come too."""
         self._files[name] = file = str(Path(path).resolve())
-        _keep(UsedModel.of_card(file, name, self.get(name).card))
+        _keep(UsedModel.of_card(file, name, self.here(name).card))
 
     def file_of(self, name: str) -> str:
         """Return the file that a denoiser is in; empty for one in no file, and bundled ones."""

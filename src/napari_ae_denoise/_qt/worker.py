@@ -19,7 +19,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -227,6 +227,13 @@ def in_words(error: BaseException) -> DenoisingError:
     made = DenoisingError(cause, remedy)
     made.__cause__ = error
     return made
+
+
+def join_within(seconds: float, threads: Iterable[threading.Thread]) -> None:
+    """Wait for threads to end, for so long in all."""
+    end = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 @atexit.register
