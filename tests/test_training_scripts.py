@@ -101,6 +101,23 @@ def test_images_are_read_at_each_scale(train, photographs):
     ]
 
 
+def test_colours_and_grays(train, photographs):
+    def images(**how):
+        return train["clean_images"]([photographs], rgb=True, scales=[1, 2], **how)
+
+    colours, with_grays = images(), images(grays=3)
+    assert [i.shape for i in colours] == [(330, 400, 3), (165, 200, 3)]
+    # the gray file too, and every third copy once more
+    assert [i.shape for i in with_grays[2:4]] == [(350, 340, 3), (175, 170, 3)]
+    assert [i.shape for i in with_grays[4:]] == [(330, 400, 3), (175, 170, 3)]
+    for one, same in zip(colours, with_grays, strict=False):
+        np.testing.assert_array_equal(one, same)
+    for gray in with_grays[2:]:
+        assert not np.ptp(gray, axis=2).any()
+    luminance = colours[0] @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(with_grays[4][..., 0], luminance, atol=0.51)
+
+
 def test_a_folder_without_images_is_refused(train, tmp_path):
     with pytest.raises(SystemExit, match="There are no images in"):
         train["clean_images"]([tmp_path], rgb=False, scales=[1])

@@ -38,17 +38,26 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as the gray test se
 
 
 def clean_images(
-    folders: list[Path], *, rgb: bool, scales: list[int], longest: int | None = None
+    folders: list[Path],
+    *,
+    rgb: bool,
+    scales: list[int],
+    longest: int | None = None,
+    grays: int = 0,
 ) -> list[np.ndarray]:
     """Return all images as uint8, (Y, X) or (Y, X, 3), at 1/scale of their size for each scale.
 
-    Copies whose longer side has more than ``longest`` pixels are left out.
+    Copies whose longer side has more than ``longest`` pixels are left out. With ``rgb`` and
+    ``grays``, every so many-th copy is there once more, as three equal channels, and gray images
+    are too; without ``grays`` they are left out.
     """
     images = []
     for path in sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in ENDINGS):
         image = np.asarray(imread(path))
         if image.ndim == 2 and rgb:
-            continue
+            if not grays:
+                continue
+            image = np.stack([image] * 3, axis=-1)
         if image.ndim == 3:
             image = image[..., :3]
             if not rgb:
@@ -61,6 +70,9 @@ def clean_images(
                 images.append(np.rint(smaller).astype(np.uint8))
     if not images:
         raise SystemExit(f"There are no images in {', '.join(map(str, folders))}.")
+    if rgb and grays:
+        light = [np.rint(image @ LUMINANCE).astype(np.uint8) for image in images[::grays]]
+        images += [np.stack([image] * 3, axis=-1) for image in light]
     return images
 
 
@@ -124,6 +136,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rgb", action="store_true")
     parser.add_argument(
+        "--grays",
+        type=int,
+        default=0,
+        help="with --rgb: gray images too, and every so many-th copy also without its colours",
+    )
+    parser.add_argument(
         "--scales", type=int, nargs="+", default=[1], help="1 2: also each image at half its size"
     )
     parser.add_argument(
@@ -154,7 +172,9 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
-    images = clean_images(args.folders, rgb=args.rgb, scales=args.scales, longest=args.longest)
+    images = clean_images(
+        args.folders, rgb=args.rgb, scales=args.scales, longest=args.longest, grays=args.grays
+    )
     megapixels = sum(i.shape[0] * i.shape[1] for i in images) / 1e6
     print(f"{len(images)} images, {megapixels:.1f} megapixels", flush=True)
     settings = TrainSettings(

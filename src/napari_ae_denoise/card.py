@@ -48,7 +48,7 @@ class Card:
     sigma_relative : bool
         See ``sigma``.
     noise : str
-        Which synthetic noise it was trained for: ``"gaussian"`` or ``"camera"``.
+        Which synthetic noise it was trained for: ``"gaussian"``, ``"camera"`` or ``"photograph"``.
     axes : str
         Axes of the training images.
     metrics : mapping of str to float

@@ -65,7 +65,7 @@ class PatchSampler:
     validation : float
         Fraction of the data that is held out: planes where there are at least ten, else the last
         rows of each plane. Images too small for that are validated on themselves.
-    noise : {"gaussian", "camera"}
+    noise : {"gaussian", "camera", "photograph"}
         Kind of synthetic noise; sigma is that of bright areas. See `unit_noise`.
     scheme : {"auto", "recorrupted", "blind-spot"}
         How pairs are made of noisy images alone (kind ``noisy`` only); see `TrainSettings`.
@@ -276,7 +276,7 @@ class PatchSampler:
         grey = layout.read(source.partner, area.plane, *window)
         clean = grey_map.apply(grey)
         if self._synthetic:
-            noise = greys.draw(grey, sigma, rng)
+            noise = source.draw_noise(area.plane, grey, sigma, rng)
             noisy = clean + np.asarray(noise / grey_map.scale, np.float32)
             if self._clip:
                 noisy = np.clip(noisy, *grey_map.apply(np.array(greys.limits)))

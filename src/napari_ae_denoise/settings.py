@@ -48,10 +48,12 @@ class TrainSettings:
         are given.
     relative : bool
         Whether ``sigma`` is a fraction of each image's data range.
-    noise : {"gaussian", "camera"}
+    noise : {"gaussian", "camera", "photograph"}
         Kind of the synthetic noise. ``camera`` is Poisson-Gaussian noise of random gain, read
         noise and sharpness, for a model that knows many cameras; ``sigma`` is then that of bright
-        areas.
+        areas. ``photograph`` is Gaussian noise of three colours, in part as photographs that
+        were developed and saved have it: partly the same in all three, its colour coarser than
+        its light, rounded as by JPEG. Where an image's three colours are the same, their noise is.
     steps, epochs, minutes : number, optional
         How long to train; at most one of them. By default 1,000 steps. An epoch is one pass over
         the data, but at least 50 batches.

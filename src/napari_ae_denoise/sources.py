@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
+from napari_ae_denoise.colours import colourless
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
@@ -87,7 +88,7 @@ class Greys:
     ) -> npt.NDArray[Any]:
         """Draw noise for clean grey values, (..., Y, X) or a list; sigma is in grey values."""
         brightness = np.zeros(grey.shape, np.float32)
-        if self._noise == "camera":
+        if self._noise != "gaussian":
             seen = np.nan_to_num((grey - self._dark) / self._contrast)  # NaN is masked later
             brightness = np.clip(seen, 0, BRIGHTEST).astype(np.float32)
         return sigma * unit_noise(self._noise, brightness, sigma / self._contrast, rng)
@@ -141,6 +142,7 @@ class Source:
         clip: bool = False,
     ) -> None:
         self.image, self.partner, self.layout = image, partner, layout
+        self._gray = synthetic and layout.joint and colourless(partner, layout.axes)
         self._noises: list[float | CameraNoise] = []
         self._greys = [
             Greys(
@@ -158,6 +160,19 @@ class Source:
     def greys(self, plane: int) -> Greys:
         """Return how the grey values of a plane are mapped; as `Normalization.of_image` has it."""
         return of_plane(self._greys, self.layout, plane)
+
+    def draw_noise(
+        self, plane: int, grey: npt.NDArray[Any], sigma: float, rng: np.random.Generator
+    ) -> npt.NDArray[Any]:
+        """Draw noise for clean grey values, (channels, Y, X); sigma is in grey values.
+
+        Where red, green and blue are the same, so is their noise: black-and-white photographs are
+        stored thus, and a network that has only seen noise of three colours leaves theirs.
+        """
+        greys = self.greys(plane)
+        if not self._gray:
+            return greys.draw(grey, sigma, rng)
+        return np.broadcast_to(greys.draw(grey[:1], sigma, rng), grey.shape)
 
     def invalid_pixels(self) -> int:
         """Return how many pixels are NaN or infinite; of arrays in memory, others are not read."""

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from napari_ae_denoise.photograph_noise import photograph_noise
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-NoiseKind = Literal["gaussian", "camera"]
+NoiseKind = Literal["gaussian", "camera", "photograph"]
 NOISE_KINDS: tuple[NoiseKind, ...] = get_args(NoiseKind)
 
 _MOST_PHOTONS = 1e6  # at white: more of them are Gaussian, and would only take time to draw
@@ -35,12 +37,13 @@ def unit_noise(
 
     Parameters
     ----------
-    kind : {"gaussian", "camera"}
+    kind : {"gaussian", "camera", "photograph"}
         ``gaussian``: the same everywhere. ``camera``: Poisson-Gaussian noise with a random share
         of each, in part blurred, as the noise of interpolated and of scanned images is.
+        ``photograph``: of three colours, see `photograph_noise`; of others as ``gaussian``.
     brightness : ndarray
-        (..., Y, X), or a list of grey values: 0 in darkness, 1 where the image is bright; finite,
-        and at most ``BRIGHTEST``.
+        (channels, Y, X), or a list of grey values: 0 in darkness, 1 where the image is bright;
+        finite, and at most ``BRIGHTEST``.
     sigma : float
         What the noise will be multiplied with, as a part of the grey values from dark to bright:
         it decides how many photons are counted.
@@ -52,8 +55,10 @@ def unit_noise(
     ndarray
         The shape of ``brightness``, float32.
     """
+    if kind == "photograph" and brightness.ndim == 3 and len(brightness) == 3:
+        return photograph_noise(brightness, sigma, rng)
     white = rng.standard_normal(brightness.shape, dtype=np.float32)
-    if kind == "gaussian" or sigma == 0:
+    if kind != "camera" or sigma == 0:
         return white
     share = 1 - rng.random() ** 2  # of the variance that grows with the light; mostly most of it
     photons = min(1 / (sigma**2 * share), _MOST_PHOTONS) if share else _MOST_PHOTONS
