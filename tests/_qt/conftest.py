@@ -103,9 +103,21 @@ def open_model(qtbot):
 
     def open_file(panel, path):
         panel.files.open(path)
-        qtbot.waitUntil(lambda: panel.files.job.state.value == "idle", timeout=_PATIENCE)
+        qtbot.waitUntil(lambda: not panel.files.opening, timeout=_PATIENCE)
 
     return open_file
+
+
+@pytest.fixture
+def save_model(qtbot):
+    """Return a function that saves a panel's model, as after its dialog, and waits."""
+
+    def save(panel, path):
+        panel.files.save_button.save(path)
+        job = panel.files.save_button.job
+        qtbot.waitUntil(lambda: job.state.value == "idle", timeout=_PATIENCE)
+
+    return save
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_ae_denoise._qt import model_export, result_saving
 from napari_ae_denoise._qt.worker import THREAD_NAME, JobState
 from napari_ae_denoise.axes import PlaneLayout
 from napari_ae_denoise.noise_cells import Noise
@@ -112,26 +111,46 @@ def test_a_panel_at_work_bears_it(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-@pytest.mark.parametrize("what", ["result", "model"])
+@pytest.mark.parametrize(
+    ("button_of", "name"),
+    [
+        (lambda panel: panel.tools.save_button, "out.tif"),
+        (lambda panel: panel.files.export_button, "out.h5"),
+        (lambda panel: panel.files.save_button, "out.safetensors"),
+        (lambda panel: panel.tools.workflow_button, "out.json"),
+    ],
+)
 def test_a_file_is_written_to_its_end_though_the_panel_is_closed(
-    qtbot, viewer, panel, run, notes, small_image, tmp_path, monkeypatch, what, fails
+    qtbot,
+    viewer,
+    panel,
+    run,
+    notes,
+    save_model,
+    small_image,
+    tmp_path,
+    monkeypatch,
+    button_of,
+    name,
+    fails,
 ):
+    save_model(panel, tmp_path / "model")  # a workflow asks for a model that is in a file
     viewer.add_image(small_image, name="i")
     run(panel)
     go, left = threading.Event(), []
     panel.destroyed.connect(lambda: left.append(True))
-    module, name = (
-        (result_saving, "write_image") if what == "result" else (model_export, "export_model")
-    )
-    write = getattr(module, name)
+    button = button_of(panel)
+    write = button._write
 
     def slow(*args):
         assert go.wait(60)
         return write(*args)
 
-    monkeypatch.setattr(module, name, slow)
-    path = tmp_path / ("missing" if fails else ".") / ("out.tif" if what == "result" else "out.h5")
-    (panel.tools.save_button.save if what == "result" else panel.files.export_button.export)(path)
+    monkeypatch.setattr(button, "_write", slow)
+    path = tmp_path / ("missing" if fails else ".") / name
+    button.save(path)
+    assert not button.isEnabled()  # and the window lives on
+    del button
     viewer.window.remove_dock_widget(panel)
     del panel
     qtbot.wait(50)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from napari_ae_denoise import Denoiser
-from napari_ae_denoise._qt import model_export
+from napari_ae_denoise._qt import model_saving
 from napari_ae_denoise._qt.worker import JobState
 
 
@@ -14,7 +14,7 @@ def wait(qtbot, files):
 
 
 def test_a_keras_file_from_the_denoise_panel(panel, qtbot, tmp_path):
-    panel.files.export_button.export(tmp_path / "mine.h5")
+    panel.files.export_button.save(tmp_path / "mine.h5")
     wait(qtbot, panel.files)
     assert f"Exported {tmp_path / 'mine.h5'}." in panel.bar.status.text()
     assert Denoiser.load(tmp_path / "mine.h5").card.network.style == "plain"
@@ -28,12 +28,12 @@ def test_it_is_written_in_a_thread_and_once(panel, press, qtbot, tmp_path, monke
         go.wait(60)
         return path
 
-    monkeypatch.setattr(model_export, "export_model", slow)
+    monkeypatch.setattr(model_saving, "export_model", slow)
     button = panel.files.export_button
-    button.export(tmp_path / "mine.onnx")
+    button.save(tmp_path / "mine.onnx")
     assert "Exporting" in panel.bar.status.text()
     assert not button.isEnabled()
-    button.export(tmp_path / "again.onnx")
+    button.save(tmp_path / "again.onnx")
     assert "still at work" in panel.bar.status.text()
     assert "press" not in panel.bar.status.text()  # there is no button that stops it
     go.set()
@@ -48,7 +48,7 @@ def test_it_is_written_in_a_thread_and_once(panel, press, qtbot, tmp_path, monke
     [("mine.txt", ".txt"), ("missing/mine.h5", "could not be written")],
 )
 def test_errors_are_said_as_everywhere(panel, qtbot, notes, tmp_path, name, words):
-    panel.files.export_button.export(tmp_path / name)
+    panel.files.export_button.save(tmp_path / name)
     wait(qtbot, panel.files)
     assert words in panel.bar.status.text()
     assert any(words in note for note in notes())
@@ -68,6 +68,6 @@ def test_the_train_panel_exports_what_it_trained(
     assert not panel.files.isEnabled()
     short_training(panel)
     run(panel)
-    panel.files.export_button.export(tmp_path / "mine.keras")
+    panel.files.export_button.save(tmp_path / "mine.keras")
     wait(qtbot, panel.files)
     assert (tmp_path / "mine.keras").exists()

@@ -315,7 +315,7 @@ def test_closing_the_viewer_keeps_what_is_on_disk(
     ],
 )
 def test_a_model_that_cannot_be_saved_is_said_and_stays(
-    denoise, model_file, notes, monkeypatch, number, words
+    denoise, model_file, notes, monkeypatch, number, words, save_model
 ):
     before = model_file.read_bytes()
 
@@ -324,9 +324,9 @@ def test_a_model_that_cannot_be_saved_is_said_and_stays(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", fails)
-        denoise.files.save(model_file)
+        save_model(denoise, model_file)
     assert words in denoise.bar.status.text()
     assert any(words in note for note in notes())
     assert model_file.read_bytes() == before
-    denoise.files.save(model_file)
+    save_model(denoise, model_file)
     assert "Saved" in denoise.bar.status.text()

@@ -53,14 +53,14 @@ def test_its_live_preview_shows_the_same(viewer, denoise, run, package, qtbot):
 
 
 def test_what_only_our_own_models_can_is_refused_with_the_remedy(
-    viewer, denoise, run, press, notes, tmp_path
+    viewer, denoise, run, press, notes, tmp_path, save_model
 ):
     denoise.latent.value = True
     run(denoise)
     assert "latent code" in notes()[-1]
     assert denoise.bar.start_button.isEnabled()
     denoise.latent.value = False
-    denoise.files.save(tmp_path / "mine.safetensors")
+    save_model(denoise, tmp_path / "mine.safetensors")
     assert "another family" in notes()[-1]
     assert not (tmp_path / "mine.safetensors").exists()
 

@@ -371,7 +371,7 @@ def test_a_cancelled_result_on_disk_says_so_and_is_saved_as_it_lies_there(
     assert 0 < part < 1
     assert layer.name == f"cells denoised (cancelled at {part:.0%})"
     button = panel.tools.save_button
-    assert "cancelled at" in button._chosen().name
+    assert "cancelled at" in button.chosen().name
     button.save(tmp_path / "out.tif")
     qtbot.waitUntil(lambda: button.job.state.value == "idle", timeout=60_000)
     (path,) = tmp_path.glob("*.ome.zarr")

@@ -6,7 +6,8 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QApplication
 
 from napari_ae_denoise import Denoiser, add_gaussian_noise, psnr
-from napari_ae_denoise._qt.model_files import ModelFiles, file_name
+from napari_ae_denoise._qt.model_files import ModelFiles
+from napari_ae_denoise._qt.model_saving import Chosen, file_name
 from napari_ae_denoise._qt.shelf import Shelf
 
 
@@ -26,12 +27,13 @@ def test_names_of_layers_become_names_of_files(name, expected):
 def test_the_file_that_was_really_written_is_said(qtbot, untrained_classic, tmp_path):
     shelf = Shelf()
     shelf.add(untrained_classic.renamed("x"))
-    files = ModelFiles(lambda: (untrained_classic, "x"), shelf)
+    files = ModelFiles(lambda: Chosen(untrained_classic, "x"), shelf)
     qtbot.addWidget(files)
     said = []
     files.said.connect(said.append)
-    files.save(tmp_path / "mine")
-    assert str(tmp_path / "mine.safetensors") in said[0]
+    with qtbot.waitSignal(files.save_button.job.done):
+        files.save_button.save(tmp_path / "mine")
+    assert said == [f"Saving {tmp_path / 'mine'} …", f"Saved {tmp_path / 'mine.safetensors'}."]
     assert Denoiser.load(tmp_path / "mine.safetensors").card.name == "tutorial"
 
 

@@ -160,7 +160,7 @@ def test_noise_relative_to_no_range_is_refused(viewer, open_panel, run, notes):
 
 
 def test_training_gives_a_model_to_the_denoise_panel_and_to_a_file(
-    viewer, open_panel, run, small_image, short_training, tmp_path
+    viewer, open_panel, run, small_image, short_training, tmp_path, save_model
 ):
     before = small_image.copy()
     viewer.add_image(small_image, name="waves")
@@ -172,7 +172,7 @@ def test_training_gives_a_model_to_the_denoise_panel_and_to_a_file(
     assert "dB" in train.bar.status.text()
     assert train.plot._steps
     np.testing.assert_array_equal(small_image, before)
-    train.files.save(tmp_path / "mine")
+    save_model(train, tmp_path / "mine")
     assert Denoiser.load(tmp_path / "mine.safetensors").card.data_kind == "clean"
 
 

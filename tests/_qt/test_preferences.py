@@ -290,13 +290,13 @@ def test_a_model_opened_again_is_offered_once(viewer, open_panel, open_model, sa
 
 
 def test_what_was_trained_and_saved_is_offered_in_the_next_session(
-    viewer, open_panel, run, small_image, short_training, tmp_path
+    viewer, open_panel, run, small_image, short_training, tmp_path, save_model
 ):
     viewer.add_image(small_image, name="waves")
     panel = open_panel("Train autoencoder")
     short_training(panel)
     run(panel)
-    panel.files.save(tmp_path / "mine.safetensors")
+    save_model(panel, tmp_path / "mine.safetensors")
     ((shown, name),) = Shelf().choices()  # that of another viewer, or of another day
     assert name == "waves classic"
     assert shown.startswith("waves classic (trained on clean images, 20")

@@ -144,10 +144,10 @@ def test_the_verdict_on_the_removed_noise_is_said(viewer, panel, run, small_imag
 
 
 def test_copy_as_python_reproduces_the_pixels(
-    viewer, panel, qtbot, run, press, small_image, tmp_path, monkeypatch
+    viewer, panel, qtbot, run, press, small_image, tmp_path, monkeypatch, save_model
 ):
     viewer.add_image(small_image, name='i "1"')
-    panel.files.save(tmp_path / "mine")
+    save_model(panel, tmp_path / "mine")
     panel.noise.value = panel.latent.value = True
     run(panel)
     panel.strength.value = 55

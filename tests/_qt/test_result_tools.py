@@ -69,7 +69,7 @@ def test_what_napari_does_not_read_of_the_file_is_kept(
     (layer,) = viewer.open(tmp_path / "in.tif", plugin="napari")
     assert set(layer.scale) == {1}
     run(panel)
-    assert panel.tools.save_button._chosen().name == str(tmp_path / "in denoised.tif")
+    assert panel.tools.save_button.chosen().name == str(tmp_path / "in denoised.tif")
     save(tmp_path / "out.tif")
     made = read_image(tmp_path / "out.tif")
     assert dict(made.spacing) == pytest.approx({"Y": 0.5, "X": 0.25})
@@ -96,7 +96,7 @@ def test_a_photograph_is_offered_in_its_own_format(viewer, panel, run, save, tmp
     Image.fromarray(colours).save(tmp_path / "in.png", icc_profile=b"a profile")
     viewer.open(tmp_path / "in.png", plugin="napari")
     run(panel)
-    wanted = panel.tools.save_button._chosen().name
+    wanted = panel.tools.save_button.chosen().name
     assert wanted == str(tmp_path / "in denoised.png")
     save(wanted)
     made = read_image(wanted)

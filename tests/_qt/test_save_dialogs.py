@@ -8,7 +8,7 @@ import torch
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise import Denoiser
-from napari_ae_denoise._qt import model_export, result_saving
+from napari_ae_denoise._qt import model_saving, result_saving
 from napari_ae_denoise.fingerprints import of_network
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.networks import ConvAutoencoder
@@ -26,9 +26,9 @@ def meanwhile(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def two_results(viewer, panel, run, small_image, tmp_path):
+def two_results(viewer, panel, run, small_image, tmp_path, save_model):
     """Layers of two images and their results; that of the first is selected."""
-    panel.files.save(tmp_path / "m.safetensors")
+    save_model(panel, tmp_path / "m.safetensors")
     for name, image in {"A": small_image, "B": small_image[::-1]}.items():
         panel.layer.value = viewer.add_image(image, name=name)
         run(panel)
@@ -51,10 +51,12 @@ def test_the_result_that_was_selected_is_saved(panel, press, qtbot, two_results,
 
 
 def test_the_workflow_of_the_result_that_was_selected_is_saved(
-    panel, press, two_results, meanwhile
+    panel, press, qtbot, two_results, meanwhile
 ):
     meanwhile(lambda: select_b(two_results))
-    press(panel.tools.workflow_button)
+    button = panel.tools.workflow_button
+    press(button)
+    qtbot.waitUntil(lambda: button.job.state.value == "idle", timeout=60_000)
     said = panel.bar.status.text()
     assert said.startswith('The workflow of "A denoised" is in ')
     assert said.endswith("A denoised.json.")
@@ -70,7 +72,7 @@ def test_the_model_that_was_chosen_is_written(
         newer = Denoiser(ConvAutoencoder(spec), untrained_classic.card)
     weights, written = of_network(untrained_classic.network), []
     monkeypatch.setattr(
-        model_export, "export_model", lambda denoiser, path: written.append(denoiser) or path
+        model_saving, "export_model", lambda denoiser, path: written.append(denoiser) or path
     )
 
     def trained():
@@ -79,9 +81,8 @@ def test_the_model_that_was_chosen_is_written(
     meanwhile(trained)
     button = panel.files.export_button if exports else panel.files.save_button
     press(button)
-    if exports:
-        qtbot.waitUntil(lambda: button.job.state.value == "idle", timeout=60_000)
-    else:
+    qtbot.waitUntil(lambda: button.job.state.value == "idle", timeout=60_000)
+    if not exports:
         written.append(Denoiser.load("tutorial.safetensors"))
     assert of_network(panel.models.chosen().network) != weights
     assert [of_network(one.network) for one in written] == [weights]

@@ -7,6 +7,7 @@ import pytest
 from napari_ae_denoise import Denoiser, bundled
 from napari_ae_denoise._qt import quick
 from napari_ae_denoise._qt.shelf import shelf_of
+from napari_ae_denoise._qt.worker import Job
 
 from .conftest import wait_idle
 
@@ -93,8 +94,8 @@ def test_training_from_it_waits(viewer, panel, open_panel, press, qtbot, short_t
     assert train.trained.card.name == "slow fine-tuned"
 
 
-def test_saving_it_says_that_it_is_not_open(panel, notes, tmp_path):
-    panel.files.save(tmp_path / "saved")
+def test_saving_it_says_that_it_is_not_open(panel, notes, tmp_path, save_model):
+    save_model(panel, tmp_path / "saved")
     assert 'The model "slow" is not open.' in notes()[-1]
     assert not list(tmp_path.glob("saved*"))
 
@@ -107,6 +108,24 @@ def test_what_is_opened_when_its_panel_is_closed_is_on_the_shelf(
     viewer.window.remove_dock_widget(panel)
     answer.set()
     qtbot.waitUntil(lambda: "mine slow" in shelf_of(viewer).names(), timeout=PATIENCE)
+
+
+def test_another_file_is_opened_meanwhile(
+    panel, open_model, qtbot, answer, untrained_classic, tmp_path
+):
+    panel.files.open(untrained_classic.save(tmp_path / "mine slow.safetensors"))
+    assert panel.files.open_button.isEnabled()
+    with qtbot.waitSignal(panel.files.opened, timeout=PATIENCE) as opened:
+        panel.files.open(untrained_classic.save(tmp_path / "quick.safetensors"))
+    assert opened.args == ["quick"]
+    assert panel.model.value == "quick"
+    assert panel.files.opening
+    answer.set()
+    qtbot.waitUntil(lambda: not panel.files.opening, timeout=PATIENCE)
+    assert "mine slow" in panel.shelf.names()
+    assert panel.model.value == "quick"  # it was asked for later
+    open_model(panel, tmp_path / "quick.safetensors")
+    assert len(panel.files.findChildren(Job)) < 5  # two of the buttons; ended ones go
 
 
 def test_naparis_cancel_ends_the_quick_command_meanwhile(

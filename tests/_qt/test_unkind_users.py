@@ -220,14 +220,14 @@ def test_an_error_that_is_not_ours_before_the_start_is_said(
 
 
 def test_a_model_saved_over_the_file_that_it_came_from(
-    open_model, viewer, panel, run, small_image, tmp_path, untrained_classic
+    open_model, viewer, panel, run, small_image, tmp_path, untrained_classic, save_model
 ):
     path = untrained_classic.save(tmp_path / "mine")
     viewer.add_image(small_image, name="i")
     open_model(panel, path)
     panel.model.value = "mine"
     for _ in range(2):
-        panel.files.save(path)
+        save_model(panel, path)
         assert "Saved" in panel.bar.status.text()
     run(panel)
     back = Denoiser.load(path).denoise(small_image)
@@ -237,13 +237,15 @@ def test_a_model_saved_over_the_file_that_it_came_from(
     np.testing.assert_array_equal(viewer.layers["i denoised [1]"].data, back)
 
 
-def test_a_model_saved_while_it_is_at_work(qtbot, viewer, panel, press, stack, tmp_path):
+def test_a_model_saved_while_it_is_at_work(
+    qtbot, viewer, panel, press, stack, tmp_path, save_model
+):
     viewer.add_image(stack, name="cells")
     panel.tile.value = 32
     press(panel.bar.start_button)
-    panel.files.save(tmp_path / "m.safetensors")
+    save_model(panel, tmp_path / "m.safetensors")
     panel.job.cancel()
-    panel.files.save(tmp_path / "m.safetensors")
+    save_model(panel, tmp_path / "m.safetensors")
     wait_idle(qtbot, panel)
     assert Denoiser.load(tmp_path / "m.safetensors").stride == 4
 

@@ -10,13 +10,17 @@ from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import read_image
 
 
-def test_a_result_is_replayed_to_the_bit(viewer, panel, run, small_image, tmp_path):
+def test_a_result_is_replayed_to_the_bit(
+    viewer, panel, run, qtbot, small_image, tmp_path, save_model
+):
     np.save(tmp_path / "in.npy", small_image)
     viewer.add_image(small_image, name="in")
-    panel.files.save(tmp_path / "m.safetensors")
+    save_model(panel, tmp_path / "m.safetensors")
     panel.strength.value = 60
     run(panel)
-    panel.tools.save_workflow(tmp_path / "w.json")
+    button = panel.tools.workflow_button
+    with qtbot.waitSignal(button.job.done):
+        button.save(tmp_path / "w.json")
     assert "w.json" in panel.bar.status.text()
     words = ["replay", tmp_path / "w.json", tmp_path / "in.npy", "-o", tmp_path / "out.npy"]
     done = CliRunner().invoke(app, [str(word) for word in words])
@@ -27,10 +31,10 @@ def test_a_result_is_replayed_to_the_bit(viewer, panel, run, small_image, tmp_pa
 
 
 def test_a_file_is_offered_even_of_a_layer_whose_name_is_none(
-    viewer, panel, run, press, small_image, tmp_path, monkeypatch
+    viewer, panel, run, press, small_image, tmp_path, monkeypatch, save_model
 ):
     offered = []
-    panel.files.save(tmp_path / "m.safetensors")
+    save_model(panel, tmp_path / "m.safetensors")
     viewer.add_image(small_image, name="a/b")
     run(panel)
     monkeypatch.setattr(

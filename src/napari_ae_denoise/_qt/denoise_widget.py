@@ -34,6 +34,7 @@ from napari_ae_denoise._qt.listening import listen, listen_to_chosen
 from napari_ae_denoise._qt.live import LiveLayer
 from napari_ae_denoise._qt.model_choice import ModelChoice
 from napari_ae_denoise._qt.model_files import ModelFiles
+from napari_ae_denoise._qt.model_saving import Chosen
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.result_strength import ResultStrength
 from napari_ae_denoise._qt.result_tools import ResultTools
@@ -72,7 +73,7 @@ class DenoiseWidget(Panel):
         self.axes = LineEdit(name="axes", label="Axes")
         self.models = ModelChoice(self.shelf, self)
         self.model = self.models.field
-        self.files = ModelFiles(lambda: (self.models.chosen(), self.model.value), self.shelf)
+        self.files = ModelFiles(self._to_save, self.shelf)
         self.files.opened.connect(self.models.choose)
         self.files.said.connect(self.say)
         self.files.failed.connect(self.show_problem)
@@ -239,3 +240,6 @@ class DenoiseWidget(Panel):
         self.bar.status.setText(" ".join([*said, result.summary, result.warning]).strip())
         if result.warning:
             self.show_warning(result.warning)
+
+    def _to_save(self) -> Chosen:
+        return Chosen(self.models.chosen(), self.model.value)

@@ -66,7 +66,7 @@ class Panel(QWidget):
         self.viewer = viewer
         self._layer_fields: list[Any] = []
         self._left = False
-        self.job = Job(self, stop_button=stop)
+        self.job = Job(self, stop_button=stop, awaited=True)
         self._tabs = Tabs(self, Panel)
         self.bar = JobBar(start, stop, tooltips)
         self.problem = ProblemLine(self.bar.status)
@@ -225,8 +225,7 @@ class Panel(QWidget):
             self._left = self.parent() is None
             if self._left:
                 self.leave()
-                others = [getattr(part, "job", None) for part in self.findChildren(QWidget)]
-                go_when_idle(self, [self.job, *(job for job in others if isinstance(job, Job))])
+                go_when_idle(self, [job for job in self.findChildren(Job) if job.awaited])
             else:
                 self._tabs.start()
         return bool(super().event(event))

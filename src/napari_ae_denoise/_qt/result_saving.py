@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_ae_denoise._qt.disk_places import placement_of, too_large
 from napari_ae_denoise._qt.filling import is_filling
 from napari_ae_denoise._qt.layers import take
-from napari_ae_denoise._qt.model_files import file_name
+from napari_ae_denoise._qt.model_saving import file_name
 from napari_ae_denoise._qt.status_line import unfinished
 from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.errors import DenoisingError
@@ -35,8 +34,7 @@ from napari_ae_denoise.strength import lazily
 from napari_ae_denoise.units import SECOND
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from napari_ae_denoise._qt.finished import LastResult
     from napari_ae_denoise._qt.layers import Source
@@ -83,32 +81,18 @@ class SaveResultButton(WritingButton):
             "Save &result …",
             "Save the selected result, or the last one, as TIFF, PNG, JPEG, .npy or OME-Zarr "
             "(.ome.zarr), with its axes and pixel size.",
-            begins="Saving",
-            has="Saved",
+            write=_write,
         )
         self._last = last
-        self.clicked.connect(self.ask)
 
-    def ask(self) -> None:
-        """Ask for a file, and save the result there."""
-        try:
-            what = self._chosen()
-        except DenoisingError as error:
-            self.failed.emit(error)
-            return
-        suggested = what.name
-        dialog = QFileDialog(self, "Save result", suggested, _IMAGES)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(Path(suggested).suffix)
-        if dialog.exec():  # meanwhile another result may have been made, or selected
-            self.save(dialog.selectedFiles()[0], what)
-        dialog.deleteLater()
+    def dialog(self, what: ToSave) -> QFileDialog:
+        """Return what asks where."""
+        dialog = QFileDialog(self, "Save result", what.name, _IMAGES)
+        dialog.setDefaultSuffix(Path(what.name).suffix)
+        return dialog
 
-    def save(self, path: str | Path, what: ToSave | None = None) -> None:
-        """Save a result; by default the one that is meant now."""
-        self.start(lambda: partial(_steps, what or self._chosen(), Path(path)), path)
-
-    def _chosen(self) -> ToSave:
+    def chosen(self) -> ToSave:
+        """Return the result that is meant, as it is now."""
         layer, record = self._last.result("a file")
         origin, folder = (Path(record[k]) if record.get(k) else None for k in ("path", "folder"))
         if record.get("finished", 1) < 1 and is_filling(folder):
@@ -142,9 +126,8 @@ def _axes_of(layer: Any, record: Mapping[str, Any]) -> str:
     return letters.replace("C", free[0]) + "C" if layer.rgb else free[0] + letters
 
 
-def _steps(what: ToSave, path: Path, _stop: threading.Event) -> Generator[None, None, Path]:
+def _write(what: ToSave, path: Path) -> Path:
     """Write the image: with what its file told, and the pixel size of its layer."""
-    yield
     source, lazy = what.source, format_of(path) == ZARR
     if what.coloured_to is not None:
         source = replace(source, image=from_colours(source.image, what.coloured_to))

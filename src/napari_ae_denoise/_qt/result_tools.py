@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_ae_denoise._qt.compare_widget import CompareWidget
-from napari_ae_denoise._qt.model_files import file_name
 from napari_ae_denoise._qt.opening import show_panel
 from napari_ae_denoise._qt.result_saving import SaveResultButton
 from napari_ae_denoise._qt.split_view import KEY as SPLIT_KEY
 from napari_ae_denoise._qt.split_view import SplitView
+from napari_ae_denoise._qt.workflow_saving import SaveWorkflowButton
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.provenance import as_script
-from napari_ae_denoise.workflow import Workflow
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari.viewer import ViewerModel
 
     from napari_ae_denoise._qt.finished import LastResult
@@ -59,15 +56,11 @@ class ResultTools(QWidget):
             "or the last."
         )
         self.copy_button.clicked.connect(self.copy)
-        self.workflow_button = QPushButton("Save wor&kflow …")
-        self.workflow_button.setToolTip(
-            "Write a file that makes the same of other images: "
-            "napari-ae-denoise replay FILE IMAGE -o OUTPUT."
-        )
-        self.workflow_button.clicked.connect(self.ask_where_to_save)
+        self.workflow_button = SaveWorkflowButton(last)
         self.save_button = SaveResultButton(last)
-        self.save_button.said.connect(self.said)
-        self.save_button.failed.connect(self.failed)
+        for button in (self.workflow_button, self.save_button):
+            button.said.connect(self.said)
+            button.failed.connect(self.failed)
         self.compare_button = QPushButton("Co&mpare …")
         self.compare_button.setToolTip(
             "Open the panel Compare with the result and its image: PSNR and SSIM against a clean "
@@ -99,35 +92,6 @@ class ResultTools(QWidget):
             return
         QApplication.clipboard().setText(script)
         self.said.emit(f'The script that makes "{layer.name}" again is on the clipboard.')
-
-    def ask_where_to_save(self) -> None:
-        """Ask for a file, and save the workflow there."""
-        try:
-            name, workflow = self._workflow()
-        except DenoisingError as error:
-            self.failed.emit(error)
-            return
-        suggested = file_name(name, ".json")
-        dialog = QFileDialog(self, "Save workflow", suggested, "Workflows (*.json)")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(".json")  # so that it asks before it replaces the real file
-        if dialog.exec():  # meanwhile another result may have been made, or selected
-            self.save_workflow(dialog.selectedFiles()[0], (name, workflow))
-        dialog.deleteLater()
-
-    def save_workflow(self, path: str | Path, of: tuple[str, Workflow] | None = None) -> None:
-        """Save a workflow, and say of which result it is; that of the one that is meant now."""
-        try:
-            name, workflow = of or self._workflow()
-            written = workflow.save(path)
-        except DenoisingError as error:
-            self.failed.emit(error)
-            return
-        self.said.emit(f'The workflow of "{name}" is in {written}.')
-
-    def _workflow(self) -> tuple[str, Workflow]:
-        layer, record = self._last.result("a workflow")
-        return layer.name, Workflow.of_record(record)
 
 
 def _row(*buttons: QPushButton) -> QHBoxLayout:

@@ -14,6 +14,7 @@ from napari_ae_denoise._qt.layer_facts import full_resolution
 from napari_ae_denoise._qt.live_crop import LiveCrop
 from napari_ae_denoise._qt.loss_plot import LossPlot
 from napari_ae_denoise._qt.model_files import ModelFiles
+from napari_ae_denoise._qt.model_saving import Chosen
 from napari_ae_denoise._qt.network_fields import NetworkFields
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.shelf import shelf_of
@@ -195,7 +196,7 @@ class TrainWidget(Panel):
         self.files.setEnabled(True)
         self.bar.status.setText(in_words(self.shelf.name_of(result), result.card))
 
-    def _to_save(self) -> tuple[Denoiser, str]:
+    def _to_save(self) -> Chosen:
         if self.trained is None:
             raise DenoisingError("There is no trained model yet.", "Train one first.")
-        return self.trained, self.shelf.name_of(self.trained)
+        return Chosen(self.trained, self.shelf.name_of(self.trained))

@@ -64,6 +64,8 @@ class Job(QObject):
         What the button says that stops it; empty if there is none.
     finishes : bool
         Whether what has begun is brought to its end, even when panel and window go: as a file is.
+    awaited : bool
+        Whether a panel that is taken out of its window lives on until it ends, which is said.
     """
 
     state_changed = Signal(object)  # JobState
@@ -72,10 +74,15 @@ class Job(QObject):
     failed = Signal(object)  # DenoisingError
 
     def __init__(
-        self, parent: QObject | None = None, *, stop_button: str = "", finishes: bool = False
+        self,
+        parent: QObject | None = None,
+        *,
+        stop_button: str = "",
+        finishes: bool = False,
+        awaited: bool = False,
     ) -> None:
         super().__init__(parent)
-        self._stop_button, self._finishes = stop_button, finishes
+        self._stop_button, self._finishes, self.awaited = stop_button, finishes, awaited
         self._machine = JobMachine()
         self._stop = threading.Event()
         self._messages: _Messages | None = None

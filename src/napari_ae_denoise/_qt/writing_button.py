@@ -1,28 +1,35 @@
-"""A button that writes a file in a thread."""
+"""A button that asks for a file and writes it in a thread: a disk may be slow to answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_ae_denoise._qt.when_gone import when_gone
-from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps
+from napari_ae_denoise._qt.worker import Job, JobState
 from napari_ae_denoise.errors import DenoisingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    import threading
+    from collections.abc import Callable, Generator
 
 
 class WritingButton(QPushButton):
     """A button with a job; it cannot be pressed while that writes.
 
+    A subclass says what is written, and makes the dialog that asks where.
+
     Parameters
     ----------
     text, tooltip : str
         What it is called, and what it does.
+    write : callable
+        Writes what ``chosen`` returned to a path, in a thread, and returns the path that was
+        really written. It holds nothing of Qt.
     begins, has : str
         What is said at the start and at the end, with the path after it.
     """
@@ -30,27 +37,68 @@ class WritingButton(QPushButton):
     said = Signal(str)
     failed = Signal(object)  # DenoisingError
 
-    def __init__(self, text: str, tooltip: str, *, begins: str, has: str) -> None:
+    def __init__(
+        self,
+        text: str,
+        tooltip: str,
+        *,
+        write: Callable[[Any, Path], Path],
+        begins: str = "Saving",
+        has: str = "Saved",
+    ) -> None:
         super().__init__(text)
-        self._begins, self._has = begins, has
+        self._write, self._begins, self._has = write, begins, has
         self.setToolTip(tooltip)
-        self.job = Job(self, finishes=True)
+        self.clicked.connect(self.ask)
+        self.job = Job(self, finishes=True, awaited=True)
         self.job.state_changed.connect(self._show_state)
         when_gone(self, self.job.abandon)
         self.job.done.connect(self._show_end)
         self.job.failed.connect(self.failed)
 
-    def start(self, prepare: Callable[[], MakeSteps], path: str | Path) -> None:
-        """Start what ``prepare`` returns, whose result is the path that was written."""
+    # ---- what a subclass says
+
+    chosen: Callable[[], Any]  # what is to be written: what is meant now; or a `DenoisingError`
+    dialog: Callable[[Any], QFileDialog]  # that asks where, with a name and an ending for it
+
+    def written(self, what: Any, path: Path) -> str:
+        """Return what is said once it is written."""
+        return f"{self._has} {path}."
+
+    # ---- what they share
+
+    def ask(self) -> None:
+        """Ask for a file, and write what was meant before: meanwhile something else may be."""
         try:
-            self.job.start(prepare())
+            what = self.chosen()
+        except DenoisingError as error:
+            self.failed.emit(error)
+            return
+        dialog = self.dialog(what)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        if dialog.exec():
+            self.save(dialog.selectedFiles()[0], what)
+        dialog.deleteLater()
+
+    def save(self, path: str | Path, what: Any = None) -> None:
+        """Write to a file; by default what is meant now."""
+        try:
+            what = self.chosen() if what is None else what
+            self.job.start(partial(_steps, self._write, what, Path(path)))
         except DenoisingError as error:
             self.failed.emit(error)
         else:
             self.said.emit(f"{self._begins} {path} …")
 
-    def _show_end(self, path: Path) -> None:
-        self.said.emit(f"{self._has} {path}.")
+    def _show_end(self, end: tuple[Any, Path]) -> None:
+        self.said.emit(self.written(*end))
 
     def _show_state(self, state: JobState) -> None:
         self.setEnabled(state is JobState.IDLE)
+
+
+def _steps(
+    write: Callable[[Any, Path], Path], what: Any, path: Path, _stop: threading.Event
+) -> Generator[None, None, tuple[Any, Path]]:
+    yield
+    return what, write(what, path)
