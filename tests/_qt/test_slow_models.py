@@ -110,6 +110,16 @@ def test_what_is_opened_when_its_panel_is_closed_is_on_the_shelf(
     qtbot.waitUntil(lambda: "mine slow" in shelf_of(viewer).names(), timeout=PATIENCE)
 
 
+def test_a_panel_that_is_put_back_meanwhile_shows_it_once_it_is_there(viewer, panel, qtbot, answer):
+    panel.setParent(None)
+    viewer.window.add_dock_widget(panel, name="again")
+    qtbot.wait(200)
+    assert panel.at_once.model_note.text() == "Opening slow …"
+    answer.set()
+    qtbot.waitUntil(lambda: "Opening" not in panel.at_once.model_note.text(), timeout=PATIENCE)
+    assert "sigma" in panel.at_once.image_note.text()
+
+
 def test_another_file_is_opened_meanwhile(
     panel, open_model, qtbot, answer, untrained_classic, tmp_path
 ):

@@ -213,6 +213,10 @@ class DenoiseWidget(Panel):
         self.tools.split.leave()
         self.live.switch.value = False
 
+    def come_back(self) -> None:
+        """Look at the image and open the model anew."""
+        self.at_once.look()
+
     def show_progress(self, progress: TileProgress | Begun) -> None:
         """Show a tile, or the layer that tiles go into."""
         if isinstance(progress, Begun):

@@ -210,6 +210,9 @@ class Panel(QWidget):
         self.job.cancel()
         self._scrolled.let_go()
 
+    def come_back(self) -> None:
+        """Take up again what `leave` let go of: the panel is in a window again."""
+
     def minimumSizeHint(self) -> QSize:
         """Return what the parts need, and the title."""
         least = _LETTERS * self.fontMetrics().averageCharWidth()
@@ -222,12 +225,14 @@ class Panel(QWidget):
         opened comes onto the shelf.
         """
         if event.type() == QEvent.Type.ParentChange:
-            self._left = self.parent() is None
+            before, self._left = self._left, self.parent() is None
             if self._left:
                 self.leave()
                 go_when_idle(self, [job for job in self.findChildren(Job) if job.awaited])
             else:
                 self._tabs.start()
+                if before:
+                    self.come_back()
         return bool(super().event(event))
 
 
