@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage.io import imread, imsave
 
 from napari_ae_denoise import Denoiser
@@ -116,6 +117,15 @@ def test_colours_and_grays(train, photographs):
         assert not np.ptp(gray, axis=2).any()
     luminance = colours[0] @ np.array([0.299, 0.587, 0.114])
     np.testing.assert_allclose(with_grays[4][..., 0], luminance, atol=0.51)
+
+
+def test_images_of_16_bits_and_with_alpha(train, tmp_path):
+    ramp = np.linspace(0, 1, 200 * 210).reshape(200, 210)
+    imsave(tmp_path / "16.png", (65535 * ramp).astype(np.uint16), check_contrast=False)
+    with_alpha = np.stack([255 * ramp, np.full_like(ramp, 9)], axis=-1).astype(np.uint8)
+    Image.fromarray(with_alpha, "LA").save(tmp_path / "alpha.png")
+    for image in train["clean_images"]([tmp_path], rgb=False, scales=[1]):
+        np.testing.assert_allclose(image, 255 * ramp, atol=1)
 
 
 def test_a_folder_without_images_is_refused(train, tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from skimage.io import imread
 from skimage.transform import downscale_local_mean
+from skimage.util import img_as_ubyte
 
 from napari_ae_denoise import (
     Denoiser,
@@ -53,7 +54,9 @@ def clean_images(
     """
     images = []
     for path in sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in ENDINGS):
-        image = np.asarray(imread(path))
+        image = img_as_ubyte(imread(path))  # photographs of 16 bits too
+        if image.ndim == 3 and image.shape[2] < 3:
+            image = image[..., 0]  # gray with alpha
         if image.ndim == 2 and rgb:
             if not grays:
                 continue
