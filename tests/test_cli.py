@@ -770,6 +770,7 @@ def test_a_training_is_resumed_from_its_checkpoint(run, picture):
         (["--noisy", "missing.png"], "missing.png"),
         (["--scheme", "guess"], "guess"),
         (["--noise-sigma", "-2"], "noise_sigma = -2"),
+        (["--noise", "hiss"], "hiss"),
     ],
 )
 def test_impossible_trainings_are_refused(fails, picture, more, word):
@@ -780,6 +781,7 @@ def test_impossible_trainings_are_refused(fails, picture, more, word):
     ("sides", "words", "said"),
     [
         (["--noisy"], ["--sigma", 0, 10], "--sigma is noise that is added to clean"),
+        (["--noisy"], ["--noise", "camera"], "--noise is noise that is added to clean"),
         (["--noisy"], ["--relative"], "--relative is noise that is added to clean"),
         (["--clean", "--noisy"], ["--sigma", 0, 10], "--sigma is noise that is added to clean"),
         (["--clean"], ["--noise-sigma", 7], "--noise-sigma is for --noisy images alone"),

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from napari_ae_denoise import Denoiser, TrainSettings, train
 from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.sampling import PatchSampler
 from napari_ae_denoise.training_data import TrainingData
-from napari_ae_denoise.training_noise import unit_noise
+from napari_ae_denoise.training_noise import NOISE_KINDS, unit_noise
 
 LEVELS = np.repeat(np.array([0.0, 0.25, 0.5, 1.0], np.float32), 64)
 BRIGHTNESS = np.broadcast_to(LEVELS, (256, 256)).copy()  # stripes, 64 pixels wide
@@ -51,6 +54,20 @@ def test_dark_places_of_a_camera_of_few_photons_have_few_photons():
     for seed in range(20):
         noise = unit_noise("camera", 0 * BRIGHTNESS, 0.5, np.random.default_rng(seed))
         assert noise.var() < 1.05
+
+
+@pytest.mark.parametrize("noise", ["camera", "photograph", "gaussian", "", "of a later version"])
+def test_a_model_is_trained_on_with_the_noise_that_it_knows(noise):
+    known = noise if noise in NOISE_KINDS else "gaussian"
+    image = (100 + 100 * BRIGHTNESS).astype(np.float32)
+    settings = TrainSettings("classic", steps=1, batch_size=2, patch_size=16, device="cpu")
+    first = train(TrainingData(clean=image), settings)
+    assert first.card.noise == "gaussian"
+    start = Denoiser(first.network, replace(first.card, noise=noise))
+    further = train(TrainingData(clean=image), settings, start=start)
+    assert further.card.noise == further.card.training["noise"] == known
+    other = train(TrainingData(clean=image), replace(settings, noise="camera"), start=start)
+    assert other.card.noise == "camera"
 
 
 def test_patches_get_the_noise_that_was_asked_for():

@@ -152,7 +152,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--sigma", type=float, default=75.0, help="largest, in 255ths of the range")
-    parser.add_argument("--noise", default="gaussian", choices=CHOICES["noise"])
+    parser.add_argument("--noise", default="auto", choices=CHOICES["noise"])
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
     parser.add_argument(
         "--blocks",

@@ -209,10 +209,13 @@ def _about_channels(card: Card, layout: PlaneLayout) -> list[str]:
     if colours and not layout.joint:
         return ["The model is for gray images: each colour was denoised on its own."]
     if card.network.channels == 3 and layout.plane_channels == 1:
-        # measured: natural-rgb leaves Gaussian noise of sigma 25 as it is, 20.2 dB before and after
+        seen = "The model is for colours: it saw the gray image as one of three equal channels"
+        if card.noise == "photograph":
+            return [f"{seen}."]
+        # measured of one trained with "gaussian": 20.2 dB before and after, at a sigma of 25
         return [
-            "The model is for colours: it saw the gray image as one of three equal channels, and "
-            "noise that is the same in all three may stay. Choose a model for gray images."
+            f"{seen}, and noise that is the same in all three may stay. Choose a model for gray "
+            "images."
         ]
     return []
 

@@ -13,7 +13,7 @@ from napari_ae_denoise.normalization import Normalization
 from napari_ae_denoise.objectives import Objective
 from napari_ae_denoise.self_supervision import Scheme
 from napari_ae_denoise.setting_checks import check_numbers, check_parts
-from napari_ae_denoise.training_noise import NOISE_KINDS, NoiseKind
+from napari_ae_denoise.training_noise import NoiseChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_STEPS = 1000
 CHOICES = {
-    "noise": NOISE_KINDS,
+    "noise": get_args(NoiseChoice),
     "scheme": get_args(Scheme),
     "optimizer": ("muon", "adam", "adamw"),
     "schedule": ("cosine", "trapezoid", "constant"),
@@ -48,8 +48,9 @@ class TrainSettings:
         are given.
     relative : bool
         Whether ``sigma`` is a fraction of each image's data range.
-    noise : {"gaussian", "camera", "photograph"}
-        Kind of the synthetic noise. ``camera`` is Poisson-Gaussian noise of random gain, read
+    noise : {"auto", "gaussian", "camera", "photograph"}
+        Kind of the synthetic noise. ``auto`` is that of the model that the training starts from,
+        and without one ``gaussian``. ``camera`` is Poisson-Gaussian noise of random gain, read
         noise and sharpness, for a model that knows many cameras; ``sigma`` is then that of bright
         areas. ``photograph`` is Gaussian noise of three colours, in part as photographs that
         were developed and saved have it: partly the same in all three, its colour coarser than
@@ -119,7 +120,7 @@ class TrainSettings:
     objective: Objective = field(default_factory=Objective)
     sigma: tuple[float, float] | float = (0.0, 50.0)
     relative: bool = False
-    noise: NoiseKind = "gaussian"
+    noise: NoiseChoice = "auto"
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None

@@ -11,8 +11,11 @@ from napari_ae_denoise.photograph_noise import photograph_noise
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from napari_ae_denoise.card import Card
+
 NoiseKind = Literal["gaussian", "camera", "photograph"]
 NOISE_KINDS: tuple[NoiseKind, ...] = get_args(NoiseKind)
+NoiseChoice = Literal["auto", NoiseKind]
 
 _MOST_PHOTONS = 1e6  # at white: more of them are Gaussian, and would only take time to draw
 BRIGHTEST = 1e6  # times white: hot pixels beyond count as this; numpy draws up to 9e18 photons
@@ -25,6 +28,17 @@ _BLURS: tuple[tuple[float, tuple[float, float], tuple[float, float]], ...] = (
     (0.25, (0.0, 0.3), (0.4, 1.2)),
 )
 _LEAST_BLUR = 0.15  # pixels: less changes nothing
+
+
+def noise_kind(asked: NoiseChoice, start: Card | None) -> NoiseKind:
+    """Return what noise a training adds, for a choice and the card of the model it starts from.
+
+    ``auto`` is what that one learned from, for it would unlearn that with another; else Gaussian.
+    """
+    if asked != "auto":
+        return asked
+    known = (kind for kind in NOISE_KINDS if start is not None and start.noise == kind)
+    return next(known, "gaussian")
 
 
 def unit_noise(

@@ -35,6 +35,7 @@ from napari_ae_denoise.schedule import highest_rate
 from napari_ae_denoise.seeding import seeded
 from napari_ae_denoise.small_images import choose_sampler, is_small_stack
 from napari_ae_denoise.storage import is_there
+from napari_ae_denoise.training_noise import noise_kind
 from napari_ae_denoise.training_progress import Progress, Watch
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class TrainingRun:
         if start is not None:
             start.check_own("trained further")
             check_start(start.network, settings, data)
-        self.settings, self.start = settings, start
+        self.noise = noise_kind(settings.noise, start.card if start else None)
+        self.settings, self.start = replace(settings, noise=self.noise), start
         self.spec = start.network.spec if start else _spec_for(data, settings)
         self.apart = (1, 1)
         if self.spec.image_size is None:
@@ -98,7 +100,7 @@ class TrainingRun:
             batch_size=settings.batch_size,
             seed=settings.seed,
             validation=settings.validation,
-            noise=settings.noise,
+            noise=self.noise,
             scheme=settings.scheme,
             noise_sigma=settings.noise_sigma,
             augment=settings.augment and self.spec.image_size is None,
@@ -266,7 +268,7 @@ class TrainingRun:
             data_kind=self.data.kind,
             sigma=settings.sigma_range if synthetic else None,
             sigma_relative=settings.relative and synthetic,
-            noise=settings.noise if synthetic else "",
+            noise=self.noise if synthetic else "",
             axes=self.sampler.axes,
             metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
             training={

@@ -31,6 +31,19 @@ def shown(panel, field):
     return field.native.isVisibleTo(panel)
 
 
+def test_the_kind_of_noise_is_asked_where_noise_is_added(panel, press, run):
+    fields = panel.fields
+    press(panel.fold.toggleButton())
+    assert shown(panel, fields.noise)
+    assert fields.settings("x").noise == "auto"
+    fields.kind.value = "noisy images only"
+    assert not shown(panel, fields.noise)
+    fields.kind.value = "clean images"
+    fields.noise.value = "camera"
+    run(panel)
+    assert panel.trained.card.noise == "camera"
+
+
 def test_a_press_sets_the_time(panel):
     fields = panel.fields
     assert [button.text for button in fields.lengths.presets] == [

@@ -216,6 +216,15 @@ NoiseSigma = Annotated[
     float | None,
     Option("--noise-sigma", help="Of the --noisy images, in grey values; estimated by default."),
 ]
+TrainingNoise = Annotated[
+    str,
+    Option(
+        "--noise",
+        help='That is added to --clean images: "gaussian", "camera" (Poisson-Gaussian), '
+        '"photograph" (Gaussian, as cameras and JPEG leave it in colours), or "auto": that of '
+        "--from, else Gaussian.",
+    ),
+]
 TrainingSeed = Annotated[int, Option("--seed", min=0, help="Same seed, same weights, on the CPU.")]
 Start = Annotated[
     str | None,

@@ -11,6 +11,7 @@ from napari_ae_denoise._cli.terminal import INTERRUPTED, say, stop_on_interrupt
 
 if TYPE_CHECKING:
     from napari_ae_denoise.self_supervision import Scheme
+    from napari_ae_denoise.training_noise import NoiseChoice
 
 
 def train(
@@ -25,6 +26,7 @@ def train(
     penalty: options.Penalty = None,
     penalty_weight: options.PenaltyWeight = None,
     sparsity_target: options.SparsityTarget = None,
+    noise: options.TrainingNoise = "auto",
     sigma: options.SigmaRange = None,
     relative: options.RelativeRange = False,
     epochs: options.Epochs = None,
@@ -69,6 +71,7 @@ def train(
         loss=loss,
         **({} if sigma is None else {"sigma": sigma}),
         relative=relative,
+        noise=cast("NoiseChoice", noise),
         epochs=epochs,
         steps=steps,
         minutes=minutes,
@@ -88,7 +91,11 @@ def train(
         )
     if noisy or noisy_again:
         _refuse(
-            {"--sigma": sigma, "--relative": relative or None},
+            {
+                "--noise": None if noise == "auto" else noise,
+                "--sigma": sigma,
+                "--relative": relative or None,
+            },
             "is noise that is added to clean images, but noisy ones are given",
         )
     if clean or noisy_again:

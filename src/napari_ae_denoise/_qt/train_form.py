@@ -38,6 +38,12 @@ class Kind:
     labels: tuple[str, str]
 
 
+_NOISES = (
+    ("automatic", "auto"),
+    ("Gaussian", "gaussian"),
+    ("camera (Poisson-Gaussian)", "camera"),
+    ("photograph (mixed colours, JPEG)", "photograph"),
+)
 CLEAN = KIND_IN_WORDS["clean"]
 KINDS = {
     CLEAN: Kind(("clean",), ("Clean image", "")),
@@ -84,6 +90,15 @@ class TrainFields:
         self.unit = unit_field(
             "Whether sigma is in grey values, or in percent of each image's largest minus "
             "smallest grey value."
+        )
+        self.noise = field(
+            "noise",
+            "auto",
+            "Kind of noise",
+            "That is added to clean images. automatic: that of the model it starts from, else "
+            "Gaussian. camera: Poisson-Gaussian, of random gain and read noise. photograph: "
+            "Gaussian, as cameras and JPEG leave it in colours.",
+            choices=list(_NOISES),
         )
         self.lengths = LengthFields()
         self.length, self.length_unit = self.lengths.length, self.lengths.unit
@@ -147,6 +162,7 @@ class TrainFields:
         self.noise_rows = (row("Noise sigma", self.sigma_low, self.sigma_high), self.unit)
         self.advanced = (
             *self.family.options,
+            self.noise,
             self.batch_size,
             self.patch_size,
             self.learning_rate,
@@ -194,6 +210,7 @@ class TrainFields:
             preset=self.preset.value,
             loss=self.loss.value,
             relative=relative,
+            noise=self.noise.value,
             **self.lengths.read(),
             batch_size=self.batch_size.value,
             patch_size=self.patch_size.value,

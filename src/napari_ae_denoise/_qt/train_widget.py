@@ -126,7 +126,7 @@ class TrainWidget(Panel):
 
     def _show_kind(self) -> None:
         self.images.show(KINDS[self.fields.kind.value])
-        for widget in self.fields.noise_rows:
+        for widget in (*self.fields.noise_rows, self.fields.noise):
             widget.visible = self.fields.kind.value == CLEAN and not self.fields.family.noiseless
 
     def _given_as_clean(self) -> tuple[Image | None, str]:
