@@ -19,6 +19,7 @@ MAD_OF_NORMAL = 0.6744897501960817  # median absolute value of a standard normal
 _HIGH_PASS = np.array(
     [-0.12940952255092145, -0.22414386804185735, 0.836516303737469, -0.48296291314469025]
 )
+LEAST_SIDE = _HIGH_PASS.size  # pixels
 
 
 def estimate_sigma(image: npt.ArrayLike, *, axes: str | None = None) -> float:
@@ -90,13 +91,18 @@ def details_and_means(
     details, means = [np.zeros(0)], [np.zeros(0)]
     for window in windows:
         for colour in window:
-            if min(colour.shape) >= _HIGH_PASS.size:
-                detail = _filtered(colour, _HIGH_PASS).ravel()
+            if min(colour.shape) >= LEAST_SIDE:
+                detail = fine_details(colour).ravel()
                 mean = _filtered(colour, np.full(_HIGH_PASS.size, 1 / _HIGH_PASS.size)).ravel()
                 told = np.isfinite(detail) & (np.abs(detail) > 1e-9 * np.abs(mean))
                 details.append(detail[told])
                 means.append(mean[told])
     return np.concatenate(details), np.concatenate(means)
+
+
+def fine_details(window: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the finest diagonal details of a window (Y, X) of at least `LEAST_SIDE` a side."""
+    return _filtered(window, _HIGH_PASS)
 
 
 def _filtered(window: npt.NDArray[Any], taps: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

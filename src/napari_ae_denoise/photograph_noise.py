@@ -42,10 +42,10 @@ _COLOUR_STEPS[:4, :4] = np.divide(
     [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]], 121
 )
 # Luminance and two differences of colour, of R, G, B (JFIF, ITU-T T.871), and back.
-_TO_LIGHT_AND_COLOUR = np.array(
+TO_LIGHT_AND_COLOUR = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
 )
-_TO_RGB = np.linalg.inv(_TO_LIGHT_AND_COLOUR).astype(np.float32)
+TO_RGB = np.linalg.inv(TO_LIGHT_AND_COLOUR).astype(np.float32)
 _SMOOTH = np.array([0.25, 0.5, 0.25], np.float32)  # after doubling: linear between the centres
 Floats = npt.NDArray[np.float32]
 
@@ -74,7 +74,7 @@ def photograph_noise(light: Floats, sigma: float, rng: np.random.Generator) -> F
         return noise
     coarse = kind < _PLAIN + _COARSE
     if not coarse or rng.random() < 0.5:
-        noise = _mixed(_mixture(rng), noise)
+        noise = mixed(_mixture(rng), noise)
     if not coarse:
         return noise
     shared = _SHARED[rng.choice(len(_SHARED), p=[part for part, _ in _SHARED])][1]
@@ -120,19 +120,19 @@ def as_saved(
     after = [-(n + b) % (_BLOCK * s) for n, b, s in zip(shape, begun, shared, strict=True)]
     margin = [(0, 0), *zip(begun, after, strict=True)]
     clean, noise = (
-        _mixed(_TO_LIGHT_AND_COLOUR, np.pad(side, margin, mode="symmetric"))
+        mixed(TO_LIGHT_AND_COLOUR, np.pad(side, margin, mode="symmetric"))
         for side in (clean, noise)
     )
-    light, colours = noise[:1], _means(noise[1:], shared)
+    light, colours = noise[:1], means(noise[1:], shared)
     if step:
         light = _rounded(clean[:1], light, step * _LIGHT_STEPS)
-        colours = _rounded(_means(clean[1:], shared), colours, step * _COLOUR_STEPS)
-    made = _mixed(_TO_RGB, np.concatenate([light, _enlarged(colours, shared)]))
+        colours = _rounded(means(clean[1:], shared), colours, step * _COLOUR_STEPS)
+    made = mixed(TO_RGB, np.concatenate([light, enlarged(colours, shared)]))
     rows, columns = (slice(b, b + n) for b, n in zip(begun, shape, strict=True))
     return made[:, rows, columns]
 
 
-def _mixed(matrix: Floats, colours: Floats) -> Floats:
+def mixed(matrix: Floats, colours: Floats) -> Floats:
     """Return (N, Y, X) that a matrix, (N, M), makes of colours, (M, Y, X)."""
     return np.tensordot(matrix, colours, axes=1).astype(np.float32, copy=False)
 
@@ -147,7 +147,7 @@ def _rounded(clean: Floats, noise: Floats, steps: npt.NDArray[Any]) -> Floats:
     return np.asarray(saved.reshape(noise.shape) - clean, np.float32)
 
 
-def _means(image: Floats, over: tuple[int, int]) -> Floats:
+def means(image: Floats, over: tuple[int, int]) -> Floats:
     """Return the means of (C, Y, X) over so many pixels along Y and X."""
     channels, height, width = image.shape
     down, across = over
@@ -155,7 +155,7 @@ def _means(image: Floats, over: tuple[int, int]) -> Floats:
     return np.asarray(parts.mean(axis=(2, 4)), np.float32)
 
 
-def _enlarged(image: Floats, by: tuple[int, int]) -> Floats:
+def enlarged(image: Floats, by: tuple[int, int]) -> Floats:
     """Return (C, Y, X), so many times larger along Y and X, linear between the pixels' centres."""
     for axis, factor in zip((1, 2), by, strict=True):
         if factor > 1:

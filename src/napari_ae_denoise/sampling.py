@@ -308,4 +308,5 @@ class PatchSampler:
                 "The estimated noise of a noisy image is 0: there is nothing to learn from.",
                 "Give noise_sigma, choose the scheme blind-spot, or choose another image.",
             )
-        return Patch(*recorrupted(noisy, sigma / grey_map.scale, rng), unit)
+        pair = recorrupted(noisy, sigma / grey_map.scale, rng, source.channel_noise)
+        return Patch(*pair, unit)

@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from napari_ae_denoise.channel_noise import ChannelNoise
+
 Scheme = Literal["auto", "recorrupted", "blind-spot"]
 
 _ALPHA = 0.5  # of recorruption: how much noise is added, in standard deviations of the image's own
@@ -20,17 +22,20 @@ def recorrupted(
     noisy: npt.NDArray[np.float32],
     sigma: float | npt.NDArray[np.float32],
     rng: np.random.Generator,
+    channels: ChannelNoise | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return two noisier images whose noise is independent (Recorrupted-to-Recorrupted [1]_).
 
     Parameters
     ----------
     noisy : ndarray
-        Any shape, float32: ``x`` plus Gaussian noise of standard deviation ``sigma``.
+        (channels, Y, X) float32: ``x`` plus Gaussian noise of standard deviation ``sigma``.
     sigma : float or ndarray
         In the units of ``noisy``; one for each pixel where the noise is that of a camera.
     rng : Generator
         Draws ``n``, Gaussian of the same ``sigma``.
+    channels : ChannelNoise, optional
+        What the noise of the channels has in common, and that of ``n`` too. By default nothing.
 
     Returns
     -------
@@ -44,7 +49,11 @@ def recorrupted(
     .. [1] T. Pang, H. Zheng, Y. Quan, H. Ji, "Recorrupted-to-Recorrupted: unsupervised deep
        learning for image denoising", CVPR 2021.
     """
-    again = np.asarray(sigma, np.float32) * rng.standard_normal(noisy.shape, dtype=np.float32)
+    if channels is None:
+        noise = rng.standard_normal(noisy.shape, dtype=np.float32)
+    else:
+        noise = channels.draw(noisy.shape, rng)
+    again = np.asarray(sigma, np.float32) * noise
     return noisy + np.float32(_ALPHA) * again, noisy - again / np.float32(_ALPHA)
 
 

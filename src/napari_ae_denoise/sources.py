@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
+from napari_ae_denoise.channel_noise import ChannelNoise, channel_noise
 from napari_ae_denoise.colours import colourless
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import GreyMap
@@ -181,6 +183,13 @@ class Source:
             for image in {id(image): image for image in (self.image, self.partner)}.values()
             if isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.floating)
         )
+
+    @functools.cached_property
+    def channel_noise(self) -> ChannelNoise | None:
+        """What the noise of channels that are seen together has in common; None for one channel."""
+        if self.layout.plane_channels == 1:
+            return None
+        return channel_noise(read_sample(self.image, self.layout))
 
     def noise_sigma(
         self, plane: int, window: npt.NDArray[np.float32]
