@@ -87,6 +87,21 @@ def test_patches_may_have_any_size(shape):
         assert np.isfinite(noise).all()
 
 
+def test_noise_of_gray_images_is_rounded_in_part():
+    light = CLEAN[:1, :96, :96] / 255
+    noises = draws(light, 0.1, 100)
+    assert {noise.shape for noise in noises} == {(1, 96, 96)}
+    white = [
+        np.random.default_rng(seed).standard_normal(light.shape, dtype=np.float32)
+        for seed in range(100)
+    ]
+    kept = np.mean([np.array_equal(n, w) for n, w in zip(noises, white, strict=True)])
+    assert 0.6 < kept < 0.95
+    for noise, before in zip(noises, white, strict=True):
+        assert np.corrcoef(noise.ravel(), before.ravel())[0, 1] > 0.7
+    assert np.mean([n.std() for n in noises]) == pytest.approx(1, abs=0.1)
+
+
 HOW = {"channels": 3, "stride": 4, "normalization": Normalization("fixed"), "patch_size": 64}
 
 

@@ -56,7 +56,8 @@ def photograph_noise(light: Floats, sigma: float, rng: np.random.Generator) -> F
     Parameters
     ----------
     light : ndarray
-        (3, Y, X) clean red, green and blue, 0 in darkness, 1 where the image is bright; finite.
+        (3, Y, X) clean red, green and blue, or (1, Y, X) gray, which is not mixed; 0 in darkness,
+        1 where the image is bright; finite.
     sigma : float
         What the noise will be multiplied with, in the same unit.
     rng : Generator
@@ -65,9 +66,11 @@ def photograph_noise(light: Floats, sigma: float, rng: np.random.Generator) -> F
     Returns
     -------
     ndarray
-        (3, Y, X) float32. Its standard deviation is 1 before colours are made coarser, which
+        As ``light``, float32. Its standard deviation is 1 before colours are made coarser, which
         takes a part of it.
     """
+    if len(light) == 1:
+        return _gray(light, sigma, rng)
     noise = rng.standard_normal(light.shape, dtype=np.float32)
     kind = rng.random()
     if kind < _PLAIN or sigma == 0:
@@ -81,6 +84,15 @@ def photograph_noise(light: Floats, sigma: float, rng: np.random.Generator) -> F
     step = rng.uniform(0, _MOST_ROUNDED) if rng.random() < _COMPRESSED else 0.0
     rows, columns = (int(rng.integers(_BLOCK * n)) for n in shared)  # blocks begin anywhere
     return as_saved(light / np.float32(sigma), noise, shared, step, (rows, columns))
+
+
+def _gray(light: Floats, sigma: float, rng: np.random.Generator) -> Floats:
+    noise = rng.standard_normal(light.shape, dtype=np.float32)
+    if sigma == 0 or rng.random() > _COARSE * _COMPRESSED:
+        return noise
+    step, begun = rng.uniform(0, _MOST_ROUNDED), rng.integers(0, _BLOCK, 2)
+    clean, three = (np.repeat(side, 3, axis=0) for side in (light / np.float32(sigma), noise))
+    return as_saved(clean, three, (1, 1), step, (int(begun[0]), int(begun[1])))[:1]
 
 
 def _mixture(rng: np.random.Generator) -> Floats:

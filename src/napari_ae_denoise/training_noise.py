@@ -54,7 +54,8 @@ def unit_noise(
     kind : {"gaussian", "camera", "photograph"}
         ``gaussian``: the same everywhere. ``camera``: Poisson-Gaussian noise with a random share
         of each, in part blurred, as the noise of interpolated and of scanned images is.
-        ``photograph``: of three colours, see `photograph_noise`; of others as ``gaussian``.
+        ``photograph``: of gray and of three colours, see `photograph_noise`; of other channels
+        as ``gaussian``.
     brightness : ndarray
         (channels, Y, X), or a list of grey values: 0 in darkness, 1 where the image is bright;
         finite, and at most ``BRIGHTEST``.
@@ -69,7 +70,7 @@ def unit_noise(
     ndarray
         The shape of ``brightness``, float32.
     """
-    if kind == "photograph" and brightness.ndim == 3 and len(brightness) == 3:
+    if kind == "photograph" and brightness.ndim == 3 and len(brightness) in (1, 3):
         return photograph_noise(brightness, sigma, rng)
     white = rng.standard_normal(brightness.shape, dtype=np.float32)
     if kind != "camera" or sigma == 0:
