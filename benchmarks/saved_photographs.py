@@ -84,9 +84,10 @@ def main() -> None:
         images = [np.asarray(read_image(path).array, np.float32) for path in paths]
     except DenoisingError as error:
         sys.exit(str(error))
-    images = [image[..., :3] for image in images if image.ndim == 3]
+    images = [image[..., :3] for image in images if image.ndim == 3 and image.shape[2] > 2]
+    images = [image for image in images if image.max() <= 255]
     if not images:
-        sys.exit(f"{asked.folder} holds no images with colours.")
+        sys.exit(f"{asked.folder} holds no images of 8 bit with colours.")
     for sigma in asked.sigma:
         rows: dict[str, list[list[float]]] = {}
         for seed, image in enumerate(images):

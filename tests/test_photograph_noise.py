@@ -21,7 +21,7 @@ def draws(light, sigma, count):
 
 def in_common(noise):
     """Return how much red, green and blue have in common: 0 nothing, 1 all."""
-    return np.corrcoef(noise.reshape(3, -1))[np.triu_indices(3, 1)].mean()
+    return float(np.corrcoef(noise.reshape(3, -1))[np.triu_indices(3, 1)].mean())
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,20 @@ def test_a_photograph_without_colours_has_the_same_noise_in_all(noise):
         np.testing.assert_array_equal(batch.noisy[:, 0], batch.noisy[:, 1])
         np.testing.assert_array_equal(batch.noisy[:, 0], batch.noisy[:, 2])
         assert (batch.noisy - batch.target).std() > 5
+
+
+def test_of_a_stack_the_planes_without_colours_alone_have_the_same_noise_in_all():
+    colours = data.astronaut()[:256, :256]
+    gray = np.repeat(data.camera()[:256, :256, None], 3, axis=2)
+    sampler = PatchSampler(
+        TrainingData(clean=np.stack([gray] * 5 + [colours]), axes="NYXC"),
+        **HOW,
+        sigma=(20.0, 20.0),
+    )
+    for batch in (sampler.batch(step) for step in range(6)):
+        for noisy, clean in zip(batch.noisy, batch.target, strict=True):
+            same = in_common(noisy - clean) > 0.999
+            assert same is bool((clean == clean[:1]).all())
 
 
 def test_a_training_with_colours_sees_all_of_it():

@@ -54,7 +54,9 @@ def clean_images(
     """
     images = []
     for path in sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in ENDINGS):
-        image = img_as_ubyte(imread(path))  # photographs of 16 bits too
+        image = np.asarray(imread(path))
+        if image.dtype.kind in "iu":  # photographs of 16 bits too
+            image = img_as_ubyte(image)
         if image.ndim == 3 and image.shape[2] < 3:
             image = image[..., 0]  # gray with alpha
         if image.ndim == 2 and rgb:

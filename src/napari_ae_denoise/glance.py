@@ -9,7 +9,6 @@ import numpy as np
 
 from napari_ae_denoise.axes import is_rgb, plane_layout
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
-from napari_ae_denoise.colours import colourless
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.noise_correlation import (
     NoiseCorrelation,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _NOISY = 0.05  # of bright minus dark; of clean images (Set12, W2S, FMD, photographs) 0.04 is most
+_WINDOWS_FOR_COLOURS = 4
 _STACKS = {
     "Z": ("plane", "planes along Z"),
     "T": ("time point", "time points"),
@@ -227,7 +227,7 @@ def glance_steps(
             continue  # its noise does not grow with the light
         dark, bright = np.quantile(means, [0.01, 0.99])
         lights.append((float(dark), float(bright)))
-    gray = colourless(image, layout.axes, stop)
+    colourless = _colourless(image, layout.axes, stop)
     if stop is not None and stop.is_set():
         return None
     return Glance(
@@ -240,8 +240,22 @@ def glance_steps(
         signs,
         steps,
         values,
-        gray,
+        colourless,
     )
+
+
+def _colourless(image: Any, axes: str, stop: threading.Event | None) -> bool:
+    """Return whether red, green and blue are the same in a few windows of an image."""
+    if not is_rgb(axes, image.shape):
+        return False
+    layout = plane_layout(image.shape, axes, network_channels=3)
+    for window in sample_windows(image, layout)[:_WINDOWS_FOR_COLOURS]:
+        if stop is not None and stop.is_set():
+            break
+        red, green, blue = layout.read(image, *window)[:3]
+        if not (np.array_equal(red, green) and np.array_equal(red, blue)):
+            return False
+    return True
 
 
 def _widened(values: tuple[float, float], window: npt.NDArray[Any]) -> tuple[float, float]:

@@ -19,7 +19,6 @@ MAD_OF_NORMAL = 0.6744897501960817  # median absolute value of a standard normal
 _HIGH_PASS = np.array(
     [-0.12940952255092145, -0.22414386804185735, 0.836516303737469, -0.48296291314469025]
 )
-LEAST_SIDE = _HIGH_PASS.size  # pixels
 
 
 def estimate_sigma(image: npt.ArrayLike, *, axes: str | None = None) -> float:
@@ -91,18 +90,33 @@ def details_and_means(
     details, means = [np.zeros(0)], [np.zeros(0)]
     for window in windows:
         for colour in window:
-            if min(colour.shape) >= LEAST_SIDE:
-                detail = fine_details(colour).ravel()
-                mean = _filtered(colour, np.full(_HIGH_PASS.size, 1 / _HIGH_PASS.size)).ravel()
-                told = np.isfinite(detail) & (np.abs(detail) > 1e-9 * np.abs(mean))
-                details.append(detail[told])
-                means.append(mean[told])
+            detail, mean = _detail_and_mean(colour)
+            told = ~np.isnan(detail)
+            details.append(detail[told])
+            means.append(mean[told])
     return np.concatenate(details), np.concatenate(means)
 
 
-def fine_details(window: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the finest diagonal details of a window (Y, X) of at least `LEAST_SIDE` a side."""
-    return _filtered(window, _HIGH_PASS)
+def details_of_channels(windows: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    """Return the finest details of each channel, (channels, places): the same places of all.
+
+    The parameter is that of `details_and_means`. NaN where a channel is flat or not finite.
+    """
+    found = [np.zeros((len(windows[0]), 0))]
+    found += [np.stack([_detail_and_mean(channel)[0] for channel in w]) for w in windows]
+    return np.concatenate(found, axis=1)
+
+
+def _detail_and_mean(
+    window: npt.NDArray[Any],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the details of a window (Y, X), NaN where they tell nothing, and the means there."""
+    if min(window.shape) < _HIGH_PASS.size:
+        return np.zeros(0), np.zeros(0)
+    detail = _filtered(window, _HIGH_PASS).ravel()
+    mean = _filtered(window, np.full(_HIGH_PASS.size, 1 / _HIGH_PASS.size)).ravel()
+    told = np.isfinite(detail) & (np.abs(detail) > 1e-9 * np.abs(mean))
+    return np.where(told, detail, np.nan), mean
 
 
 def _filtered(window: npt.NDArray[Any], taps: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

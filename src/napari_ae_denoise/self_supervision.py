@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _REACH = 2  # pixels: how far a hidden pixel's stand-in may come from
 
 def recorrupted(
     noisy: npt.NDArray[np.float32],
-    sigma: float | npt.NDArray[np.float32],
+    sigma: float | npt.NDArray[np.floating[Any]],
     rng: np.random.Generator,
     channels: ChannelNoise | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -24,7 +24,7 @@ def choose_sampler(
 ) -> PatchSampler:
     """Return the sampler that is fastest for some data; the parameters are `PatchSampler`'s."""
     seen_whole = is_small_stack(data, channels, stride, patch_size)
-    seen_whole = seen_whole and how.get("noise", "gaussian") == "gaussian"
+    seen_whole = seen_whole and (data.kind != "clean" or how.get("noise", "gaussian") == "gaussian")
     kind = StackSampler if seen_whole else PatchSampler
     return kind(data, channels=channels, stride=stride, patch_size=patch_size, **how)
 

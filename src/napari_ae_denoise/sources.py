@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_ae_denoise.axes import is_rgb
 from napari_ae_denoise.camera_noise import CameraNoise, camera_noise_from
 from napari_ae_denoise.channel_noise import ChannelNoise, channel_noise
-from napari_ae_denoise.colours import colourless
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.noise_level import details_and_means, sigma_from
@@ -144,7 +144,6 @@ class Source:
         clip: bool = False,
     ) -> None:
         self.image, self.partner, self.layout = image, partner, layout
-        self._gray = synthetic and layout.joint and colourless(partner, layout.axes)
         self._noises: list[float | CameraNoise] = []
         self._greys = [
             Greys(
@@ -168,11 +167,13 @@ class Source:
     ) -> npt.NDArray[Any]:
         """Draw noise for clean grey values, (channels, Y, X); sigma is in grey values.
 
-        Where red, green and blue are the same, so is their noise: black-and-white photographs are
-        stored thus, and a network that has only seen noise of three colours leaves theirs.
+        Where red, green and blue are the same all over a patch, so is their noise: black-and-white
+        photographs are stored thus, and a network that has only seen noise of three colours leaves
+        theirs.
         """
         greys = self.greys(plane)
-        if not self._gray:
+        colourless = len(grey) == 3 and (grey == grey[:1]).all() and grey.min() < grey.max()
+        if not colourless:
             return greys.draw(grey, sigma, rng)
         return np.broadcast_to(greys.draw(grey[:1], sigma, rng), grey.shape)
 
@@ -189,11 +190,10 @@ class Source:
         """What the noise of channels that are seen together has in common; None for one channel."""
         if self.layout.plane_channels == 1:
             return None
-        return channel_noise(read_sample(self.image, self.layout))
+        rgb = is_rgb(self.layout.axes, self.layout.shape)
+        return channel_noise(read_sample(self.image, self.layout), rgb=rgb)
 
-    def noise_sigma(
-        self, plane: int, window: npt.NDArray[np.float32]
-    ) -> float | npt.NDArray[np.float32]:
+    def noise_sigma(self, plane: int, window: npt.NDArray[np.float32]) -> float | npt.NDArray[Any]:
         """Return the noise of the image, in grey values; estimated at the first call.
 
         Parameters
@@ -206,12 +206,14 @@ class Source:
         Returns
         -------
         float or ndarray
-            One number, or that of each pixel of the window where the noise is that of a camera:
-            by the mean around the pixel, which its own noise hardly moves.
+            One number, or one for each of several channels, (channels, 1, 1); or that of each
+            pixel of the window where the noise is that of a camera: by the mean around the pixel,
+            which its own noise hardly moves.
         """
         noise = of_plane(self._measured(), self.layout, plane)
         if isinstance(noise, float):
-            return noise
+            shared = self.channel_noise
+            return noise if shared is None else shared.sigmas[:, None, None]
         from scipy.ndimage import gaussian_filter
 
         mean = gaussian_filter(window, (0, _AROUND, _AROUND), mode="reflect")

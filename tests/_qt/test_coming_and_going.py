@@ -146,7 +146,7 @@ def test_a_file_is_written_to_its_end_though_the_panel_is_closed(
         assert go.wait(60)
         return write(*args)
 
-    monkeypatch.setattr(button, "_write", slow)
+    button._write = slow
     path = tmp_path / ("missing" if fails else ".") / name
     button.save(path)
     assert not button.isEnabled()  # and the window lives on

@@ -31,7 +31,7 @@ def test_the_file_that_was_really_written_is_said(qtbot, untrained_classic, tmp_
     qtbot.addWidget(files)
     said = []
     files.said.connect(said.append)
-    with qtbot.waitSignal(files.save_button.job.done):
+    with qtbot.waitSignal(files.save_button.job.done, timeout=60_000):
         files.save_button.save(tmp_path / "mine")
     assert said == [f"Saving {tmp_path / 'mine'} …", f"Saved {tmp_path / 'mine.safetensors'}."]
     assert Denoiser.load(tmp_path / "mine.safetensors").card.name == "tutorial"

@@ -19,7 +19,7 @@ def test_a_result_is_replayed_to_the_bit(
     panel.strength.value = 60
     run(panel)
     button = panel.tools.workflow_button
-    with qtbot.waitSignal(button.job.done):
+    with qtbot.waitSignal(button.job.done, timeout=60_000):
         button.save(tmp_path / "w.json")
     assert "w.json" in panel.bar.status.text()
     words = ["replay", tmp_path / "w.json", tmp_path / "in.npy", "-o", tmp_path / "out.npy"]

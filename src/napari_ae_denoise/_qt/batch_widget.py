@@ -107,6 +107,11 @@ class BatchWidget(Panel):
         self.first_image.leave()
         super().leave()
 
+    def come_back(self) -> None:
+        """Look at the first image anew."""
+        super().come_back()
+        self.first_image.look()
+
     # ---- the job
 
     def prepare(self) -> MakeSteps:

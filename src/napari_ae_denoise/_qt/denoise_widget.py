@@ -215,6 +215,7 @@ class DenoiseWidget(Panel):
 
     def come_back(self) -> None:
         """Look at the image and open the model anew."""
+        super().come_back()
         self.at_once.look()
 
     def show_progress(self, progress: TileProgress | Begun) -> None:

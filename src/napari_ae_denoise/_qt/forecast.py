@@ -168,7 +168,8 @@ def _key(choices: TrainChoices) -> Any:
     """Return what decides how long a step takes."""
     s = choices.settings
     network = choices.start.card.network if choices.start else (s.preset, str(s.network_changes))
-    return network, str(s.objective), s.batch_size, s.patch_sizes, s.optimizer, s.device, s.scheme
+    sampled = s.batch_size, s.patch_sizes, s.noise, s.scheme
+    return network, str(s.objective), sampled, s.optimizer, s.device
 
 
 def _size(amount: int) -> str:

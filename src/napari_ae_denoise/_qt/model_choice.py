@@ -41,7 +41,7 @@ class ModelChoice(QObject):
         )
         self._proposed = self.field.value  # what is chosen while nobody has chosen
         shelf.changed.connect(self._follow_shelf)
-        shelf.lost.connect(self._look_again)
+        shelf.listed.connect(self._look_again)
 
     def chosen(self) -> Denoiser:
         """Return the chosen denoiser, which must be at hand: no file is read for this.

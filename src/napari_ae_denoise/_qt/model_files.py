@@ -49,7 +49,7 @@ class ModelFiles(QWidget):
             "in it is run."
         )
         self.open_button.clicked.connect(self.ask_for_model)
-        self._jobs: list[Job] = []  # one a file: a disk that does not answer keeps none waiting
+        self._jobs: dict[Path, Job] = {}  # so that no file waits for one that does not answer
         self._asked: Path | None = None
         when_gone(self, partial(_abandon, self._jobs))
         self.save_button = SaveModelButton(chosen, shelf)
@@ -68,7 +68,7 @@ class ModelFiles(QWidget):
     @property
     def opening(self) -> bool:
         """Whether a file is being read."""
-        return any(job.state is not JobState.IDLE for job in self._jobs)
+        return any(job.state is not JobState.IDLE for job in self._jobs.values())
 
     def ask_for_model(self) -> None:
         """Ask for a model file and open it."""
@@ -78,12 +78,13 @@ class ModelFiles(QWidget):
 
     def open(self, path: str | Path) -> None:
         """Open a model file in a thread; if that fails, what is on the shelf stays."""
-        for ended in [job for job in self._jobs if job.state is JobState.IDLE]:
-            self._jobs.remove(ended)
-            ended.deleteLater()
-        path, job = Path(path), Job(self, awaited=True)
-        self._asked = path
-        self._jobs.append(job)
+        self._asked = path = Path(path)
+        before = self._jobs.get(path)
+        if before is not None and before.state is not JobState.IDLE:
+            return  # pressed twice
+        if before is not None:
+            before.deleteLater()
+        self._jobs[path] = job = Job(self, awaited=True)
         job.done.connect(self._take)
         job.failed.connect(self.failed)
         job.start(partial(_opening, path))
@@ -92,14 +93,15 @@ class ModelFiles(QWidget):
 
     def _take(self, opened: tuple[Denoiser, Path, Path]) -> None:
         denoiser, path, file = opened
-        name = self._shelf.take_opened(denoiser, file)
-        if path == self._asked:  # else another one was asked for since
+        asked = path == self._asked  # and no other one since
+        name = self._shelf.take_opened(denoiser, file, asked=asked)
+        if asked:
             self.opened.emit(name)
         self.said.emit(f'Opened "{name}".')
 
 
-def _abandon(jobs: list[Job]) -> None:
-    for job in jobs:
+def _abandon(jobs: dict[Path, Job]) -> None:
+    for job in jobs.values():
         job.abandon()
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qtpy.QtWidgets import QFileDialog
 
+from napari_ae_denoise._qt.preferences import memory
 from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.interop.exports import FORMATS, export_model
 from napari_ae_denoise.model_file import SUFFIX
+from napari_ae_denoise.session_memory import UsedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.session_memory import SessionMemory
 
 _MODELS = f"Models (*{SUFFIX})"
 _FILTERS = {f"{name} (*{ending})": ending for ending, name in FORMATS.items()}
@@ -27,6 +30,14 @@ class Chosen(NamedTuple):
 
     denoiser: Denoiser
     name: str
+
+
+class ToSave(NamedTuple):
+    """What is saved, and where it is remembered; None where nothing is."""
+
+    denoiser: Denoiser
+    name: str
+    kept: SessionMemory | None
 
 
 class SaveModelButton(WritingButton):
@@ -44,15 +55,19 @@ class SaveModelButton(WritingButton):
         super().__init__(
             "&Save model …", "Save the model as a .safetensors file.", write=_save_model
         )
-        self.chosen, self._shelf = chosen, shelf
+        self._chosen, self._shelf = chosen, shelf
 
-    def dialog(self, what: Chosen) -> QFileDialog:
+    def chosen(self) -> ToSave:
+        """Return the model that is chosen."""
+        return ToSave(*self._chosen(), memory())
+
+    def dialog(self, what: ToSave) -> QFileDialog:
         """Return what asks where."""
         dialog = QFileDialog(self, "Save model", file_name(what.name), _MODELS)
         dialog.setDefaultSuffix(SUFFIX)  # so that it asks before it replaces the real file
         return dialog
 
-    def written(self, what: Chosen, path: Path) -> str:
+    def written(self, what: ToSave, path: Path) -> str:
         """Remember the file too."""
         self._shelf.in_file(what.name, path)
         return super().written(what, path)
@@ -96,8 +111,11 @@ def file_name(name: str, ending: str = SUFFIX) -> str:
     return (re.sub(r"[^\w.+ -]+", "_", name).strip(" .") or "model") + ending
 
 
-def _save_model(what: Chosen, path: Path) -> Path:
-    return what.denoiser.save(path)
+def _save_model(what: ToSave, path: Path) -> Path:
+    file = what.denoiser.save(path).resolve()
+    if what.kept is not None:  # here, for napari may be closed meanwhile
+        what.kept.keep_model(UsedModel.of_card(str(file), what.name, what.denoiser.card))
+    return file
 
 
 def _export(what: Chosen, path: Path) -> Path:

@@ -212,6 +212,7 @@ class Panel(QWidget):
 
     def come_back(self) -> None:
         """Take up again what `leave` let go of: the panel is in a window again."""
+        self.reset_choices()
 
     def minimumSizeHint(self) -> QSize:
         """Return what the parts need, and the title."""

@@ -34,7 +34,7 @@ class Shelf(QObject):
     """Denoisers by name, the newest last."""
 
     changed = Signal(str)  # the name of the newest
-    lost = Signal()  # models of earlier sessions, whose files are gone
+    listed = Signal()  # names have come or gone, of which none is to be chosen
     offered = Signal(object)  # a denoiser; may be emitted in any thread
 
     def __init__(self) -> None:
@@ -103,25 +103,38 @@ class Shelf(QObject):
         """Return the name that a denoiser of this shelf has."""
         return next(name for name, one in self._denoisers.items() if one is denoiser)
 
-    def add(self, denoiser: Denoiser, file: str = "") -> str:
+    def add(self, denoiser: Denoiser) -> str:
         """Take a denoiser under its own name, or that with a number; return the name."""
-        name = self._free_name(denoiser.card.name or "model")
-        self._denoisers[name] = denoiser
-        if file:
-            self.in_file(name, file)
+        name = self._take(denoiser)
         self.changed.emit(name)
         return name
 
-    def take_opened(self, denoiser: Denoiser, path: str | Path) -> str:
-        """Take a denoiser that was opened from a file, under its own name; return the name."""
-        file = str(path)
-        for name in [name for name, one in self._earlier.items() if one.path == file]:
-            del self._earlier[name]  # it is here now
-        return self.add(denoiser, file)
+    def take_opened(self, denoiser: Denoiser, path: Path, *, asked: bool = True) -> str:
+        """Take a denoiser that was opened from a file, under its own name; return the name.
 
-    def in_file(self, name: str, path: str | Path) -> None:
-        """Remember which file a denoiser is in, for sessions to come too."""
-        self._files[name] = file = str(Path(path).resolve())
+        It is only listed where another one was ``asked`` for since. The path is as for `in_file`.
+        """
+        for name in [name for name, one in self._earlier.items() if one.path == str(path)]:
+            del self._earlier[name]  # it is here now
+        name = self._take(denoiser)
+        self.in_file(name, path)
+        if asked:
+            self.changed.emit(name)
+        else:
+            self.listed.emit()
+        return name
+
+    def _take(self, denoiser: Denoiser) -> str:
+        name = self._free_name(denoiser.card.name or "model")
+        self._denoisers[name] = denoiser
+        return name
+
+    def in_file(self, name: str, path: Path) -> None:
+        """Remember which file a denoiser is in, for sessions to come too.
+
+        The path is as `Path.resolve` has it, which asks the disk and may take its time.
+        """
+        self._files[name] = file = str(path)
         _keep(UsedModel.of_card(file, name, self.here(name).card))
 
     def file_of(self, name: str) -> str:
@@ -134,7 +147,7 @@ class Shelf(QObject):
         for name in names:
             self._earlier.pop(name, None)
         if names:
-            self.lost.emit()
+            self.listed.emit()
 
     def _free_name(self, base: str) -> str:
         """Return a name, or that with a number."""

@@ -192,6 +192,11 @@ class TrainFields:
         suggest_noise(dtype, *fields, grey=(0.0, 50.0), percent=(0.0, 20.0))
 
     @property
+    def adds_noise(self) -> bool:
+        """Whether noise is added to the images, so that there is something to say of it."""
+        return self.kind.value == CLEAN and not self.family.noiseless
+
+    @property
     def name(self) -> str:
         """What sets the model apart: its kind, or for the usual kind its network."""
         kind = self.family.kind.value
@@ -203,6 +208,8 @@ class TrainFields:
         noise: dict[str, Any] = {}
         if not self.family.noiseless:
             noise["sigma"] = (self.sigma_low.value * unit, self.sigma_high.value * unit)
+        if self.adds_noise:
+            noise["noise"] = self.noise.value
         optimizer = self.optimizer.value
         return TrainSettings.of_kind(
             **self.family.read(),
@@ -210,7 +217,6 @@ class TrainFields:
             preset=self.preset.value,
             loss=self.loss.value,
             relative=relative,
-            noise=self.noise.value,
             **self.lengths.read(),
             batch_size=self.batch_size.value,
             patch_size=self.patch_size.value,

@@ -18,7 +18,7 @@ from napari_ae_denoise._qt.model_saving import Chosen
 from napari_ae_denoise._qt.network_fields import NetworkFields
 from napari_ae_denoise._qt.panel import Panel
 from napari_ae_denoise._qt.shelf import shelf_of
-from napari_ae_denoise._qt.train_form import CLEAN, KINDS, TrainFields
+from napari_ae_denoise._qt.train_form import KINDS, TrainFields
 from napari_ae_denoise._qt.train_job import TrainChoices, in_words, progress_in_words, train_steps
 from napari_ae_denoise._qt.training_images import TrainingImages
 from napari_ae_denoise._qt.worker import JobState
@@ -98,7 +98,7 @@ class TrainWidget(Panel):
         on_change([self.start_from], self.forecast.ask)
         self.network.opened.connect(self.forecast.ask)
         self.shelf.changed.connect(self._follow_shelf)
-        self.shelf.lost.connect(self._follow_shelf)
+        self.shelf.listed.connect(self._follow_shelf)
         self._show_kind()
         self._suggest_unit()
         self.show_state(JobState.IDLE)
@@ -109,6 +109,11 @@ class TrainWidget(Panel):
         """Let go of what goes on, for the panel is out of the window."""
         self.clean_hint.leave()
         super().leave()
+
+    def come_back(self) -> None:
+        """Look at the image anew."""
+        super().come_back()
+        self.clean_hint.look()
 
     # ---- the form
 
@@ -127,7 +132,7 @@ class TrainWidget(Panel):
     def _show_kind(self) -> None:
         self.images.show(KINDS[self.fields.kind.value])
         for widget in (*self.fields.noise_rows, self.fields.noise):
-            widget.visible = self.fields.kind.value == CLEAN and not self.fields.family.noiseless
+            widget.visible = self.fields.adds_noise
 
     def _given_as_clean(self) -> tuple[Image | None, str]:
         given = "clean" in KINDS[self.fields.kind.value].sides

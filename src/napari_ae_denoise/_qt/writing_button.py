@@ -88,7 +88,8 @@ class WritingButton(QPushButton):
         except DenoisingError as error:
             self.failed.emit(error)
         else:
-            self.said.emit(f"{self._begins} {path} …")
+            if self.job.state is not JobState.IDLE:  # for want of a thread
+                self.said.emit(f"{self._begins} {path} …")
 
     def _show_end(self, end: tuple[Any, Path]) -> None:
         self.said.emit(self.written(*end))
