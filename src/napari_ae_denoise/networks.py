@@ -23,6 +23,7 @@ from napari_ae_denoise.network_parts import BUILDERS
 from napari_ae_denoise.network_spec import NetworkSpec
 from napari_ae_denoise.reach import Interval, input_needed, union
 
+_FARTHEST = 2048  # pixels of halo: a tile of one pixel takes a GB then, in the smallest networks
 _LOG_VARIANCES = (-14.0, 14.0)  # beyond, their exponential is no use to anybody
 
 
@@ -90,6 +91,12 @@ class ConvAutoencoder(nn.Module):
         low, high = self._needs((0, self.stride - 1))
         self.reach = max(-low, high - (self.stride - 1))
         self.halo = math.ceil(self.reach / self.stride) * self.stride
+        if self.halo > _FARTHEST:
+            raise DenoisingError(
+                f"The network would see {self.halo} pixels around each pixel, and with at most "
+                f"{_FARTHEST} a tile fits into memory.",
+                "Choose fewer levels, or fewer blocks a level.",
+            )
         self.grid = self.stride
         self.steps = (1, 1)
 

@@ -11,6 +11,7 @@ import contextlib
 import io
 import lzma
 import pickle
+import stat
 import zipfile
 import zlib
 from pathlib import PurePosixPath
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 ATTACHMENT = "denoiser.safetensors"  # our own model file in a package that we write
 _DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
-_LARGEST_TEXT = 1024**2  # bytes of description
+_LARGEST_TEXT = 1024**2  # bytes of a member that may be packed as far as text can be
+_LARGEST_DESCRIPTION = 96 * 1024  # bytes: yaml is read in about a second at that size
+_LONGEST_NAME = 300  # characters
 _LARGEST_MEMBER = 2 * 1024**3  # bytes
 _MOST_MEMBERS = 1000
 _MOST_UNPACKED = 200  # times as large as it is packed: text reaches 20
@@ -94,7 +97,7 @@ def read_package(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         described = next((name for name in _DESCRIPTIONS if name in names), None)
         if described is None:
             raise _not_opened(path, f"it holds no {' or '.join(_DESCRIPTIONS)}")
-        text = _read(archive, described, _LARGEST_TEXT)
+        text = _read(archive, described, _LARGEST_DESCRIPTION)
         if ATTACHMENT in names:
             blob = _read(archive, ATTACHMENT, _LARGEST_MEMBER)
             return model_from_bytes(path / ATTACHMENT, blob)
@@ -142,6 +145,8 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
         plain = PurePosixPath(name)
         if plain.is_absolute() or ".." in plain.parts or "\\" in name or ":" in name:
             raise _not_opened(path, f'its member "{name}" lies outside of it')
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise _not_opened(path, f'its member "{name}" is a link')
         if name.casefold() in seen:
             raise _not_opened(path, f'it holds "{name}" twice')
         seen.add(name.casefold())
@@ -166,8 +171,16 @@ def _read(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 def _parsed(text: bytes) -> dict[str, Any]:
     import yaml
 
+    class Plain(yaml.SafeLoader):
+        """Reads yaml without aliases, a few of which make endless text."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise ValueError("its description refers to itself")
+            return super().compose_node(parent, index)
+
     try:
-        record = yaml.safe_load(text)
+        record = yaml.load(text, Plain)
     except yaml.YAMLError as error:
         raise ValueError("its description is no yaml") from error
     if not isinstance(record, dict):
@@ -188,23 +201,43 @@ def _from_description(
     kwargs = architecture.get("kwargs")
     if (made_by != _MAKER and file != _OURS) or not isinstance(kwargs, dict):
         raise _another(path, record, f'its network is "{architecture.get("callable", "unknown")}"')
-    blob = _read(archive, str(weights["source"]), _LARGEST_MEMBER)
+    tensors = _tensors(_read(archive, str(weights["source"]), _LARGEST_MEMBER))
+    card = {
+        "network": kwargs["network"],
+        "normalization": kwargs["normalization"],
+        "name": model_name(path, record),
+        "description": str(record.get("description", "")),
+        "licence": str(record.get("license") or ""),
+    }
+    return tensors, card
+
+
+def _tensors(blob: bytes) -> dict[str, Tensor]:
+    """Return PyTorch weights, of which a file of this size can hold the numbers."""
+    if zipfile.is_zipfile(io.BytesIO(blob)):
+        with zipfile.ZipFile(io.BytesIO(blob)) as inside:
+            if sum(member.file_size for member in inside.infolist()) > len(blob):
+                raise ValueError("its weights are packed")  # PyTorch never does
     try:  # only tensors: torch refuses whatever else a pickle could hold
         state = torch.load(io.BytesIO(blob), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError("its weights are not just numbers, and could run code") from error
     tensors = {str(name).removeprefix(_PREFIX): value for name, value in state.items()}
     for name, value in tensors.items():
-        if not (isinstance(value, torch.Tensor) and torch.isfinite(value).all()):
+        if not isinstance(value, torch.Tensor):
+            raise ValueError(f'its weights "{name}" are no numbers')
+    if sum(value.numel() * value.element_size() for value in tensors.values()) > len(blob):
+        raise ValueError("its weights are more numbers than it holds")
+    for name, value in tensors.items():
+        if not torch.isfinite(value).all():
             raise ValueError(f'its weights "{name}" are not all finite numbers')
-    card = {
-        "network": kwargs["network"],
-        "normalization": kwargs["normalization"],
-        "name": str(record.get("name", path.stem)),
-        "description": str(record.get("description", "")),
-        "licence": str(record.get("license") or ""),
-    }
-    return tensors, card
+    return tensors
+
+
+def model_name(path: Path, record: dict[str, Any]) -> str:
+    """Return what a package calls its model, or its file's name where that is no text."""
+    name = record.get("name")
+    return name[:_LONGEST_NAME] if isinstance(name, str) else path.stem
 
 
 def _not_opened(path: Path, reason: str) -> DenoisingError:
@@ -215,7 +248,7 @@ def _not_opened(path: Path, reason: str) -> DenoisingError:
 
 
 def _another(path: Path, record: dict[str, Any], reason: str) -> AnotherFamily:
-    name = record.get("name", path.stem)
+    name = model_name(path, record)
     made = AnotherFamily(
         f'The model "{name}" in {path} is not of this package\'s family: {reason}.',
         "Run it with bioimageio.core, or choose a package that napari-ae-denoise wrote.",

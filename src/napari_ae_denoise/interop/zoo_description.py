@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.interop.packages import model_name
 from napari_ae_denoise.interop.zoo_values import Refused, Step, processing_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _NEEDED = ("bioimageio.spec", "onnx", "onnxruntime")
 _INSTALL = 'Install them: pip install "napari-ae-denoise[bioimageio]".'
 _MOST_CHANNELS = 64
+_LARGEST_SIDE, _LARGEST_HALO = 4096, 2048  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,7 @@ def zoo_facts(path: Path, record: dict[str, Any]) -> ZooFacts:
         If the zoo's library is missing or refuses the description, or the package is none that
         makes a plane from a plane.
     """
-    name = record.get("name", path.stem)
-    begin = f'The model "{name}" in {path} is not of this package\'s family'
+    begin = f'The model "{model_name(path, record)}" in {path} is not of this package\'s family'
     missing = [module for module in _NEEDED if find_spec(module.split(".")[0]) is None]
     if missing:
         raise DenoisingError(
@@ -219,6 +220,11 @@ def _sides(tensor: Any) -> tuple[tuple[Side, Side], bool]:
                 raise Refused(f'the size of its axis "{name}" depends on more than the image')
             size, square = other.size, True
         made.append(Side(size, 0) if isinstance(size, int) else Side(size.min, size.step))
+        if max(made[-1].least, made[-1].step) > _LARGEST_SIDE:
+            raise Refused(
+                f'along "{name}" it takes {made[-1].least} pixels in steps of {made[-1].step}, and '
+                f"at most {_LARGEST_SIDE} are run"
+            )
     return (made[0], made[1]), square
 
 
@@ -235,4 +241,6 @@ def _halo(incoming: Any, outgoing: Any) -> int:
         if not same:
             raise Refused(f'its output is not as large as its input along "{name}"')
         halo = max(halo, int(getattr(after[name], "halo", 0)))
+    if halo > _LARGEST_HALO:
+        raise Refused(f"its halo is {halo} pixels, and at most {_LARGEST_HALO} are run")
     return halo
