@@ -30,7 +30,7 @@ import time
 import zipfile
 from pathlib import Path
 
-KINDS = ("safetensors", "checkpoint", "h5", "keras")
+KINDS = ("safetensors", "checkpoint", "h5", "keras", "zip")
 OUTCOMES = ("refused", "equal", "other numbers")
 _CPU_SECONDS, _WALL_SECONDS = 2.0, 60.0  # the second ends a hang
 _MEMORY = 200 * 1024**2  # bytes beside the file itself
@@ -64,6 +64,7 @@ def originals(folder: Path) -> dict[str, bytes]:
     denoiser.save(folder / "m.safetensors")
     for kind in ("h5", "keras"):
         save_keras(denoiser, folder / f"m.{kind}")
+    (folder / "m.zip").write_bytes(_package(denoiser))
     state = _state()
     generator = torch.Generator().manual_seed(0)
     for _ in range(3):
@@ -88,6 +89,29 @@ def _denoiser():
     spec = NetworkSpec("plain", widths=(4, 3))
     torch.manual_seed(0)
     return Denoiser(ConvAutoencoder(spec), Card(network=spec, name="fuzzed"))
+
+
+def _package(denoiser) -> bytes:
+    """Return a package of bioimage.io whose PyTorch weights are for a network of ours."""
+    import torch
+
+    weights = io.BytesIO()
+    torch.save(dict(denoiser.network.state_dict()), weights)
+    card = denoiser.card.to_record()
+    architecture = {
+        "import_from": "napari_ae_denoise.interop.grey_values",
+        "callable": "from_records",
+        "kwargs": {"network": card["network"], "normalization": card["normalization"]},
+    }
+    described = {
+        "name": "fuzzed",
+        "weights": {"pytorch_state_dict": {"source": "w.pt", "architecture": architecture}},
+    }
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as target:
+        target.writestr("rdf.yaml", json.dumps(described))  # which is yaml, too
+        target.writestr("w.pt", weights.getvalue())
+    return made.getvalue()
 
 
 def _state():
@@ -116,8 +140,8 @@ def mutated(
     """Return a file of a kind with one to five faults, and whether a checksum could tell them."""
     if kind in ("safetensors", "checkpoint") and dice.random() < 0.35:
         return _in_header(files[kind], dice), True
-    if kind == "keras" and dice.random() < 0.5:
-        return _in_member(files, dice, tokens), False
+    if kind in ("keras", "zip") and dice.random() < 0.5:
+        return _in_member(files, kind, dice, tokens), False
     return _in_bytes(files[kind], dice, tokens, files), kind != "h5"
 
 
@@ -194,13 +218,15 @@ def _change(record: dict | list, dice: random.Random) -> None:
         return
 
 
-def _in_member(files: dict[str, bytes], dice: random.Random, tokens: list[bytes]) -> bytes:
+def _in_member(
+    files: dict[str, bytes], kind: str, dice: random.Random, tokens: list[bytes]
+) -> bytes:
     """Damage one member of the archive, whose checksum then fits again."""
-    with zipfile.ZipFile(io.BytesIO(files["keras"])) as source:
+    with zipfile.ZipFile(io.BytesIO(files[kind])) as source:
         parts = [(entry.filename, source.read(entry)) for entry in source.infolist()]
     chosen = dice.randrange(len(parts))
     name, blob = parts[chosen]
-    if name.endswith(".json") and dice.random() < 0.7:
+    if name.endswith((".json", ".yaml")) and dice.random() < 0.7:
         record = json.loads(blob)
         _change(record, dice)
         blob = json.dumps(record).encode()
@@ -303,6 +329,8 @@ def child(folder: Path, seed: int, first: int) -> None:
 
     torch.set_num_threads(1)
     _read_keras_by_one_process()
+    with contextlib.suppress(ImportError):  # which takes longer than a file may
+        import onnxruntime  # noqa: F401
     files = {kind: (folder / f"m.{kind}").read_bytes() for kind in KINDS}
     good = {kind: _weights(kind, folder / f"m.{kind}") for kind in KINDS}
     canary = folder / "canary"
