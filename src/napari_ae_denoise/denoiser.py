@@ -14,8 +14,9 @@ from napari_ae_denoise.model_opening import open_model
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.prediction import Prediction, TileProgress, predict
 from napari_ae_denoise.resolving import NoiseModel, Resolved, resolve
-from napari_ae_denoise.steps import drain, warned
+from napari_ae_denoise.steps import Stopped, drain, warned
 from napari_ae_denoise.tile_runner import PredictSettings
+from napari_ae_denoise.window_reader import naming_faults
 
 if TYPE_CHECKING:
     import threading
@@ -284,7 +285,11 @@ class Denoiser(LatentSide):
         """
         array = as_array(image)
         settings = settings or PredictSettings()
-        seen = self.resolve(array, axes, settings.noise_model, settings.correlated)
+        try:
+            named = naming_faults(array, stop)
+            seen = self.resolve(named, axes, settings.noise_model, settings.correlated)
+        except Stopped:
+            return Prediction(None, None, None, 0, 0.0, 0.0)
         prediction = yield from predict(
             self.network_for(seen),
             array,

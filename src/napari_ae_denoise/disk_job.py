@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise import disk, fingerprints
-from napari_ae_denoise.devices import spare_a_core
+from napari_ae_denoise.devices import memory_given_back, spare_a_core
 from napari_ae_denoise.disk_layout import bytes_needed
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import to_dtype
@@ -19,7 +19,7 @@ from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.pipeline import overlapped
 from napari_ae_denoise.prediction import TileProgress, note_of
-from napari_ae_denoise.prepared_network import Stopped
+from napari_ae_denoise.steps import Stopped
 from napari_ae_denoise.window_reader import WindowReader
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class DiskJob:
             record.mark([job.number], made[2])  # last: it never claims what is not there
             return job.number
 
-        with disk.alone(folder.path) as check_there, spare_a_core():
+        with disk.alone(folder.path) as check_there, memory_given_back(), spare_a_core():
             record.take_up()
             if record.finished < 1:
                 disk.remove_litter(folder.path)

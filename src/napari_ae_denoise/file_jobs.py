@@ -16,8 +16,10 @@ from napari_ae_denoise.ome_zarr import OME_VERSION
 from napari_ae_denoise.output_names import refuse_existing
 from napari_ae_denoise.prediction import note_of
 from napari_ae_denoise.result_folder import Destination
+from napari_ae_denoise.steps import Stopped
 from napari_ae_denoise.strength import difference
 from napari_ae_denoise.to_disk import begin
+from napari_ae_denoise.window_reader import naming_faults
 
 if TYPE_CHECKING:
     import threading
@@ -168,7 +170,11 @@ class FileJob:
     ) -> Generator[TileProgress, None, tuple[Any, Any] | None]:
         """Return denoised image and code of a lazy image, on disk where they can go there."""
         array, axes, settings = self.image.array, self.layout.axes, self.work.settings
-        seen = self.denoiser.resolve(array, axes, settings.noise_model, settings.correlated)
+        try:
+            named = naming_faults(array, stop)
+            seen = self.denoiser.resolve(named, axes, settings.noise_model, settings.correlated)
+        except Stopped:
+            return None
         if seen.note:
             say(f"note: {seen.note}")
         self._remark(seen.remarks, say)
@@ -280,7 +286,10 @@ def store_steps(
         time_unit=image.time_unit,
         origin=image.origin,
     )
-    job = begin(denoiser, image.array, to, settings=settings, code=code, seen=seen)
+    try:
+        job = begin(denoiser, image.array, to, settings=settings, code=code, seen=seen, stop=stop)
+    except Stopped:
+        return None
     before = job.folder.record.finished
     if before:
         say(f"note: {target} is there to {before:.0%}, and is continued.")

@@ -93,8 +93,7 @@ class ConvAutoencoder(nn.Module):
         self.halo = math.ceil(self.reach / self.stride) * self.stride
         if self.halo > _FARTHEST:
             raise DenoisingError(
-                f"The network would see {self.halo} pixels around each pixel, and with at most "
-                f"{_FARTHEST} a tile fits into memory.",
+                f"The network would see {self.halo} pixels around each; at most {_FARTHEST} fit.",
                 "Choose fewer levels, or fewer blocks a level.",
             )
         self.grid = self.stride

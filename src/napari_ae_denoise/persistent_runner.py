@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from napari_ae_denoise.devices import is_out_of_memory
+from napari_ae_denoise.devices import give_memory_back, is_out_of_memory
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.tile_runner import PredictSettings, TileRunner, Window
 from napari_ae_denoise.tiling import Span, Tile
@@ -18,6 +17,8 @@ from napari_ae_denoise.tiling import Span, Tile
 if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
+
+    import torch
 
     from napari_ae_denoise.grey_map import ValueMap
     from napari_ae_denoise.networks import ConvAutoencoder
@@ -105,8 +106,7 @@ class PersistentRunner:
     def _free(self, pixels: int) -> None:
         """Remember what did not fit, and let go of what was reserved for it."""
         self._room = min(self._room, pixels - 1)
-        if self._runner.device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_memory_back()
 
     def _go_on_on_the_cpu(self, device: torch.device) -> None:
         precision = self._settings.precision

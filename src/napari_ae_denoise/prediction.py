@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_ae_denoise.axes import chunk_sizes
-from napari_ae_denoise.devices import free_memory, spare_a_core
+from napari_ae_denoise.devices import free_memory, memory_given_back, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.persistent_runner import PersistentRunner
-from napari_ae_denoise.prepared_network import Stopped
+from napari_ae_denoise.steps import Stopped
 from napari_ae_denoise.strength import difference
 from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings
 from napari_ae_denoise.tiling import tiles
+from napari_ae_denoise.window_reader import naming_faults
 
 if TYPE_CHECKING:
     import threading
@@ -211,18 +212,20 @@ def predict(
         image = _in_memory(image, stop)
         if image is None:
             return Prediction(None, None, None, 0, 0.0, time.monotonic() - began)
+    else:
+        image = naming_faults(image)
     out = _own_copy(image, dtype) if denoised else None
     codes = np.full(code_shape, np.nan, np.float32) if code else None
     removed = np.zeros(image.shape, np.float32) if settings.removed else None
     total, done, invalid = len(groups) * len(grid), 0, 0
-    with spare_a_core():
+    with memory_given_back(), spare_a_core():
         for planes in groups:
             for tile in grid:
                 if stop is not None and stop.is_set():
                     elapsed = time.monotonic() - began
                     return Prediction(out, codes, removed, invalid, done / total, elapsed)
-                windows = [layout.read(image, p, tile.y.read, tile.x.read) for p in planes]
                 try:
+                    windows = [layout.read(image, p, tile.y.read, tile.x.read) for p in planes]
                     made, features, bad = runner(
                         windows,
                         tile,
@@ -271,11 +274,11 @@ def _check_memory(shape: tuple[int, ...], needed: int) -> None:
 
 def _in_memory(image: Any, stop: threading.Event | None) -> npt.NDArray[Any] | None:
     """Read a dask or zarr array, some chunks at a time; None if stopped meanwhile."""
-    values = np.empty(image.shape, image.dtype)
+    values, named = np.empty(image.shape, image.dtype), naming_faults(image)
     for part in _parts(image):
         if stop is not None and stop.is_set():
             return None
-        values[part] = np.asarray(image[part])
+        values[part] = named[part]
     return values
 
 

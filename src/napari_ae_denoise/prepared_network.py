@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_ae_denoise.fused_network import fused
+from napari_ae_denoise.steps import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_ae_denoise.networks import ConvAutoencoder
-
-
-class Stopped(Exception):
-    """The stop was set while a tile was in the network; nothing of this tile is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ def _look_for_stops(network: ConvAutoencoder) -> None:
 def _stop_if_asked(*_layer: Any) -> None:
     stop = getattr(_asked, "stop", None)
     if stop is not None and stop.is_set():
-        raise Stopped
+        raise Stopped  # nothing of this tile is made
 
 
 def _same_weights(network: ConvAutoencoder, copy: ConvAutoencoder) -> bool:

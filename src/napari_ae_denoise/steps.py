@@ -12,6 +12,10 @@ Record = TypeVar("Record")
 Result = TypeVar("Result")
 
 
+class Stopped(Exception):
+    """The stop was set before what was asked for was there, and nothing of it is."""
+
+
 def drain(
     steps: Generator[Record, None, Result], on_record: Callable[[Record], None] | None = None
 ) -> Result:

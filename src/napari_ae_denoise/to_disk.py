@@ -25,6 +25,8 @@ from napari_ae_denoise.tile_runner import FILL_RADIUS, PredictSettings, TileRunn
 from napari_ae_denoise.window_reader import files_of, naming_faults
 
 if TYPE_CHECKING:
+    import threading
+
     import torch
 
     from napari_ae_denoise.denoiser import Denoiser
@@ -41,6 +43,7 @@ def begin(
     settings: PredictSettings | None = None,
     code: bool = False,
     seen: Resolved | None = None,
+    stop: threading.Event | None = None,
 ) -> DiskJob:
     """Begin a result on disk, or find the one that was begun there by the same call.
 
@@ -60,9 +63,13 @@ def begin(
         Whether the result is the latent code, float32, instead of the denoised image.
     seen : Resolved, optional
         How the denoiser sees the image, where it is known: it is not looked at again.
+    stop : threading.Event, optional
+        Once it is set, no more is read of an image that is not in memory.
 
     Raises
     ------
+    Stopped
+        If it was set before enough of the image was read; nothing has been begun.
     DenoisingError
         If something else is there, the disk has no room, or image, axes, settings and model do
         not fit.
@@ -77,7 +84,7 @@ def begin(
     image = as_array(image)
     _refuse_own_image(path, image)
     settings = settings or PredictSettings()
-    named = naming_faults(image)
+    named = naming_faults(image, stop)
     seen = seen or denoiser.resolve(named, axes, settings.noise_model, settings.correlated)
     layout = seen.layout
     disk.check_place(path)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise.devices import (
+    memory_given_back,
     spare_a_core,
 )
 from napari_ae_denoise.errors import DenoisingError
@@ -117,7 +118,7 @@ def training_steps(
     saved = time.monotonic()
     note = ""
     watched = run.watch() if watch else None
-    with spare_a_core():
+    with memory_given_back(), spare_a_core():
         if start is not None and run.state.step == 0:
             run.validate()  # what it starts from is the one to beat
         for step in itertools.count(run.state.step):

@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from napari_ae_denoise.axes import chunk_sizes, is_dask
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.steps import Stopped
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from napari_ae_denoise.axes import PlaneLayout
@@ -159,14 +161,16 @@ class WindowReader:
 
 
 class _NamingFaults:
-    """An array that says which of its chunks cannot be read."""
+    """An array that says which of its chunks cannot be read, and reads nothing once stopped."""
 
-    def __init__(self, array: Any) -> None:
-        self.array = array
+    def __init__(self, array: Any, stop: threading.Event | None) -> None:
+        self.array, self._stop = array, stop
         self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> npt.NDArray[Any]:
         """Return a part, read."""
+        if self._stop is not None and self._stop.is_set():
+            raise Stopped
         try:
             return np.asarray(self.array[index])
         except MemoryError:
@@ -177,13 +181,17 @@ class _NamingFaults:
             said = " ".join(str(reason).split())[:200] or type(reason).__name__
             raise DenoisingError(
                 f"The image could not be read at {chunk or _in_words(index)}: {said.rstrip('.')}.",
-                "Copy the image again from its source, then call again: finished tiles are kept.",
+                "Copy the image again from its source, then call again: what is finished is kept.",
             ) from error
 
 
-def naming_faults(array: Any) -> Any:
-    """Return an array that names the chunk that cannot be read, if one cannot."""
-    return array if isinstance(array, np.ndarray) else _NamingFaults(array)
+def naming_faults(array: Any, stop: threading.Event | None = None) -> Any:
+    """Return an array that names the chunk that cannot be read, if one cannot.
+
+    Once ``stop`` is set, it raises `Stopped` instead of reading: a sample of many chunks may take
+    long. Arrays of numpy are returned as they are.
+    """
+    return array if isinstance(array, np.ndarray) else _NamingFaults(array, stop)
 
 
 def files_of(image: Any) -> list[Path]:

@@ -70,7 +70,13 @@ def test_an_error_at_a_tile_keeps_the_finished_ones_and_says_which(
     np.testing.assert_array_equal(layer.data[-1], small_image[-1])  # as it was, not black
 
 
-def test_an_error_after_the_last_tile_does_not_lose_the_image(viewer, denoise, run, monkeypatch):
+@pytest.mark.parametrize("to_disk", [False, True])
+def test_an_error_after_the_last_tile_does_not_lose_the_image(
+    viewer, denoise, run, monkeypatch, tmp_path, to_disk
+):
+    denoise.filling.folder.value = str(tmp_path)
+    denoise.filling.limit.value = 1e-6 if to_disk else 1000
+
     def full(*_args, **_more):
         raise MemoryError("the verdict")
 

@@ -219,10 +219,8 @@ NoiseSigma = Annotated[
 TrainingNoise = Annotated[
     str,
     Option(
-        "--noise",
-        help='That is added to --clean images: "gaussian", "camera" (Poisson-Gaussian), '
-        '"photograph" (Gaussian, as cameras and JPEG leave it in colours), or "auto": that of '
-        "--from, else Gaussian.",
+        help='For --clean images: "gaussian", "camera" (Poisson-Gaussian), "photograph" (as cameras '
+        'and JPEG leave it in colours), or "auto": that of --from, else Gaussian.'
     ),
 ]
 TrainingSeed = Annotated[int, Option("--seed", min=0, help="Same seed, same weights, on the CPU.")]

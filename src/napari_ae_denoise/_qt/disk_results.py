@@ -9,9 +9,10 @@ from napari_ae_denoise import disk
 from napari_ae_denoise._qt.disk_layers import code_layer, noise_layer, what_codes_lack
 from napari_ae_denoise._qt.disk_places import place_for, placement_of
 from napari_ae_denoise._qt.forms import duration
-from napari_ae_denoise.removed_noise import check_removed
+from napari_ae_denoise._qt.results import judged
 from napari_ae_denoise.result_folder import Destination
 from napari_ae_denoise.result_view import views
+from napari_ae_denoise.steps import Stopped
 from napari_ae_denoise.to_disk import begin
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ def disk_steps(
     The same image, model and settings go to the same place, and on where they were. ``before``
     are the levels of the image, from the one that is denoised on.
     """
-    jobs = _begun(choices, folder)
+    try:
+        jobs = _begun(choices, folder, stop)
+    except Stopped:
+        return Kept(None, (), "Cancelled before it began.", "", choices.source.layer, {})
     first, paths = jobs[0], [job.folder.path for job in jobs]
     found: dict[str, Any] = {"normalization": list(first.seen.normalization)}
     found["fingerprint"] = first.folder.record.made_of["image"]
@@ -123,8 +127,7 @@ def disk_steps(
         levels = stored.levels if stored.finished == 1 and choices.denoised else None
         check = None
         if stored.finished == 1:
-            check = check_removed(source.image, stored.array, source.axes or None)
-            verdict = str(check or "")
+            check, verdict = judged(source, stored.array)
         if choices.noise:
             more.append(noise_layer(choices, before, stored, told, check))
     said = [_in_words(made, there), *made[0].remarks, verdict]
@@ -134,7 +137,7 @@ def disk_steps(
     return Kept(levels, tuple(more), summary, made[0].note, source.layer, ended)
 
 
-def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:
+def _begun(choices: DenoiseChoices, folder: Path, stop: threading.Event) -> list[DiskJob]:
     """Begin what is asked for; the removed noise needs the denoised image.
 
     Raises
@@ -143,7 +146,7 @@ def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:
         If there is no room for all of it.
     """
     jobs: list[DiskJob] = []
-    image = choices.fingerprint()
+    image = choices.fingerprint(stop)
     for code in [False] * (choices.denoised or choices.noise) + [True] * choices.code:
         place = place_for(folder, choices, image, code)
         to = Destination(place, **placement_of(choices.source))
@@ -155,6 +158,7 @@ def _begun(choices: DenoiseChoices, folder: Path) -> list[DiskJob]:
             settings=choices.settings,
             code=code,
             seen=jobs[0].seen if jobs else None,
+            stop=stop,
         )
         jobs.append(job)
     disk.check_space(jobs[0].folder.path, sum(job.bytes_left for job in jobs))

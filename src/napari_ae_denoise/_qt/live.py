@@ -19,8 +19,8 @@ from napari_ae_denoise._qt.selection import selection_kept
 from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import in_words, join_within
 from napari_ae_denoise.errors import DenoisingError
-from napari_ae_denoise.prepared_network import Stopped
 from napari_ae_denoise.resolving import layout_for
+from napari_ae_denoise.steps import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

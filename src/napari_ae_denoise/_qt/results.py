@@ -22,6 +22,7 @@ from napari_ae_denoise.removed_noise import check_removed
 from napari_ae_denoise.resolving import layout_for
 from napari_ae_denoise.speed import learn
 from napari_ae_denoise.subsampled_network import subsampled
+from napari_ae_denoise.window_reader import naming_faults
 
 if TYPE_CHECKING:
     import threading
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise._qt.layers import Source
     from napari_ae_denoise.denoiser import Denoiser
-    from napari_ae_denoise.prediction import Prediction, TileProgress
+    from napari_ae_denoise.prediction import TileProgress
+    from napari_ae_denoise.removed_noise import NoiseCheck
     from napari_ae_denoise.tile_runner import PredictSettings
 
 
@@ -65,12 +67,15 @@ class DenoiseChoices:
         )
         return {KEY: made | found}
 
-    def fingerprint(self) -> str:
-        """Return what tells the image from others; empty if it cannot be read, which a run says."""
+    def fingerprint(self, stop: threading.Event | None = None) -> str:
+        """Return what tells the image from others; empty if it cannot be read, which a run says.
+
+        Once ``stop`` is set, no more is read.
+        """
         source = self.source
         try:
             layout = layout_for(self.denoiser.card.network, source.image.shape, source.axes)
-            return fingerprints.of_image(source.image, layout)
+            return fingerprints.of_image(naming_faults(source.image, stop), layout)
         except Exception:  # noqa: BLE001 (what the run says of it is what counts)
             return ""
 
@@ -108,7 +113,7 @@ def denoise_steps(
     from napari_ae_denoise.prediction import TileError  # here, for it brings torch
 
     source, denoiser = choices.source, choices.denoiser
-    problem, fingerprint = "", choices.fingerprint()
+    problem, fingerprint = "", choices.fingerprint(stop)
     try:
         prediction = yield from denoiser.predict_steps(
             source.image,
@@ -147,7 +152,7 @@ def denoise_steps(
         name = f"{source.name} denoised{mark}"
         layers.append(source.denoised_layer(prediction.denoised, name, metadata))
         if part == 1:
-            verdict = _judged(source, prediction)
+            _, verdict = judged(source, prediction.denoised, prediction.removed)
     if prediction.removed is not None:
         name = f"{source.name} removed noise{mark}"
         noise = source.noise_layer(
@@ -178,16 +183,17 @@ def denoise_steps(
     return Made(tuple(layers), said, warning, scatter, source.image, source.layer)
 
 
-def _judged(source: Source, prediction: Prediction) -> str:
-    """Return the verdict on what was removed; a finished image is not lost by an error in it."""
+def judged(source: Source, denoised: Any, removed: Any = None) -> tuple[NoiseCheck | None, str]:
+    """Return what there is to say of what was removed, and the verdict in words.
+
+    A finished image is not lost by an error in it.
+    """
     try:
-        check = check_removed(
-            source.image, prediction.denoised, source.axes or None, removed=prediction.removed
-        )
+        check = check_removed(source.image, denoised, source.axes or None, removed=removed)
     except Exception as error:  # noqa: BLE001 (logged, and said with the result)
         report.log(error)
-        return f"What was removed could not be judged ({type(error).__name__}: {error})."
-    return str(check or "")
+        return None, f"What was removed could not be judged ({type(error).__name__}: {error})."
+    return check, str(check or "")
 
 
 def _variance(
