@@ -216,12 +216,9 @@ NoiseSigma = Annotated[
     float | None,
     Option("--noise-sigma", help="Of the --noisy images, in grey values; estimated by default."),
 ]
+_NOISES = '"gaussian", "camera" (Poisson-Gaussian), "photograph" (as JPEG leaves it), or "auto"'
 TrainingNoise = Annotated[
-    str,
-    Option(
-        help='For --clean images: "gaussian", "camera" (Poisson-Gaussian), "photograph" (as cameras '
-        'and JPEG leave it in colours), or "auto": that of --from, else Gaussian.'
-    ),
+    str, Option("--noise", help=f"Added to --clean: {_NOISES}: that of --from, else Gaussian.")
 ]
 TrainingSeed = Annotated[int, Option("--seed", min=0, help="Same seed, same weights, on the CPU.")]
 Start = Annotated[
