@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from napari_ae_denoise import prepared_network
-from napari_ae_denoise.prepared_network import prepared, stopping
-from napari_ae_denoise.steps import Stopped
+from napari_ae_denoise.prepared_network import prepared
+from napari_ae_denoise.steps import Stopped, stopping
 
 CPU = torch.device("cpu")
 

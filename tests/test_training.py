@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_ae_denoise import training_run
+from napari_ae_denoise import independent_pixels, sampling, training_run
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.network_spec import NetworkSpec
@@ -322,6 +322,32 @@ def test_stop_before_the_start_gives_the_start(data, quick_settings, untrained):
     assert torch.equal(weights(denoiser), weights(start))
 
 
+@pytest.mark.parametrize("kind", ["clean", "noisy"])
+@pytest.mark.parametrize("from_start", [False, True])
+def test_stop_is_obeyed_while_many_images_are_looked_at(
+    quick_settings, untrained, monkeypatch, kind, from_start
+):
+    stop, seen = threading.Event(), []
+    usual = sampling.Source
+
+    def looked_at(*how, **more):
+        seen.append(1)
+        if len(seen) == 3:
+            stop.set()
+        return usual(*how, **more)
+
+    monkeypatch.setattr(sampling, "Source", looked_at)
+    images = [np.random.default_rng(n).integers(0, 255, (64, 64), np.uint8) for n in range(9)]
+    start = untrained("plain", seed=4) if from_start else None
+    made = train(TrainingData(**{kind: images}), quick_settings(), start=start, stop=stop)
+    assert len(seen) == 3
+    assert made is start or made.card.training["steps_done"] == 0
+    stop.set()  # and while it is looked for shared noise
+    monkeypatch.setattr(independent_pixels, "noise_correlation", lambda _: pytest.fail("read"))
+    train(TrainingData(**{kind: images}), quick_settings(), start=start, stop=stop)
+    assert len(seen) == 3
+
+
 def test_an_abandoned_training_gives_the_threads_back(data, quick_settings):
     torch.set_num_threads(2)
     try:
@@ -437,7 +463,9 @@ def test_fine_tuning_keeps_the_normalization_of_the_model(data, quick_settings, 
     [(math.nan, "loss"), (math.inf, "loss"), (math.inf, "only the loss"), (0, "gradient")],
 )
 def test_a_loss_that_is_not_finite_keeps_the_last_good_weights(data, quick_settings, bad, how):
-    good = train(data, quick_settings(steps=10, schedule="constant"), stop=_after(data, 4))
+    stop = threading.Event()
+    steps = training_steps(data, quick_settings(steps=10, schedule="constant"), stop=stop)
+    good = drain(steps, lambda record: stop.set() if record.step == 4 else None)
     usual = quick_settings(steps=10, schedule="constant", objective=Falling(4, bad, how))
     records, denoiser = run(training_steps(data, usual))
     assert [r.step for r in records] == [1, 2, 3, 4, 4]
@@ -445,19 +473,6 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_weights(data, quick_setti
     assert denoiser.card.training["note"] == records[-1].note
     # not to the last bit: an objective of one's own gets the network as it is, not the lean one
     torch.testing.assert_close(weights(denoiser), weights(good), rtol=0, atol=1e-6)
-
-
-def _after(data, steps):
-    """Return an event that is set once it has been asked so many times."""
-
-    class Counted(threading.Event):
-        asked = 0
-
-        def is_set(self):
-            self.asked += 1
-            return self.asked > steps
-
-    return Counted()
 
 
 def test_a_first_loss_that_is_not_finite_is_refused(data, quick_settings, refused):

@@ -1,9 +1,13 @@
 """Training data in folders: in the order of names, paired, with the axes that the files tell."""
 
+import threading
+
 import numpy as np
 import pytest
 
+from napari_ae_denoise import training_files
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.steps import Stopped, stopping
 from napari_ae_denoise.training_files import data_from_files
 
 
@@ -39,3 +43,19 @@ def test_folders_of_different_size_are_refused_with_their_numbers(folder):
 
 def test_the_axes_that_were_given_come_first(folder):
     assert data_from_files(clean=folder("clean", 1, (2, 8, 9)), axes="TYX").axes == "TYX"
+
+
+def test_stop_is_obeyed_between_files(folder, monkeypatch):
+    stop, read = threading.Event(), []
+    usual = training_files.read_image
+
+    def one(path):
+        read.append(path)
+        if len(read) == 2:
+            stop.set()
+        return usual(path)
+
+    monkeypatch.setattr(training_files, "read_image", one)
+    with stopping(stop), pytest.raises(Stopped):
+        data_from_files(clean=folder("clean", 5))
+    assert len(read) == 2

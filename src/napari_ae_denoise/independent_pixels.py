@@ -22,6 +22,7 @@ from napari_ae_denoise.noise_correlation import (
 )
 from napari_ae_denoise.normalization import channel_groups, read_sample
 from napari_ae_denoise.resolving import SMALLEST
+from napari_ae_denoise.steps import look_for_stop
 from napari_ae_denoise.training_data import as_list
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def of_independent_pixels(data: TrainingData) -> tuple[TrainingData, tuple[int, 
 
 def _steps(image: Any, axes: str | None) -> tuple[int, int]:
     """Return how far apart along Y and X pixels are whose noise is independent."""
+    look_for_stop()
     layout = plane_layout(image.shape, axes)
     if min(layout.plane_shape) < 2 * SMALLEST:
         return 1, 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from dataclasses import dataclass
@@ -11,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_ae_denoise.fused_network import fused
-from napari_ae_denoise.steps import Stopped
+from napari_ae_denoise.steps import look_for_stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_ae_denoise.networks import ConvAutoencoder
 
 
@@ -38,7 +35,6 @@ class PreparedNetwork:
 _kept: weakref.WeakKeyDictionary[ConvAutoencoder, dict[torch.dtype, PreparedNetwork]]
 _kept = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
-_asked = threading.local()  # .stop: the event that ends the pass of this thread
 
 
 def prepared(
@@ -64,17 +60,6 @@ def prepared(
         return found
 
 
-@contextlib.contextmanager
-def stopping(stop: threading.Event | None) -> Iterator[None]:
-    """Let prepared networks raise `Stopped` at their next layer in this thread once it is set."""
-    before = getattr(_asked, "stop", None)
-    _asked.stop = stop
-    try:
-        yield
-    finally:
-        _asked.stop = before
-
-
 def _look_for_stops(network: ConvAutoencoder) -> None:
     for layer in network.modules():
         if _stop_if_asked not in layer._forward_pre_hooks.values():
@@ -82,9 +67,7 @@ def _look_for_stops(network: ConvAutoencoder) -> None:
 
 
 def _stop_if_asked(*_layer: Any) -> None:
-    stop = getattr(_asked, "stop", None)
-    if stop is not None and stop.is_set():
-        raise Stopped  # nothing of this tile is made
+    look_for_stop()
 
 
 def _same_weights(network: ConvAutoencoder, copy: ConvAutoencoder) -> bool:

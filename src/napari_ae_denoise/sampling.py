@@ -24,6 +24,7 @@ from napari_ae_denoise.patch_order import Passes
 from napari_ae_denoise.recent_chunks import RecentChunks, places_at_once
 from napari_ae_denoise.self_supervision import Scheme, blind_spot, recorrupted
 from napari_ae_denoise.sources import Source
+from napari_ae_denoise.steps import look_for_stop
 from napari_ae_denoise.training_data import TrainingData, as_list
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class PatchSampler:
         chunks = RecentChunks()
         images, partners = ([chunks.of(a) for a in as_list(side)] for side in data.sides)
         for number, (image, partner) in enumerate(zip(images, partners, strict=True)):
+            look_for_stop()
             layout = plane_layout(image.shape, data.axes, network_channels=channels)
             try:
                 source = Source(

@@ -22,6 +22,7 @@ from napari_ae_denoise.normalization import (
     read_sample,
     sample_values,
 )
+from napari_ae_denoise.steps import look_for_stop
 from napari_ae_denoise.training_noise import BRIGHTEST, NoiseKind, unit_noise
 
 if TYPE_CHECKING:
@@ -239,6 +240,7 @@ class Source:
 
     def _measured(self) -> list[float | CameraNoise]:
         if not self._noises:
+            look_for_stop()
             self._noises = [self._noise(channel) for channel in channel_groups(self.layout)]
         return self._noises
 

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
 Record = TypeVar("Record")
 Result = TypeVar("Result")
 
 
+_asked = threading.local()  # .stop: the event that ends what this thread does
+
+
 class Stopped(Exception):
     """The stop was set before what was asked for was there, and nothing of it is."""
+
+
+@contextlib.contextmanager
+def stopping(stop: threading.Event | None) -> Iterator[None]:
+    """Let `look_for_stop` raise `Stopped` in this thread, once an event is set.
+
+    For what looks often and is deep inside: layers of a network, images of a long list.
+    """
+    before = getattr(_asked, "stop", None)
+    _asked.stop = stop
+    try:
+        yield
+    finally:
+        _asked.stop = before
+
+
+def look_for_stop() -> None:
+    """Raise `Stopped` if what this thread does is to end; see `stopping`."""
+    stop = getattr(_asked, "stop", None)
+    if stop is not None and stop.is_set():
+        raise Stopped
 
 
 def drain(

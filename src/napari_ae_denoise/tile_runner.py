@@ -21,7 +21,8 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.grey_map import to_dtype
 from napari_ae_denoise.orientations import averaged, check_count, orientations_for
 from napari_ae_denoise.plain_numbers import as_given, is_number, is_whole
-from napari_ae_denoise.prepared_network import prepared, stopping
+from napari_ae_denoise.prepared_network import prepared
+from napari_ae_denoise.steps import stopping
 from napari_ae_denoise.strength import mixed
 
 if TYPE_CHECKING:

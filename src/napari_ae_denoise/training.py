@@ -10,14 +10,15 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_ae_denoise.devices import (
-    memory_given_back,
-    spare_a_core,
-)
+from napari_ae_denoise.card import Card
+from napari_ae_denoise.denoiser import Denoiser
+from napari_ae_denoise.devices import memory_given_back, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.schedule import learning_rate
+from napari_ae_denoise.seeding import seeded
 from napari_ae_denoise.settings import TrainSettings
-from napari_ae_denoise.steps import drain
+from napari_ae_denoise.steps import Stopped, drain, stopping
 from napari_ae_denoise.training_progress import Look, Progress
 from napari_ae_denoise.training_run import TrainingRun
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from napari_ae_denoise.denoiser import Denoiser
     from napari_ae_denoise.training_data import TrainingData
 
 _log = logging.getLogger(__name__)
@@ -112,7 +112,11 @@ def training_steps(
         a note in the last record and in the card.
     """
     settings = settings or TrainSettings()
-    run = TrainingRun(data, settings, start, checkpoint)
+    try:
+        with stopping(stop):
+            run = TrainingRun(data, settings, start, checkpoint)
+    except Stopped:
+        return start or _untrained(data, settings)
     if checkpoint:
         run.state.save(checkpoint)  # refused now, if at all, and not after hours
     saved = time.monotonic()
@@ -157,6 +161,14 @@ def training_steps(
         if checkpoint:
             _save_if_possible(run, checkpoint)
     return run.denoiser(note)
+
+
+def _untrained(data: TrainingData, settings: TrainSettings) -> Denoiser:
+    """Return what a training leaves that was stopped while its images were looked at."""
+    spec = settings.network_spec(data)
+    with seeded(settings.seed):
+        network = ConvAutoencoder(spec)
+    return Denoiser(network, Card(network=spec, name=settings.name, training={"steps_done": 0}))
 
 
 def _save_if_possible(run: TrainingRun, checkpoint: str | Path) -> None:

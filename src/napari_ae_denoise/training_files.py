@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import find_images, read_image
+from napari_ae_denoise.steps import look_for_stop
 from napari_ae_denoise.training_data import TrainingData
 
 if TYPE_CHECKING:
@@ -54,4 +55,8 @@ def data_from_files(
 
 
 def _read(paths: Sequence[str | Path]) -> list[ImageFile]:
-    return [read_image(path) for path in find_images(paths)]
+    images = []
+    for path in find_images(paths):
+        look_for_stop()
+        images.append(read_image(path))
+    return images

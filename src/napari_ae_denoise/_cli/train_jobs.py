@@ -11,7 +11,7 @@ from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import SUFFIX
 from napari_ae_denoise.output_names import make_folder, refuse_existing
-from napari_ae_denoise.steps import drain
+from napari_ae_denoise.steps import Stopped, drain, stopping
 from napari_ae_denoise.storage import same_file
 from napari_ae_denoise.training import Progress, training_steps
 from napari_ae_denoise.training_files import data_from_files
@@ -56,13 +56,17 @@ def train_from_files(
     files: TrainingFiles, settings: TrainSettings, stop: threading.Event
 ) -> Denoiser | None:
     """Train on files with a progress bar; None if it was stopped before its first step."""
-    data = data_from_files(
-        clean=files.clean, noisy=files.noisy, noisy_again=files.noisy_again, axes=files.axes
-    )
+    sides = {"clean": files.clean, "noisy": files.noisy, "noisy_again": files.noisy_again}
+    try:
+        with stopping(stop):
+            data = data_from_files(**sides, axes=files.axes)
+    except Stopped:
+        return None
     start = Denoiser.load(files.start) if files.start else None
     steps = training_steps(data, settings, start=start, stop=stop, checkpoint=files.checkpoint)
     denoiser = with_training_bar(steps)
-    return denoiser if denoiser.card.training.get("steps_done") else None
+    begun = denoiser is not start and denoiser.card.training.get("steps_done")
+    return denoiser if begun else None
 
 
 def with_training_bar(

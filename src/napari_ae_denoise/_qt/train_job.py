@@ -16,6 +16,7 @@ from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.going_on import longer
 from napari_ae_denoise.quiet_imports import load_for_training
+from napari_ae_denoise.steps import Stopped, stopping
 from napari_ae_denoise.training import Progress, training_steps
 
 if TYPE_CHECKING:
@@ -81,12 +82,17 @@ def train_steps(
 ) -> Generator[Progress, None, Denoiser | None]:
     """Train; what comes out goes to the shelf even if the panel is closed by then."""
     load_for_training()
-    data, settings, state = choices.data(), choices.settings, choices.state.path
+    settings, state = choices.settings, choices.state.path
+    try:
+        with stopping(stop):
+            data = choices.data()
+    except Stopped:
+        return None
     steps = training_steps(
         data, settings, start=choices.start, stop=stop, checkpoint=state, watch=True
     )
     denoiser = yield from steps
-    if not denoiser.card.training["steps_done"]:
+    if denoiser is choices.start or not denoiser.card.training.get("steps_done"):
         return None
     with contextlib.suppress(RuntimeError):  # the viewer is closed, and its shelf gone with it
         shelf.offered.emit(denoiser)
