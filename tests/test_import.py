@@ -83,3 +83,31 @@ def test_the_version_is_that_of_the_package(monkeypatch):
     root = Path(__file__).parents[1]
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     assert napari_ae_denoise.__version__ == project["tool"]["hatch"]["version"]["fallback-version"]
+
+
+@pytest.mark.parametrize(
+    ("torch", "words"),
+    [
+        ("raise OSError('[WinError 1114] c10.dll')", ["could not be loaded", "1114", "anew"]),
+        ("raise ModuleNotFoundError('No module named torch', name='torch')", ["not installed"]),
+    ],
+)
+@pytest.mark.parametrize("used", ["command", "script"])
+def test_a_torch_that_cannot_be_loaded_is_said_with_the_remedy(tmp_path, torch, words, used):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(torch)
+    code = {
+        "script": "from napari_ae_denoise import Denoiser",
+        "command": "from napari_ae_denoise.cli import app; app(['info', 'natural-gray'])",
+    }[used]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    said = " ".join(done.stderr.split())
+    for word in words:
+        assert word in said
+    assert ("Traceback" in said) is (used == "script")

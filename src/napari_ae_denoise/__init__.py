@@ -81,7 +81,16 @@ def __getattr__(name: str) -> object:
         return _version()
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        module = import_module(f"{__name__}.{_HOME[name]}")
+    except (ImportError, OSError) as error:
+        from napari_ae_denoise.errors import about_torch
+
+        said = about_torch(error)
+        if not said:
+            raise
+        raise ImportError(said) from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -57,6 +57,30 @@ def unforeseen(error: Exception) -> str:
     return f"{type(error).__name__}: {error}. This should not happen: please report it."
 
 
+def about_torch(error: BaseException) -> str:
+    """Return what is said where PyTorch is missing or cannot be loaded; empty for other errors."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "torch":
+        return (
+            f"PyTorch is not installed, or not for this Python ({error}). Install it into this "
+            'environment: "pip install torch", or see pytorch.org for the kind with CUDA.'
+        )
+    if isinstance(error, OSError | ImportError) and "torch" in _modules(error):
+        return (
+            f"PyTorch could not be loaded ({error}). Install it anew, and on Windows the newest "
+            "Visual C++ Redistributable, too."
+        )
+    return ""
+
+
+def _modules(error: BaseException) -> set[str]:
+    """Return the modules that an error came through."""
+    found, step = set(), error.__traceback__
+    while step is not None:
+        found.add(str(step.tb_frame.f_globals.get("__name__")))
+        step = step.tb_next
+    return found
+
+
 def plain_text(text: str) -> str:
     """Return a text without characters that would command a terminal or cannot be written."""
     replaced = "\N{REPLACEMENT CHARACTER}"

@@ -23,7 +23,10 @@ import napari_ae_denoise._qt.denoise_widget
             'OSError("[WinError 1114] A dynamic link library failed")',
             ["1114", "loads PyTorch first"],
         ),
-        ('ModuleNotFoundError("No module named torch")', ["not installed", "pip install torch"]),
+        (
+            'ModuleNotFoundError("No module named torch", name="torch")',
+            ["not installed", "pip install torch"],
+        ),
     ],
 )
 def test_a_torch_that_cannot_be_loaded_is_said_with_the_remedy(error, words):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from napari_ae_denoise.errors import NO_MEMORY, DenoisingError, problem_of, unforeseen
+from napari_ae_denoise.errors import NO_MEMORY, DenoisingError, about_torch, problem_of, unforeseen
 from napari_ae_denoise.output_names import each_once
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Commands(TyperGroup):
             # the parser's own end so: of typer's copy of click only some have a public name
             if hasattr(error, "exit_code"):
                 raise
-            say(unforeseen(error))
+            say(about_torch(error) or unforeseen(error))
         raise typer.Exit(1)
 
 

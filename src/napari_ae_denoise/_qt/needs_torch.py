@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from napari_ae_denoise._qt.loading import meanwhile
+from napari_ae_denoise.errors import about_torch
 from napari_ae_denoise.quiet_imports import load_torch
 
 try:
@@ -22,7 +23,4 @@ except OSError as error:
         "first, or install the newest Visual C++ Redistributable."
     ) from error
 except ImportError as error:
-    raise ImportError(
-        f"PyTorch is not installed, or not for this Python ({error}). Install it into napari's "
-        'environment: "pip install torch", or see pytorch.org for the kind with CUDA.'
-    ) from error
+    raise ImportError(about_torch(error) or str(error)) from error
