@@ -69,6 +69,27 @@ def test_users_may_choose(gaussian, poisson):
     assert "Gaussian noise is assumed" in seen.warnings[0]
 
 
+@pytest.mark.parametrize("correlated", ["auto", "none"])
+def test_what_was_estimated_is_said_though_gaussian_noise_was_chosen(camera, correlated):
+    noisy = camera + np.random.default_rng(0).normal(0, 300, camera.shape)
+    seen = resolve(card(), noisy, None, "gaussian", correlated)
+    assert stabilized(seen) == [False]
+    assert seen.remarks[0].startswith("Estimated Gaussian noise: sigma 30")
+    assert "the model was trained for" in seen.note
+
+
+@pytest.mark.parametrize("noise_model", ["auto", "gaussian", "camera"])
+def test_noise_that_cannot_be_estimated_is_said_to_be_taken_for_gaussian(gaussian, noise_model):
+    gaps = np.array(gaussian, np.float32)
+    gaps[:, ::3] = np.nan
+    seen = resolve(card(), gaps, None, noise_model)
+    assert stabilized(seen) == [False]
+    said = " ".join([*seen.remarks, *seen.warnings])
+    assert "cannot be estimated" in said
+    assert "Gaussian noise is assumed" in said
+    assert "sigma 0" not in said
+
+
 def test_channels_are_estimated_one_by_one(gaussian, poisson):
     seen = resolve(card(), np.stack([gaussian, poisson]), "CYX", "auto")
     assert stabilized(seen) == [False, True]

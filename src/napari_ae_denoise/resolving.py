@@ -135,7 +135,7 @@ def resolve(
         correlated = "none"
     levelled = noise_model == "camera" or (noise_model == "auto" and told)
     warnings += _about_limits(card, image, layout)
-    if not levelled and correlated != "auto":
+    if not levelled and not told and correlated != "auto":
         steps = steps_for((), correlated)
         maps: list[ValueMap] = [*card.normalization.of_image(image, layout)]
         remarks += _about_steps(steps)
@@ -153,7 +153,7 @@ def resolve(
         windows = asked.pop(channel, None) or read_sample(image, layout, channel)
         values = sample_values(image, layout, channel, windows)
         flat.append(level_of(values) is not None and limits_known(image, layout, channel))
-        if not levelled or flat[-1]:
+        if not (levelled or told) or flat[-1]:
             maps.append(card.normalization.of_group(values))
             continue
         independent = [window[:, :: steps[0], :: steps[1]] for window in windows]
@@ -161,15 +161,18 @@ def resolve(
         camera = None
         try:
             growth = AUTO_GROWTH if noise_model == "auto" else _ANY_GROWTH
-            camera = camera_noise_from(details, means, growth)
+            camera = camera_noise_from(details, means, growth) if levelled else None
         except DenoisingError as error:
             if noise_model == "camera":
                 warnings.append(f"{error.cause} Gaussian noise is assumed.")
         if camera is None:
             maps.append(card.normalization.of_group(values))
-            sigma = sigma_from(details)
-            remarks.append(f"Estimated Gaussian noise: sigma {sigma:.3g} grey values{which}.")
-            warnings += _about_sigma(card, sigma, values)
+            if details.size:
+                sigma = sigma_from(details)
+                remarks.append(f"Estimated Gaussian noise: sigma {sigma:.3g} grey values{which}.")
+                warnings += _about_sigma(card, sigma, values)
+            elif noise_model != "camera":  # else it is said already
+                remarks.append(f"The noise cannot be estimated{which}; Gaussian noise is assumed.")
         else:
             maps.append(stabilized_map(camera, values, card.normalization))
             remarks.append(f"Estimated {camera}{which}.")
