@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -376,6 +377,31 @@ def test_encode_writes_the_code(run, picture, model, ending):
     assert done.exit_code == 0, done.output
     expected = Denoiser.load(model).encode(read(picture), precision="float32")
     np.testing.assert_allclose(read(f"c{ending}"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("noise_model", ["gaussian", "camera"])
+def test_the_noise_model_is_chosen_and_what_was_estimated_is_said(run, model, noise_model):
+    trained = Denoiser.load(model)
+    card = replace(trained.card, data_kind="clean", sigma=(0.0, 90.0))
+    told = Denoiser(trained.network, card).save("told.safetensors")
+    light = np.tile(np.linspace(20, 400, 160), (120, 1))
+    np.save("a.npy", np.random.default_rng(0).poisson(light).astype(np.float32))
+    how = ["-m", told, "--noise-model", noise_model, "--precision", "float32"]
+    done = run("denoise", "a.npy", "-o", "b.npy", "--latent", "l.npy", *how)
+    assert done.exit_code == 0, done.output
+    word = "Estimated Gaussian noise: sigma" if noise_model == "gaussian" else "Estimated camera"
+    assert word in done.stderr
+    assert run("encode", "a.npy", "-o", "c.npy", *how).exit_code == 0
+    np.testing.assert_allclose(read("c.npy"), read("l.npy"), atol=1e-5)
+    other = "camera" if noise_model == "gaussian" else "gaussian"
+    assert run("encode", "a.npy", "-o", "d.npy", *how, "--noise-model", other).exit_code == 0
+    assert np.abs(read("d.npy") - read("l.npy")).max() > 1e-3
+
+
+def test_an_unknown_noise_model_is_refused(fails, picture, model):
+    for command in ("denoise", "encode"):
+        words = ["-o", "x.npy", "-m", model, "--noise-model", "hiss"]
+        fails(command, picture, *words, says=["hiss", "camera"])
 
 
 def test_pixel_size_follows_the_image_and_the_code(run, model):

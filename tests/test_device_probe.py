@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_ae_denoise import device_probe
-from napari_ae_denoise.device_probe import check_device, probe, trusted_device
+from napari_ae_denoise.device_probe import check_device, probe, trusted, trusted_device
 from napari_ae_denoise.tile_runner import PredictSettings, TileRunner
 
 GPU, CPU = torch.device("cuda:0"), torch.device("cpu")
@@ -104,6 +104,26 @@ def test_a_wrong_device_denoises_nothing(gpu, untrained, refused):
     with pytest.warns(UserWarning, match="CPU is used"):
         runner = TileRunner(untrained("plain").network, PredictSettings(device="auto"))
     assert runner.device == CPU
+
+
+def test_a_device_that_is_wrong_in_one_type_of_numbers(gpu, monkeypatch, refused):
+    gpu(lambda values: values)
+    right = device_probe.probe
+
+    def wrong_in_half(device, dtype):
+        found = right(device, dtype)
+        return found / 2 if device.type != "cpu" and dtype == torch.float16 else found
+
+    monkeypatch.setattr(device_probe, "probe", wrong_in_half)
+
+    def half_on_a_gpu(device):
+        return torch.float32 if device.type == "cpu" else torch.float16
+
+    assert trusted("auto", lambda _: torch.float32) == (GPU, torch.float32)
+    with pytest.warns(UserWarning, match=r"cuda:0.*CPU is used"):
+        assert trusted("auto", half_on_a_gpu) == (CPU, torch.float32)
+    with refused("cuda:0", "wrong numbers"):
+        trusted("cuda:0", half_on_a_gpu)
 
 
 def test_a_wrong_device_trains_and_decodes_nothing(gpu, untrained, quick_settings, refused):

@@ -8,7 +8,33 @@ import napari_ae_denoise
 from napari_ae_denoise import DenoisingError
 
 SOURCE = Path(napari_ae_denoise.__file__).parent
-ERRORS = {"DenoisingError", "NoLayer", "TileError"}
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rglob("*.py")}
+
+
+def families():
+    """Return the names of the errors for users, and the places in their own classes."""
+    names, classes = (
+        {"DenoisingError"},
+        [
+            node
+            for tree in TREES.values()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef)
+        ],
+    )
+    while True:
+        bases = {c.name for c in classes if names & {getattr(b, "id", "") for b in c.bases}}
+        if bases <= names:
+            inside = {call for c in classes if c.name in names for call in ast.walk(c)}
+            return names, inside
+        names |= bases
+
+
+ERRORS, INSIDE = families()
+
+
+def test_the_errors_for_users_are_known():
+    assert {"NoLayer", "TileError", "AnotherFamily"} < ERRORS
 
 
 def test_error_says_both_sentences():
@@ -32,9 +58,10 @@ def test_error_survives_a_process_pool(protocol):
 
 def made():
     """Go through all places in the source where an error for users is made."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS:
+    for path in sorted(TREES):
+        for node in ast.walk(TREES[path]):
+            name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if name in ERRORS or (name == "cls" and node in INSIDE):
                 yield pytest.param(node, id=f"{path.relative_to(SOURCE)}:{node.lineno}")
 
 

@@ -212,6 +212,8 @@ def encode(
     tile: options.Tile = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    noise_model: options.NoiseModelName = "auto",
+    correlated: options.CorrelatedAxes = "auto",
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write the latent code of an image.
@@ -224,7 +226,13 @@ def encode(
     from napari_ae_denoise.tile_runner import PredictSettings
 
     check_exists(image)
-    settings = PredictSettings("auto" if tile is None else tile, device, precision)
+    settings = PredictSettings(
+        "auto" if tile is None else tile,
+        device,
+        precision,
+        noise_model=cast("NoiseModel", noise_model),
+        correlated=cast("Correlated", correlated),
+    )
     denoiser = Denoiser.load(model)
     (target,) = output_paths(
         [image], output, overwrite=overwrite, ending="_latent.tif", unfinished=True

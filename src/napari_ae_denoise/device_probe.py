@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import threading
 import warnings
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional
 
@@ -49,6 +53,21 @@ def trusted_device(name: str = "auto", dtype: torch.dtype = torch.float32) -> to
         warnings.warn(f"{error.cause} The CPU is used, which is slower.", stacklevel=2)
         return torch.device("cpu")
     return device
+
+
+def trusted(
+    name: str, precision_on: Callable[[torch.device], torch.dtype]
+) -> tuple[torch.device, torch.dtype]:
+    """Return the device of a name and the number type to compute in, if both can be trusted.
+
+    A device may compute right numbers in one type, and wrong ones in another. The first argument is
+    that of `trusted_device`, which says what happens then; the second one says which type it is
+    to be on a device.
+    """
+    device = trusted_device(name)
+    precision = precision_on(device)
+    other = trusted_device(name, precision)
+    return (device, precision) if other == device else (other, precision_on(other))
 
 
 def check_device(device: torch.device, dtype: torch.dtype = torch.float32) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_ae_denoise.device_probe import check_device, trusted_device
+from napari_ae_denoise.device_probe import trusted
 from napari_ae_denoise.devices import (
     choose_precision,
     computing_in,
@@ -129,10 +129,9 @@ class TileRunner:
         settings: PredictSettings,
         stop: threading.Event | None = None,
     ) -> None:
-        self.device = trusted_device(settings.device)
-        self._precision = choose_precision(self.device, settings.precision)
-        if self.device.type != "cpu":
-            check_device(self.device, self._precision)
+        self.device, self._precision = trusted(
+            settings.device, lambda device: choose_precision(device, settings.precision)
+        )
         self._strength = settings.strength
         self.stride, self.grid, self.halo = network.stride, network.grid, network.halo
         self._seen = orientations_for(network, settings.orientations)

@@ -12,7 +12,7 @@ import numpy as np
 from napari_ae_denoise import __version__, disk, fingerprints, result_folder
 from napari_ae_denoise.as_begun import as_begun, notes_of
 from napari_ae_denoise.axes import as_array
-from napari_ae_denoise.device_probe import trusted_device
+from napari_ae_denoise.device_probe import trusted, trusted_device
 from napari_ae_denoise.devices import PRECISIONS, choose_precision
 from napari_ae_denoise.disk_job import DiskJob
 from napari_ae_denoise.disk_layout import CodeOnDisk, ImageOnDisk, bytes_needed
@@ -195,11 +195,11 @@ def _found(path: Path, *, overwrite: bool) -> DoneRecord | None:
 
 def _resolved(settings: PredictSettings, record: DoneRecord | None) -> PredictSettings:
     """Return settings with device and precision decided, as the record has them where asked."""
-    device = trusted_device(settings.device)
     if record is not None and settings.precision == "auto":
+        device = trusted_device(settings.device)
         _check_computed(record, device)
         return replace(settings, device=str(device), precision=str(record.how["precision"]))
-    chosen = choose_precision(device, settings.precision)
+    device, chosen = trusted(settings.device, lambda d: choose_precision(d, settings.precision))
     names = {dtype: name for name, dtype in PRECISIONS.items()}
     return replace(settings, device=str(device), precision=names[chosen])
 

@@ -19,7 +19,7 @@ from napari_ae_denoise.card import Card, now, versions_now
 from napari_ae_denoise.checkpoint import TrainingState
 from napari_ae_denoise.contradictions import check_fit, check_start
 from napari_ae_denoise.denoiser import Denoiser
-from napari_ae_denoise.device_probe import trusted_device
+from napari_ae_denoise.device_probe import trusted
 from napari_ae_denoise.devices import (
     computing_in,
     memory_errors,
@@ -78,8 +78,9 @@ class TrainingRun:
         self.normalization = (
             start.card.normalization if start else settings.normalization_for(self.spec)
         )
-        self.device = trusted_device(settings.device)
-        self.precision = training_precision(self.device, settings.precision)
+        self.device, self.precision = trusted(
+            settings.device, lambda device: training_precision(device, settings.precision)
+        )
         check_fit(build_empty(self.spec), settings, data)
         with seeded(settings.seed):
             network = copy.deepcopy(start.network) if start else ConvAutoencoder(self.spec)
