@@ -187,3 +187,37 @@ def test_a_surface_is_striped(textures):
         image = textures["textured"](np.random.default_rng(seed), plain)
         assert abs(image.mean() - 128) < 12  # as bright on the whole as before
         assert peak(image.mean(axis=2)) > 1 / 30  # and not blotches alone
+
+
+def script(*words):
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, timeout=280, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_model_is_trained_from_a_folder_resumed_and_described(photographs, tmp_path):
+    out = tmp_path / "mine.safetensors"
+    how = ["--rgb", "--grays", 2, "--noise", "photograph", "--widths", 8, 12, "--patches", 32]
+    command = [FOLDER / "train.py", photographs, "--name", "mine", "--out", out, *how]
+    for minutes in (0.03, 0.06):
+        code, _, said = script(*command, "--batch", 4, "--minutes", minutes)
+        assert code == 0, said
+    assert out.with_suffix(".state").exists()
+    trained = Denoiser.load(out)
+    assert trained.card.noise == "photograph"
+    assert trained.card.network.channels == 3
+    assert trained.card.training["seconds"] == pytest.approx(3.6, abs=2)  # of both, not anew
+    code, told, said = script(
+        *[FOLDER / "describe.py", out, "--description", "Of two photographs", "--licence", "CC0"],
+        *["--clean", "own", photographs],
+    )
+    assert code == 0, said
+    described = Denoiser.load(out).card
+    assert (described.description, described.licence) == ("Of two photographs", "CC0")
+    for sigma in (15, 25, 50):
+        assert f"own_psnr_sigma_{sigma}: {described.metrics[f'own_psnr_sigma_{sigma}']:.2f}" in told
+    assert described.training["preset"]["widths"] == [8, 12]
+    assert torch.equal(
+        next(Denoiser.load(out).network.parameters()), next(trained.network.parameters())
+    )

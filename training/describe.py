@@ -71,9 +71,13 @@ def main() -> None:
             metrics[f"{name}_psnr_sigma_{sigma}"] = round(quality, 2)
     for name, noisy, clean in args.pairs:
         metrics[f"{name}_psnr"] = round(on_pairs(denoiser, Path(noisy), Path(clean)), 2)
+    training = dict(denoiser.card.training)
+    if "preset" in training:  # that of the model it started from may have had fewer blocks
+        training["preset"] = dataclasses.asdict(denoiser.card.network)
     card = dataclasses.replace(
         denoiser.card,
         metrics=metrics,
+        training=training,
         description=args.description or denoiser.card.description,
         licence=args.licence or denoiser.card.licence,
     )
