@@ -1,7 +1,11 @@
 """What every model that ships must be and do."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
+from skimage.data import chelsea
 
 from napari_ae_denoise import Denoiser, add_camera_noise, add_gaussian_noise, psnr
 from napari_ae_denoise.bundled import bundled_files, bundled_models
@@ -106,3 +110,35 @@ def test_micrographs_are_denoised_by_the_model_for_them(models):
     before = psnr(sample.clean, sample.noisy, data_range=limits)
     after = psnr(sample.clean, models["microscopy"].denoise(sample.noisy), data_range=limits)
     assert after > before + 5
+
+
+def as_jpeg(image, *, coarse):
+    file = io.BytesIO()
+    made = Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
+    made.save(file, "JPEG", quality=92, subsampling=2 if coarse else 0)
+    return np.asarray(Image.open(file), np.float32)
+
+
+@pytest.mark.parametrize("kind", ["own", "grain", "without colours", "JPEG", "coarse JPEG"])
+def test_the_noise_of_photographs_as_they_are_saved_falls(models, kind):
+    """The model before had only seen noise of each colour's own, and left all but the first."""
+    clean = chelsea()[:192, 100:292].astype(np.float32)
+    rng = np.random.default_rng(0)
+    common = kind in ("grain", "without colours")
+    noise = rng.normal(0, 25, (192, 192, 1) if common else clean.shape)
+    if kind == "without colours":
+        clean = np.repeat(clean[..., 1:2], 3, axis=2)
+    noisy = clean + noise
+    if "JPEG" in kind:
+        noisy = as_jpeg(noisy, coarse=kind == "coarse JPEG")
+    made = models["natural-rgb"].denoise(noisy, axes="YXC")
+    gain = psnr(clean, made, data_range=255) - psnr(clean, noisy, data_range=255)
+    assert gain > (5 if kind == "coarse JPEG" else 8)
+
+
+def test_natural_rgb_takes_gray_images_too(models, clean):
+    image = clean(1)
+    noisy = add_gaussian_noise(image, 25, seed=0)
+    made = models["natural-rgb"].denoise(noisy)
+    expected = psnr(image, models["natural-gray"].denoise(noisy), data_range=255)
+    assert psnr(image, made, data_range=255) > expected - 0.7

@@ -54,8 +54,8 @@ def propose(glance: Glance, names: Sequence[str], *, calibrated: bool = False) -
 
     Notes
     -----
-    Colours go to the model for colours, which leaves noise that is the same in all of them: gray
-    photographs in three equal channels go to the model for gray ones. Micrographs are known by
+    Colours go to the model for colours, and gray photographs in three equal channels to the one
+    for gray ones, which is a little better at them. Micrographs are known by
     grey values of more than 8 bits, by pixels with a size, by noise that grows steadily with the
     light (texture grows by leaps), by noise that spans several pixels, and by a dark background.
     What is left is taken for a gray photograph, whose model is also the better one for micrographs
