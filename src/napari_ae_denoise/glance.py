@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _NOISY = 0.05  # of bright minus dark; of clean images (Set12, W2S, FMD, photographs) 0.04 is most
-_WINDOWS_FOR_COLOURS = 4
 _STACKS = {
     "Z": ("plane", "planes along Z"),
     "T": ("time point", "time points"),
@@ -63,9 +62,6 @@ class Glance:
         `NoiseCorrelation`.
     values : (float, float)
         The smallest and the largest finite grey value that was seen; ``(inf, -inf)`` of none.
-    colourless : bool
-        Whether it is stored in red, green and blue that are the same, as black-and-white
-        photographs often are.
     """
 
     axes: str
@@ -77,7 +73,6 @@ class Glance:
     signs: Signs = field(default_factory=Signs)
     steps: tuple[int, int] = (1, 1)
     values: tuple[float, float] = (0.0, 1.0)
-    colourless: bool = False
 
     @property
     def blank(self) -> bool:
@@ -227,9 +222,6 @@ def glance_steps(
             continue  # its noise does not grow with the light
         dark, bright = np.quantile(means, [0.01, 0.99])
         lights.append((float(dark), float(bright)))
-    colourless = _colourless(image, layout.axes, stop)
-    if stop is not None and stop.is_set():
-        return None
     return Glance(
         layout.axes,
         tuple(image.shape),
@@ -240,22 +232,7 @@ def glance_steps(
         signs,
         steps,
         values,
-        colourless,
     )
-
-
-def _colourless(image: Any, axes: str, stop: threading.Event | None) -> bool:
-    """Return whether red, green and blue are the same in a few windows of an image."""
-    if not is_rgb(axes, image.shape):
-        return False
-    layout = plane_layout(image.shape, axes, network_channels=3)
-    for window in sample_windows(image, layout)[:_WINDOWS_FOR_COLOURS]:
-        if stop is not None and stop.is_set():
-            break
-        red, green, blue = layout.read(image, *window)[:3]
-        if not (np.array_equal(red, green) and np.array_equal(red, blue)):
-            return False
-    return True
 
 
 def _widened(values: tuple[float, float], window: npt.NDArray[Any]) -> tuple[float, float]:
