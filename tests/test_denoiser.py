@@ -334,7 +334,7 @@ def tampered(plain, path, *, drop=None, add=None, shape=None, **card):
         ({"add": "extra"}, ["1 differ", "extra"]),
         ({"shape": "head.0.bias"}, ["1 differ", "head.0.bias"]),
         ({"network": {"style": "plain", "widths": [4, 7]}}, ["differ"]),
-        ({"network": {"style": "residual", "widths": [4096] * 6, "blocks": 64}}, ["million"]),
+        ({"network": {"style": "residual", "widths": [4096] * 6, "blocks": 4}}, ["million"]),
         ({"network": {"style": "os.system", "widths": [4]}}, ["card", "os.system"]),
         ({"format": 99}, ["format 99"]),
         ({"network": None}, ["card"]),

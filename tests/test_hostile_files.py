@@ -295,7 +295,7 @@ def a_card_of_another_network(folder):
 
 @attack
 def a_card_of_a_network_of_billions_of_weights(folder):
-    huge = {"style": "residual", "widths": [4096] * 6, "blocks": 64, "stem": 2}
+    huge = {"style": "residual", "widths": [4096] * 6, "blocks": 4, "stem": 2}
     header, weights = model(network=huge)
     return joined(folder, header, weights)
 

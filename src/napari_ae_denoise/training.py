@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari_ae_denoise.card import Card
 from napari_ae_denoise.denoiser import Denoiser
-from napari_ae_denoise.devices import memory_given_back, spare_a_core
+from napari_ae_denoise.devices import give_memory_back, memory_given_back, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.networks import ConvAutoencoder
 from napari_ae_denoise.schedule import learning_rate
@@ -116,6 +116,7 @@ def training_steps(
         with stopping(stop):
             run = TrainingRun(data, settings, start, checkpoint)
     except Stopped:
+        give_memory_back()
         return start or _untrained(data, settings)
     if checkpoint:
         run.state.save(checkpoint)  # refused now, if at all, and not after hours
