@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+from quality import LUMINANCE, eight_bit
 
 from napari_ae_denoise import Denoiser, psnr
 from napari_ae_denoise.errors import DenoisingError
@@ -29,14 +30,8 @@ from napari_ae_denoise.proposal import COLOURS, GRAY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 CAMERA = np.array([[1.7, -0.5, -0.2], [-0.3, 1.6, -0.3], [0.0, -0.6, 1.6]], np.float32)
 FULL, HALF = 0, 2  # Pillow's names for 4:4:4 and 4:2:0
-
-
-def eight_bit(image: np.ndarray) -> np.ndarray:
-    """Return an image as it would be saved."""
-    return np.clip(np.rint(image), 0, 255)
 
 
 def jpeg(image: np.ndarray, quality: int, subsampling: int) -> np.ndarray:

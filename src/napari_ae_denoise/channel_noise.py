@@ -82,8 +82,7 @@ def channel_noise(windows: Sequence[npt.NDArray[Any]], *, rgb: bool) -> ChannelN
     sigmas = np.array([_sigma(channel) for channel in details])
     alike = np.eye(len(sigmas))
     for one, other in combinations(np.flatnonzero(sigmas), 2):
-        first, second = details[one] / sigmas[one], details[other] / sigmas[other]
-        found = (_sigma(first + second) ** 2 - _sigma(first - second) ** 2) / 4
+        found = _shared(details[one] / sigmas[one], details[other] / sigmas[other])
         alike[one, other] = alike[other, one] = np.clip(found, -1, 1)
     mixture = _root(alike)
     mixture /= np.linalg.norm(mixture, axis=1, keepdims=True)
@@ -111,10 +110,15 @@ def _over_far(colours: Sequence[Floats]) -> list[npt.NDArray[np.float64]]:
 
 
 def _covariance(windows: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
-    """Return the covariance of the finest details of two channels; edges hardly move it."""
+    """Return the covariance of the finest details of two channels."""
     first, second = details_of_channels(windows)
-    shared = (_sigma(first + second) ** 2 - _sigma(first - second) ** 2) / 4
+    shared = _shared(first, second)
     return np.array([[_sigma(first) ** 2, shared], [shared, _sigma(second) ** 2]])
+
+
+def _shared(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    """Return the covariance of details; edges hardly move it."""
+    return (_sigma(first + second) ** 2 - _sigma(first - second) ** 2) / 4
 
 
 def _sigma(details: npt.NDArray[np.float64]) -> float:

@@ -11,14 +11,14 @@ import warnings
 from typing import TYPE_CHECKING
 
 import torch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional
 
 from napari_ae_denoise.devices import choose_device, computing_in
 from napari_ae_denoise.errors import DenoisingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Of the largest number: convolutions of NVIDIA's cards round to 10 bits also in float32 (TF32).
 _TOLERANCE = {torch.float32: 0.01, torch.bfloat16: 0.1, torch.float16: 0.03}

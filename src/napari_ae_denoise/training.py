@@ -117,7 +117,7 @@ def training_steps(
             run = TrainingRun(data, settings, start, checkpoint)
     except Stopped:
         give_memory_back()
-        return start or _untrained(data, settings)
+        return _unbegun(data, settings, start)
     if checkpoint:
         run.state.save(checkpoint)  # refused now, if at all, and not after hours
     saved = time.monotonic()
@@ -164,12 +164,14 @@ def training_steps(
     return run.denoiser(note)
 
 
-def _untrained(data: TrainingData, settings: TrainSettings) -> Denoiser:
+def _unbegun(data: TrainingData, settings: TrainSettings, start: Denoiser | None) -> Denoiser:
     """Return what a training leaves that was stopped while its images were looked at."""
-    spec = settings.network_spec(data)
-    with seeded(settings.seed):
-        network = ConvAutoencoder(spec)
-    return Denoiser(network, Card(network=spec, name=settings.name, training={"steps_done": 0}))
+    if start is None:
+        spec = settings.network_spec(data)
+        with seeded(settings.seed):
+            start = Denoiser(ConvAutoencoder(spec), Card(network=spec, name=settings.name))
+    training = {**start.card.training, "steps_done": 0}
+    return Denoiser(start.network, replace(start.card, training=training))
 
 
 def _save_if_possible(run: TrainingRun, checkpoint: str | Path) -> None:

@@ -65,8 +65,7 @@ def train_from_files(
     start = Denoiser.load(files.start) if files.start else None
     steps = training_steps(data, settings, start=start, stop=stop, checkpoint=files.checkpoint)
     denoiser = with_training_bar(steps)
-    begun = denoiser is not start and denoiser.card.training.get("steps_done")
-    return denoiser if begun else None
+    return denoiser if denoiser.card.training.get("steps_done") else None
 
 
 def with_training_bar(

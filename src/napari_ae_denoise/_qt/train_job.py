@@ -92,7 +92,7 @@ def train_steps(
         data, settings, start=choices.start, stop=stop, checkpoint=state, watch=True
     )
     denoiser = yield from steps
-    if denoiser is choices.start or not denoiser.card.training.get("steps_done"):
+    if not denoiser.card.training["steps_done"]:
         return None
     with contextlib.suppress(RuntimeError):  # the viewer is closed, and its shelf gone with it
         shelf.offered.emit(denoiser)
