@@ -12,7 +12,8 @@ import pytest
 from napari_ae_denoise import Denoiser, devices
 from napari_ae_denoise._qt import preferences
 from napari_ae_denoise._qt.quick import denoise_active_layer
-from napari_ae_denoise._qt.shelf import Shelf
+from napari_ae_denoise._qt.shelf import Shelf, keep_used
+from napari_ae_denoise.session_memory import SessionMemory
 
 needs_page = pytest.mark.skipif(
     not hasattr(napari.settings, "get_plugin_settings"),
@@ -210,11 +211,9 @@ def saved(tmp_path):
     """Return a function that saves a model as an earlier session would have."""
 
     def save(name):
-        shelf = Shelf()
         denoiser = _classic().renamed(name)
-        shelf.add(denoiser)
         path = denoiser.save(tmp_path / f"{name}.safetensors")
-        shelf.in_file(name, path)
+        keep_used(preferences.memory(), denoiser, path, name)
         return path
 
     return save
@@ -279,6 +278,27 @@ def test_no_file_is_read_in_the_thread_of_the_window(
     assert panel.model.value == "other"  # though another one was chosen before
     assert {name for name, _ in readers} == {"first", "second", "third", "other"}
     assert threading.main_thread() not in [thread for _, thread in readers]
+
+
+def test_what_is_remembered_is_not_written_in_the_thread_of_the_window(
+    viewer, open_panel, open_model, save_model, run, small_image, tmp_path, monkeypatch
+):
+    other, writers, write = _classic().save(tmp_path / "other"), [], SessionMemory._write
+
+    def spy(kept, record):
+        writers.append((set(record), threading.current_thread()))
+        write(kept, record)
+
+    monkeypatch.setattr(SessionMemory, "_write", spy)
+    viewer.add_image(small_image)
+    panel = open_panel("Denoise")
+    open_model(panel, other)
+    run(panel)
+    save_model(panel, tmp_path / "again.safetensors")
+    both = {"models", "forms"}
+    assert [names for names, _ in writers] == [{"models"}, both, both]  # opened, run, saved
+    assert threading.main_thread() not in [thread for _, thread in writers]
+    assert [model.name for model in preferences.memory().models()] == ["other", "other"]
 
 
 def test_a_model_opened_again_is_offered_once(viewer, open_panel, open_model, saved):

@@ -10,6 +10,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_ae_denoise._qt.model_saving import Chosen, ExportButton, SaveModelButton
+from napari_ae_denoise._qt.preferences import memory
+from napari_ae_denoise._qt.shelf import keep_used
 from napari_ae_denoise._qt.when_gone import when_gone
 from napari_ae_denoise._qt.worker import Job, JobState
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise._qt.shelf import Shelf
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.session_memory import SessionMemory
 
 _OPENED = "Models (*.safetensors *.h5 *.keras *.zip)"
 
@@ -87,7 +90,7 @@ class ModelFiles(QWidget):
         self._jobs[path] = job = Job(self, awaited=True)
         job.done.connect(self._take)
         job.failed.connect(self.failed)
-        job.start(partial(_opening, path))
+        job.start(partial(_opening, path, memory()))
         if job.state is not JobState.IDLE:  # for want of a thread
             self.said.emit(f"Opening {path} …")
 
@@ -106,9 +109,11 @@ def _abandon(jobs: dict[Path, Job]) -> None:
 
 
 def _opening(
-    path: Path, _stop: threading.Event
+    path: Path, kept: SessionMemory | None, _stop: threading.Event
 ) -> Generator[None, None, tuple[Denoiser, Path, Path]]:
     from napari_ae_denoise.denoiser import Denoiser
 
     yield
-    return Denoiser.load(path).renamed(path.stem), path, path.resolve()
+    denoiser, file = Denoiser.load(path).renamed(path.stem), path.resolve()
+    keep_used(kept, denoiser, file, denoiser.card.name)
+    return denoiser, path, file

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise._qt.preferences import memory
+from napari_ae_denoise._qt.shelf import keep_used
 from napari_ae_denoise._qt.writing_button import WritingButton
 from napari_ae_denoise.interop.exports import FORMATS, export_model
 from napari_ae_denoise.model_file import SUFFIX
-from napari_ae_denoise.session_memory import UsedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class SaveModelButton(WritingButton):
         return dialog
 
     def written(self, what: ToSave, path: Path) -> str:
-        """Remember the file too."""
+        """Let the shelf know the file too."""
         self._shelf.in_file(what.name, path)
         return super().written(what, path)
 
@@ -113,8 +113,7 @@ def file_name(name: str, ending: str = SUFFIX) -> str:
 
 def _save_model(what: ToSave, path: Path) -> Path:
     file = what.denoiser.save(path).resolve()
-    if what.kept is not None:  # here, for napari may be closed meanwhile
-        what.kept.keep_model(UsedModel.of_card(str(file), what.name, what.denoiser.card))
+    keep_used(what.kept, what.denoiser, file, what.name)
     return file
 
 

@@ -18,12 +18,12 @@ from napari_ae_denoise._qt.forms import JobBar, on_change
 from napari_ae_denoise._qt.layers import unwrapped
 from napari_ae_denoise._qt.leaving import go_when_idle
 from napari_ae_denoise._qt.opened_models import wait_for
-from napari_ae_denoise._qt.preferences import keep, restore, use_threads
+from napari_ae_denoise._qt.preferences import keeping, restore, use_threads
 from napari_ae_denoise._qt.problem_line import ProblemLine
 from napari_ae_denoise._qt.scroll_down import ScrollDown
 from napari_ae_denoise._qt.tabs import Tabs
 from napari_ae_denoise._qt.when_gone import when_gone
-from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, in_words
+from napari_ae_denoise._qt.worker import Job, JobState, MakeSteps, Steps, in_words
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.quiet_imports import collect_old_objects
 
@@ -161,7 +161,8 @@ class Panel(QWidget):
         """Start what ``prepare`` returns; say what is wrong where it cannot be started."""
         use_threads()
         try:
-            self.job.start(prepare())
+            steps, said = prepare(), keeping(type(self).__name__, self._remembered)
+            self.job.start(partial(_after, said, steps))
         except DenoisingError as error:
             self.show_problem(error)
         except Exception as error:  # noqa: BLE001 (logged, and said in the panel)
@@ -170,7 +171,6 @@ class Panel(QWidget):
         else:
             if self.job.state is not JobState.IDLE:
                 self.bar.show_progress(0.0, "Working …")
-            keep(type(self).__name__, self._remembered)
 
     def reset_choices(self, *_: Any) -> None:
         """Follow the viewer's layers; what was chosen stays chosen."""
@@ -235,6 +235,12 @@ class Panel(QWidget):
                 if before:
                     self.come_back()
         return bool(super().event(event))
+
+
+def _after(first: Callable[[], None], make_steps: MakeSteps, stop: threading.Event) -> Steps:
+    """Do something short in the job's thread, and then the job."""
+    first()
+    return (yield from make_steps(stop))
 
 
 def _opening_steps(model: Future[Denoiser], stop: threading.Event) -> Generator[None, None, object]:

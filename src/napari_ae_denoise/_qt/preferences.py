@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ae_denoise.session_memory import SessionMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PLUGIN = "napari-ae-denoise"
 # What holds where napari is older than its page for plugins (0.9), or the plugin is not found.
@@ -94,11 +94,12 @@ def restore(panel: str, fields: Sequence[Any]) -> None:
                 field.value = value
 
 
-def keep(panel: str, fields: Sequence[Any]) -> None:
-    """Remember what the form of a panel says."""
+def keeping(panel: str, fields: Sequence[Any]) -> Callable[[], None]:
+    """Return what remembers the form of a panel as it is now; it writes: call it in a thread."""
     kept = memory()
-    if kept is not None:
-        kept.keep_form(panel, {field.name: field.value for field in fields})
+    if kept is None:
+        return lambda: None
+    return partial(kept.keep_form, panel, {field.name: field.value for field in fields})
 
 
 def _page(group: str) -> Any:

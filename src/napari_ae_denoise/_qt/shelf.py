@@ -130,12 +130,11 @@ class Shelf(QObject):
         return name
 
     def in_file(self, name: str, path: Path) -> None:
-        """Remember which file a denoiser is in, for sessions to come too.
+        """Say which file a denoiser is in: a path as `Path.resolve` has it.
 
-        The path is as `Path.resolve` has it, which asks the disk and may take its time.
+        Sessions to come hear of it from the thread that read or wrote the file: `keep_used`.
         """
-        self._files[name] = file = str(path)
-        _keep(UsedModel.of_card(file, name, self.here(name).card))
+        self._files[name] = str(path)
 
     def file_of(self, name: str) -> str:
         """Return the file that a denoiser is in; empty for one in no file, and bundled ones."""
@@ -170,10 +169,10 @@ def _load(name: str, earlier: UsedModel | None, kept: SessionMemory | None) -> D
     return denoiser
 
 
-def _keep(model: UsedModel) -> None:
-    kept = memory()
+def keep_used(kept: SessionMemory | None, denoiser: Denoiser, file: Path, name: str) -> None:
+    """Remember a model file for sessions to come, which writes to the disk: not in the window."""
     if kept is not None:
-        kept.keep_model(model)
+        kept.keep_model(UsedModel.of_card(str(file), name, denoiser.card))
 
 
 def _missing(paths: dict[str, str], stop: threading.Event) -> Generator[float, None, list[str]]:
