@@ -11,7 +11,7 @@ from napari_ae_denoise import batch
 from napari_ae_denoise.batch import Work, batch_steps, stoppable
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.output_names import resolve_outputs
-from napari_ae_denoise.steps import drain
+from napari_ae_denoise.steps import Stopped, drain
 from napari_ae_denoise.tile_runner import PredictSettings
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_error_of_an_image_ends_all_threads(steps, monkeypatch):
 def test_a_stop_ends_dask_in_its_own_thread_and_nowhere_else():
     stop, lazy = threading.Event(), da.ones((40, 40), chunks=10) + 1
     stop.set()
-    with pytest.raises(batch._Stopped), stoppable(stop):
+    with pytest.raises(Stopped), stoppable(stop):
         lazy.compute()
     found = []
 

@@ -334,6 +334,9 @@ def test_stop_is_obeyed_while_the_noise_of_a_slow_image_is_estimated(
     if to_disk:
         with pytest.raises(Stopped):
             begin(denoiser, lazy, tmp_path / "out.ome.zarr", axes="ZYX", stop=stop)
+        stop.set()
+        to = tmp_path / "other.ome.zarr"
+        assert denoiser.denoise(lazy, axes="ZYX", to=to, stop=stop) is None
         assert not list(tmp_path.iterdir())
     else:
         made = drain(denoiser.predict_steps(lazy, axes="ZYX", stop=stop))

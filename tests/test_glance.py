@@ -71,12 +71,21 @@ def test_lazy_and_constant_and_empty_of_numbers():
     seen = drain(glance_steps(image * np.nan))
     assert seen.blank
     assert seen.noise_in_words == "Every pixel that was looked at is not a finite number."
-    seen = drain(glance_steps(np.where(np.arange(60) < 30, image, 9.0)))
+    seen = drain(glance_steps(np.tile(np.where(np.arange(60) < 30, image, 9.0), (2, 2))))
     assert not seen.blank
     assert seen.noise_in_words == "No noise found."
     seen = drain(glance_steps(image * np.nan))
     assert seen.sigma == (0, 0)
     assert seen.signs == Signs()
+
+
+def test_of_small_images_no_more_is_said_than_they_tell():
+    noisy = np.random.default_rng(0).normal(100, 20, (63, 200))
+    assert drain(glance_steps(noisy)).noise_in_words.startswith(
+        "The image is too small for an estimate of its noise: sigma at most about "
+    )
+    said = drain(glance_steps(noisy[:3])).noise_in_words
+    assert said == "The image is too small for an estimate of its noise."
 
 
 def test_a_stop_is_looked_at_before_each_window():

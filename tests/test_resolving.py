@@ -90,6 +90,16 @@ def test_noise_that_cannot_be_estimated_is_said_to_be_taken_for_gaussian(gaussia
     assert "sigma 0" not in said
 
 
+def test_the_noise_of_a_small_image_is_said_not_to_be_estimated(gaussian):
+    small = np.asarray(gaussian)[:63]
+    (said,) = resolve(card(), small, None, "auto").remarks
+    assert "too small" in said
+    assert "Gaussian noise is assumed" in said
+    assert "too small" not in " ".join(resolve(card(), small, None, "camera").remarks)
+    real = card(data_kind="pairs", sigma=None, noise="")
+    assert resolve(real, small, None, "auto").remarks == ()
+
+
 def test_channels_are_estimated_one_by_one(gaussian, poisson):
     seen = resolve(card(), np.stack([gaussian, poisson]), "CYX", "auto")
     assert stabilized(seen) == [False, True]

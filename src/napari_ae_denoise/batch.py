@@ -15,6 +15,7 @@ from napari_ae_denoise.already_there import all_there
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import problem_of
 from napari_ae_denoise.file_jobs import Work, file_job
+from napari_ae_denoise.steps import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -229,7 +230,7 @@ def _one_steps(
                 problem = "" if end.value else CANCELLED
                 break
             yield tile.done / max(tile.total, 1)
-    except _Stopped:
+    except Stopped:
         problem = CANCELLED
     except Exception as error:  # noqa: BLE001 (whatever it is, the other images go on)
         _log.info("%s failed", path, exc_info=True)
@@ -247,16 +248,12 @@ def denoise_one(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) ->
             return end.value[0]  # type: ignore[no-any-return]
 
 
-class _Stopped(Exception):
-    """Somebody asked to stop while dask computed."""
-
-
 _writing = threading.Lock()  # dask's callbacks belong to the whole process
 
 
 @contextlib.contextmanager
 def stoppable(stop: threading.Event) -> Iterator[None]:
-    """Let an event end what dask computes inside, between two of its tasks.
+    """Let an event end what dask computes inside, between two of its tasks, by `Stopped`.
 
     Other threads, such as that of a window, may compute with dask meanwhile and are handed the
     callback too, or hold it longer: it does nothing there.
@@ -267,7 +264,7 @@ def stoppable(stop: threading.Event) -> Iterator[None]:
 
     def look(*_task: Any) -> None:
         if inside and stop.is_set() and threading.get_ident() == mine:
-            raise _Stopped
+            raise Stopped
 
     with _writing, Callback(pretask=look):
         try:

@@ -195,7 +195,10 @@ class Denoiser(LatentSide):
         if to is not None:
             from napari_ae_denoise.to_disk import begin
 
-            job = begin(self, image, to, axes=axes, settings=settings)
+            try:
+                job = begin(self, image, to, axes=axes, settings=settings, stop=stop)
+            except Stopped:
+                return None
             return warned(drain(job.steps(stop=stop), on_progress)).array
         if is_dask(image):
             return warned(self.predict_lazily(image, axes=axes, settings=settings)).denoised

@@ -104,6 +104,10 @@ class Glance:
                 f"{_figure(bright)} where it is bright (grey values).{alike}"
             )
         low, high = self.sigma
+        small = min(self.shape[self.axes.index(axis)] for axis in "YX") < SMALLEST
+        if small:
+            most = f": sigma at most about {_figure(high)} grey values" if high else ""
+            return f"The image is too small for an estimate of its noise{most}."
         if high == 0:
             return "No noise found."
         several = "" if _figure(low) == _figure(high) else f"{_figure(low)} to "

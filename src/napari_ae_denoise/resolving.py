@@ -131,6 +131,11 @@ def resolve(
     # also for a model that knows cameras: it measured 0.2 dB more on twelve real micrographs
     large = min(layout.plane_shape) >= SMALLEST
     told = card.data_kind == "clean" and large
+    if card.data_kind == "clean" and noise_model == "auto" and not large:
+        remarks.append(
+            f"The image is too small for an estimate of its noise ({SMALLEST} pixels a side are "
+            "needed): Gaussian noise is assumed."
+        )
     if correlated == "auto" and not (large and looks_for_shared_noise(card)):
         correlated = "none"
     levelled = noise_model == "camera" or (noise_model == "auto" and told)
