@@ -9,13 +9,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_ae_denoise.already_there import all_there
 from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import problem_of
 from napari_ae_denoise.file_jobs import Work, file_job
-from napari_ae_denoise.steps import Stopped
+from napari_ae_denoise.steps import Stopped, WhileUsed, drain, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -143,13 +144,7 @@ def batch_steps(
         begun = BatchProgress(len(outcomes), len(pairs), failed, path)
         yield begun
         steps = _one_steps(model, path, targets, work, stop)
-        while True:
-            try:
-                part = next(steps)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                break
-            yield replace(begun, part=part)
+        outcome = yield from mapped(steps, partial(_at, begun))
         outcomes.append(outcome)
         failed += bool(outcome.problem)
         yield BatchProgress(len(outcomes), len(pairs), failed, path, outcome=outcome)
@@ -174,12 +169,7 @@ def _several_steps(
                 said.put((number, None))
                 return
             steps = _one_steps(model, *pairs[number], work, stop)
-            while True:
-                try:
-                    said.put((number, next(steps)))
-                except StopIteration as end:
-                    said.put((number, end.value))
-                    return
+            said.put((number, drain(steps, lambda part: said.put((number, part)))))
         except BaseException as error:  # noqa: BLE001 (raised where the outcomes are awaited)
             said.put((number, error))
 
@@ -213,7 +203,7 @@ def _several_steps(
 
 
 def _one_steps(
-    denoiser: Denoiser, path: Path, targets: Outputs, work: Work, stop: threading.Event
+    denoiser: Denoiser, path: Path, targets: Outputs, work: Work, stop: threading.Event | None
 ) -> Generator[float, None, Outcome]:
     """Yield how much of an image is done; what a user can do something about is an outcome."""
     left = skipped(path, targets, work)
@@ -223,13 +213,8 @@ def _one_steps(
     try:
         job = file_job(denoiser, path, targets, work)
         steps = job.steps(stop, say=notes.append, writing=lambda _: stoppable(stop))
-        while True:
-            try:
-                tile = next(steps)
-            except StopIteration as end:
-                problem = "" if end.value else CANCELLED
-                break
-            yield tile.done / max(tile.total, 1)
+        finished = yield from mapped(steps, lambda tile: tile.done / max(tile.total, 1))
+        problem = "" if finished else CANCELLED
     except Stopped:
         problem = CANCELLED
     except Exception as error:  # noqa: BLE001 (whatever it is, the other images go on)
@@ -239,25 +224,39 @@ def _one_steps(
 
 
 def denoise_one(denoiser: Denoiser, path: Path, targets: Outputs, work: Work) -> Outcome:
-    """Denoise one image of a batch, where nobody watches; as for a worker of a cluster."""
-    steps = batch_steps([path], [targets], work, denoiser=denoiser)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value[0]  # type: ignore[no-any-return]
+    """Denoise one image of a batch, where nobody watches or stops it: on a worker of a cluster.
+
+    Its thread computes what is lazy itself. Given to the cluster, those tasks would wait for the
+    places that images hold which wait for them.
+    """
+    with _in_own_thread:
+        return drain(_one_steps(denoiser, path, targets, work, None))
 
 
-_writing = threading.Lock()  # dask's callbacks belong to the whole process
+def _at(begun: BatchProgress, part: float) -> BatchProgress:
+    return replace(begun, part=part)
+
+
+def _computing_alone() -> contextlib.AbstractContextManager[Any]:
+    import dask
+
+    return dask.config.set(scheduler="synchronous")
+
+
+_in_own_thread = WhileUsed(_computing_alone)  # dask's settings belong to the whole process
+_writing = threading.Lock()  # and so do its callbacks
 
 
 @contextlib.contextmanager
-def stoppable(stop: threading.Event) -> Iterator[None]:
+def stoppable(stop: threading.Event | None) -> Iterator[None]:
     """Let an event end what dask computes inside, between two of its tasks, by `Stopped`.
 
     Other threads, such as that of a window, may compute with dask meanwhile and are handed the
     callback too, or hold it longer: it does nothing there.
     """
+    if stop is None:
+        yield
+        return
     from dask.callbacks import Callback
 
     mine, inside = threading.get_ident(), True

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 Record = TypeVar("Record")
+Changed = TypeVar("Changed")
 Result = TypeVar("Result")
 
 
@@ -66,6 +67,48 @@ def drain(
             return end.value  # type: ignore[no-any-return]
         if on_record is not None:
             on_record(record)
+
+
+def mapped(
+    steps: Generator[Record, None, Result], change: Callable[[Record], Changed]
+) -> Generator[Changed, None, Result]:
+    """Run a generator with its records changed; it returns what that one does."""
+    while True:
+        try:
+            record = next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        yield change(record)
+
+
+class WhileUsed:
+    """A context that several threads are in at a time: the first enters it, the last leaves it.
+
+    For what belongs to the whole process. If each thread put back what it had found, the order in
+    which they end would decide what stays.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the context.
+    """
+
+    def __init__(self, make: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:
+        self._make, self._lock, self._users = make, threading.Lock(), 0
+        self._made: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._made = self._make()
+                self._made.__enter__()
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._made.__exit__(None, None, None)
 
 
 def warned(result: Result) -> Result:
