@@ -100,6 +100,15 @@ def test_the_noise_of_a_small_image_is_said_not_to_be_estimated(gaussian):
     assert resolve(real, small, None, "auto").remarks == ()
 
 
+def test_a_few_hot_pixels_are_said_where_they_decide_how_the_others_are_seen(gaussian):
+    hot = np.array(gaussian)
+    hot[3, ::100] = 4000
+    plain = card(PLAIN, normalization=Normalization(low=0, high=100))
+    assert "hot pixels" in resolve(plain, hot, None, "auto").note
+    assert "hot pixels" not in resolve(plain, gaussian, None, "auto").note
+    assert "hot pixels" not in resolve(card(), hot, None, "auto").note  # maps by percentiles
+
+
 def test_channels_are_estimated_one_by_one(gaussian, poisson):
     seen = resolve(card(), np.stack([gaussian, poisson]), "CYX", "auto")
     assert stabilized(seen) == [False, True]

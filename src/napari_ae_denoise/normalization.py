@@ -93,6 +93,11 @@ class Normalization:
                 "Give finite numbers and a scale above zero.",
             )
 
+    @property
+    def whole_range(self) -> bool:
+        """Whether it maps from the darkest to the brightest pixel: one hot pixel moves it."""
+        return self.kind == "percentile" and (self.low, self.high) == (0, 100)
+
     def of_values(self, values: npt.NDArray[Any]) -> GreyMap:
         """Return the map of an image, measured on a sample of its grey values.
 

@@ -47,6 +47,8 @@ AUTO_GROWTH = (
 _ANY_GROWTH = 1.05
 SMALLEST = 64  # pixels: in smaller images details are structure as often as noise
 _BEYOND = 1.25  # of a model's noise range: the estimate is no closer than that
+_NEARLY_ALL = (0.1, 99.9)  # percentiles
+_FAR_FROM_ALL = 3.0  # times their range: beyond, a model that maps the whole range sees little
 _RANGE_OF_STD = 4.5  # grey values span about so many standard deviations in photographs
 
 
@@ -157,6 +159,7 @@ def resolve(
         which = "" if channel is None else f" (channel {channel + 1})"
         windows = asked.pop(channel, None) or read_sample(image, layout, channel)
         values = sample_values(image, layout, channel, windows)
+        warnings += _about_extremes(card, values)
         flat.append(level_of(values) is not None and limits_known(image, layout, channel))
         if not (levelled or told) or flat[-1]:
             maps.append(card.normalization.of_group(values))
@@ -241,14 +244,30 @@ def _about_steps(steps: tuple[int, int]) -> list[str]:
 
 def _about_limits(card: Card, image: Any, layout: PlaneLayout) -> list[str]:
     """Say where a model whose output ends at the brightest pixel may not have seen that pixel."""
-    mapped = card.normalization
-    cuts = mapped.kind == "percentile" and (mapped.low, mapped.high) == (0, 100)
-    cuts = cuts and card.network.ends_in_sigmoid
+    cuts = card.normalization.whole_range and card.network.ends_in_sigmoid
     if not cuts or all(limits_known(image, layout, c) for c in channel_groups(layout)):
         return []
     return [
         "The model makes nothing brighter or darker than what a sample of this large image showed: "
         "smaller and brighter things may be cut off. A model whose network is residual does not."
+    ]
+
+
+def _about_extremes(card: Card, values: npt.NDArray[Any]) -> list[str]:
+    """Say where few pixels decide how a model sees all the others."""
+    if not card.normalization.whole_range:
+        return []
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not finite.size:
+        return []
+    lowest, low, high, highest = np.percentile(finite, [0, *_NEARLY_ALL, 100])
+    if highest - lowest <= _FAR_FROM_ALL * (high - low) or high <= low:
+        return []
+    return [
+        f"Nearly all pixels are between {low:.3g} and {high:.3g} grey values, but some reach "
+        f"{lowest:.3g} or {highest:.3g}, as hot pixels do: the model, which sees the darkest as 0 "
+        f"and the brightest as 1, makes little of the others. Replace those pixels, or choose a "
+        "model whose network is residual."
     ]
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training_data import Array
 
 _SIGMA_LEVELS = 17  # noise levels at which an image's grey map is measured; between, interpolated
+_FEW = 4096  # grey values that a map by percentiles is measured on
 _SEED = 0x5EED
 _DARK_AND_BRIGHT = (0.5, 99.5)  # percentiles between which noise of cameras grows
 _AROUND = 1.5  # pixels: standard deviation of the mean that the noise of a pixel is told by
@@ -72,13 +73,14 @@ class Greys:
         levels = self.sigma_unit * np.linspace(*sigma, _SIGMA_LEVELS if sigma[0] < sigma[1] else 1)
         if noisy is None:  # synthetic noise widens the range that the network sees
             rng = np.random.default_rng(_SEED)
-            few = rng.choice(finite, 4096)
-            if few.min() == few.max():  # the few bright points of a dark image were missed
-                few[:2] = finite.min(), finite.max()
-            seen = [few + self.draw(few, s, rng) for s in levels]
-            if clip:
-                seen = [np.clip(values, *self.limits) for values in seen]
-            maps = [normalization.of_values(values) for values in seen]
+            # the brightest of few noisy pixels is not that of many, which is seen in use
+            some = finite if normalization.whole_range else rng.choice(finite, _FEW)
+            if some.min() == some.max():  # the few bright points of a dark image were missed
+                some[:2] = finite.min(), finite.max()
+            maps = []
+            for level in levels:
+                seen = some + self.draw(some, level, rng)
+                maps.append(normalization.of_values(np.clip(seen, *self.limits) if clip else seen))
         else:
             maps = [normalization.of_values(noisy)]
         self._levels = levels[: len(maps)]
