@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from napari_ae_denoise.devices import (
     memory_errors,
     spare_a_core,
     training_precision,
+    using_threads,
 )
 from napari_ae_denoise.errors import DenoisingError
 
@@ -123,8 +125,10 @@ def test_what_pays_is_measured_once():
 
 def test_precision_on_cuda_is_half_but_never_in_training(monkeypatch):
     assert choose_precision(CUDA) == torch.float16
-    for supported, expected in [(True, torch.bfloat16), (False, torch.float32)]:
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda s=supported: s)
+    # torch itself says that those before Ampere can, too: they emulate it, slower than float32
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    for capability, expected in [((8, 0), torch.bfloat16), ((7, 5), torch.float32)]:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
         assert training_precision(CUDA) == expected
         assert training_precision(CUDA, "float16") == expected
     assert training_precision(CUDA, "float32") == torch.float32
@@ -153,18 +157,16 @@ def test_convolutions_compute_in_the_precision_asked_for(dtype):
 def test_a_core_is_spared_unless_the_user_says_how_many(monkeypatch, asked, cores, expected):
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     monkeypatch.setattr(devices, "cpu_count", lambda: cores)
-    set_to = []
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    before = torch.get_num_threads()
 
     def work():
         with spare_a_core():
-            assert set_to == [expected]
+            assert torch.get_num_threads() == expected
             raise KeyError
 
     with pytest.raises(KeyError):
         work()
-    assert set_to == [expected, 7]
+    assert torch.get_num_threads() == before
 
 
 def test_threads_are_spared_in_a_worker_thread_too():
@@ -223,3 +225,30 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch):
     monkeypatch.delattr(devices.os, "sched_getaffinity")
     monkeypatch.setattr(devices.os, "cpu_count", lambda: None)
     assert cpu_count() == 1
+
+
+def test_threads_of_others_compute_with_as_many_as_before():
+    def in_a_new_thread():
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
+    inside, left = threading.Barrier(2), threading.Event()
+
+    def first():
+        with using_threads(1):
+            inside.wait(5)
+        left.set()
+
+    def second():
+        with using_threads(2):
+            inside.wait(5)
+            left.wait(5)
+
+    usual = in_a_new_thread()
+    with using_threads(3):  # so that they differ from what is usual here
+        before = torch.get_num_threads()
+        with ThreadPoolExecutor(2) as pool:
+            for one in [pool.submit(first), pool.submit(second)]:
+                one.result()
+        assert torch.get_num_threads() == before == 3  # of this thread
+    assert in_a_new_thread() == usual

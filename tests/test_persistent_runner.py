@@ -1,14 +1,18 @@
 import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import dask.array as da
 import numpy as np
 import pytest
 import torch
 
+from napari_ae_denoise import persistent_runner
 from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.persistent_runner import PersistentRunner
 from napari_ae_denoise.tile_runner import PredictSettings, TileRunner
-from napari_ae_denoise.tiling import tiles
+from napari_ae_denoise.tiling import Span, Tile, tiles
 
 HOW = PredictSettings(64, "cpu", "float32")
 ERRORS = [
@@ -158,3 +162,37 @@ def test_quarters_cover_a_tile_once(untrained):
         for quarter in runner._quarters(tile):
             count[quarter.y.write, quarter.x.write] += 1
         assert (count == 1).all()
+
+
+def test_threads_take_turns_on_a_gpu_whose_memory_is_that_of_one(untrained, monkeypatch, recwarn):
+    inside = threading.Semaphore(1)
+
+    class OneAtATime:
+        """A GPU that fits one tile at a time; it computes on the CPU."""
+
+        def __init__(self, network, settings, stop=None):
+            self._runner, self.tile = TileRunner(network, HOW, stop), 64
+            self.device = torch.device("cpu" if settings.device == "cpu" else "cuda:0")
+
+        def __call__(self, *args, **kwargs):
+            if not inside.acquire(blocking=False):
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            try:
+                time.sleep(0.02)
+                return self._runner(*args, **kwargs)
+            finally:
+                inside.release()
+
+    monkeypatch.setattr(persistent_runner, "TileRunner", OneAtATime)
+    network = untrained("residual").network
+    runner = PersistentRunner(network, PredictSettings(64, "cuda:0"))
+    span = Span(64, 0, 64, network.stride, network.halo)
+    window = np.random.default_rng(0).random((1, 64, 64), np.float32)
+    with ThreadPoolExecutor(6) as pool:
+        how = [window], Tile(span, span), [GreyMap(0.0, 1.0)], np.float32
+        made = [one.result()[0][0] for one in [pool.submit(runner, *how) for _ in range(6)]]
+    assert not recwarn.list
+    assert runner._runner.device.type == "cuda"
+    assert runner._room == np.inf
+    for one in made[1:]:
+        np.testing.assert_array_equal(one, made[0])

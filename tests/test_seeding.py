@@ -51,3 +51,17 @@ def test_who_draws_by_seed_waits_for_who_does_so_already(user, train_start):
     other.join()
     assert waiting
     assert torch.equal(drawn, expected)
+
+
+def test_the_random_numbers_of_gpus_stay_as_they_are(monkeypatch):
+    def refuse(_):
+        raise AssertionError("the GPUs were seeded")
+
+    for gpu in (torch.cuda, torch.mps, torch.xpu):
+        monkeypatch.setattr(gpu, "manual_seed", refuse)
+    for gpu in (torch.cuda, torch.xpu):
+        monkeypatch.setattr(gpu, "manual_seed_all", refuse)
+    with seeded(3):
+        first = torch.rand(4)
+    with seeded(3):
+        torch.testing.assert_close(torch.rand(4), first, rtol=0, atol=0)

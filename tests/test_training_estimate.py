@@ -5,6 +5,8 @@ import threading
 import time
 from types import SimpleNamespace
 
+import dask.array as da
+import numpy as np
 import pytest
 
 from napari_ae_denoise import training_estimate, training_run
@@ -87,3 +89,20 @@ def test_what_cannot_be_trained_is_refused(camera):
         estimate_training(
             TrainingData(clean=camera), settings(preset="residual", sigma=0.0, steps=5)
         )
+
+
+def test_a_stop_is_obeyed_while_the_images_are_looked_at():
+    stop, read = threading.Event(), []
+
+    def slow(block_info=None):
+        if block_info:
+            read.append(1)
+            stop.set()
+        return np.random.default_rng(0).random((64, 64)).astype("f4") * 255
+
+    lazy = [da.map_blocks(slow, chunks=((64,), (64,)), dtype="f4") for _ in range(20)]
+    read.clear()
+    stop.clear()
+    estimate = estimate_training(TrainingData(clean=lazy), settings(steps=5), stop=stop)
+    assert math.isnan(estimate.seconds_a_step)
+    assert len(read) < 5

@@ -18,11 +18,13 @@ from torch import nn
 
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.graphics_cards import unused_card
+from napari_ae_denoise.steps import WhileUsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_FIRST_WITH_BFLOAT16 = (8, 0)  # compute capability: Ampere
 _BFLOAT16_GAIN = 1.15  # how much faster it must be to be worth its rounding
 _measuring = threading.Lock()
 _preferred = {"threads": 0}  # see `prefer_threads`
@@ -154,7 +156,18 @@ def training_precision(device: torch.device, precision: str = "auto") -> torch.d
     chosen = choose_precision(device, precision)
     if chosen != torch.float16:
         return chosen
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if _has_bfloat16(device) else torch.float32
+
+
+def _has_bfloat16(gpu: torch.device) -> bool:
+    """Return whether a GPU has units for bfloat16.
+
+    ``torch.cuda.is_bf16_supported`` also says so of cards that emulate it, which is slower than
+    float32, and asks the current card.
+    """
+    if torch.version.hip:
+        return True
+    return torch.cuda.get_device_capability(gpu) >= _FIRST_WITH_BFLOAT16
 
 
 @functools.cache
@@ -215,14 +228,37 @@ def using_threads(count: int) -> Iterator[None]:
     """Let torch compute with some number of threads.
 
     The number belongs to the calling thread: this stands around the work, in the thread that does
-    it.
+    it. A thread that has none of its own takes the one that any thread set last, so that is put
+    back once nobody is inside any more.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    with _usual_for_others:
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _kept_for_others() -> Iterator[None]:
+    """Keep the number of threads that new threads compute with."""
+    before = _in_a_new_thread(torch.get_num_threads)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _in_a_new_thread(lambda: torch.set_num_threads(before))
+
+
+def _in_a_new_thread(call: Callable[[], Any]) -> Any:
+    made = []
+    thread = threading.Thread(target=lambda: made.append(call()))
+    thread.start()
+    thread.join()
+    return made[0]
+
+
+_usual_for_others = WhileUsed(_kept_for_others)
 
 
 def give_memory_back() -> None:

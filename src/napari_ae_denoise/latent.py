@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from napari_ae_denoise.device_probe import trusted_device
-from napari_ae_denoise.devices import spare_a_core
+from napari_ae_denoise.devices import memory_errors, memory_given_back, spare_a_core
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.normalization import of_plane
 from napari_ae_denoise.tile_runner import invalid_in
@@ -81,7 +81,11 @@ def decode(
     )
     codes = code.reshape(width, -1, rows, columns)
     halo = network.halo // stride
-    with spare_a_core(), torch.inference_mode():
+    full = memory_errors(
+        f"Memory ran out on {device} while an image was made from a code, {_TILE} pixels a tile.",
+        'Close other programs, or choose another device, such as "cpu".',
+    )
+    with full, memory_given_back(), spare_a_core(), torch.inference_mode():
         for plane in range(made.shape[0]):
             for tile in tiles((rows, columns), max(_TILE // stride, 1), 1, halo):
                 made[plane, :, _pixels(tile.y.write, stride), _pixels(tile.x.write, stride)] = (

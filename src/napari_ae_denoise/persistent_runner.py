@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,6 @@ from napari_ae_denoise.tile_runner import PredictSettings, TileRunner, Window
 from napari_ae_denoise.tiling import Span, Tile
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Sequence
 
     import torch
@@ -33,6 +34,7 @@ class PersistentRunner:
     The planes of a tile go through the network apart, then the tile in quarters, and so on; each
     reads its own halo, so the numbers are the same. When the smallest does not fit on a GPU, the
     CPU takes over. What did not fit once is not tried again. Other errors are not retried.
+    Several threads may call one at the same time.
 
     Parameters
     ----------
@@ -54,6 +56,7 @@ class PersistentRunner:
         self._runner = TileRunner(network, settings, stop)
         self.tile, self.stride, self.halo = self._runner.tile, network.stride, network.halo
         self.grid = network.grid
+        self._turns = threading.RLock()
         self._room: float = np.inf  # pixels that the network may see at once
 
     def __call__(
@@ -74,11 +77,27 @@ class PersistentRunner:
             If memory runs out even for the smallest tile on the CPU.
         """
         what = {"image": image, "code": code}
-        pixels = len(windows) * tile.pixels_seen
+        runner = self._runner
+        # dask's threads share a runner: on a GPU they take turns, for its memory is that of one
+        with self._turns if runner.device.type != "cpu" else contextlib.nullcontext():
+            if runner is self._runner:
+                return self._made(runner, windows, tile, maps, dtype, what)
+        return self(windows, tile, maps, dtype, **what)  # another thread moved to the CPU meanwhile
+
+    def _made(
+        self,
+        runner: TileRunner,
+        windows: Sequence[Window],
+        tile: Tile,
+        maps: Sequence[ValueMap],
+        dtype: npt.DTypeLike,
+        what: dict[str, bool],
+    ) -> Result:
+        pixels, quarters = len(windows) * tile.pixels_seen, self._quarters(tile)
         failed: BaseException | None = None
-        if pixels <= self._room:
+        if pixels <= self._room or len(windows) == len(quarters) == 1:  # which nobody tried before
             try:
-                return self._runner(windows, tile, maps, dtype, **what)
+                return runner(windows, tile, maps, dtype, **what)
             except (DenoisingError, RuntimeError, MemoryError) as error:
                 cause = error.__cause__ if isinstance(error, DenoisingError) else error
                 if cause is None or not is_out_of_memory(cause):
@@ -90,15 +109,14 @@ class PersistentRunner:
             half = len(windows) // 2
             parts = [slice(0, half), slice(half, None)]
             return _joined([self(windows[p], tile, maps[p], dtype, **what) for p in parts])
-        quarters = self._quarters(tile)
         if len(quarters) > 1:
             return self._in_quarters(windows[0], tile, quarters, maps[0], dtype, what)
-        if self._runner.device.type != "cpu":
-            self._go_on_on_the_cpu(self._runner.device)
+        if runner.device.type != "cpu":
+            self._go_on_on_the_cpu(runner.device)
             return self(windows, tile, maps, dtype, **what)
         side = max(tile.y.stop - tile.y.start, tile.x.stop - tile.x.start)
         raise DenoisingError(
-            f"Memory ran out on {self._runner.device} at a tile of {self.tile} pixels, and even "
+            f"Memory ran out on {runner.device} at a tile of {self.tile} pixels, and even "
             f"at one of {side}.",
             "Close other programs, or choose another device.",
         ) from failed

@@ -16,10 +16,10 @@ _SEEDING = threading.RLock()  # torch has one random state for all threads
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let torch draw by a seed, one thread at a time; afterwards its state is what it was.
+    """Let torch draw by a seed on the CPU, one thread at a time; afterwards all is as it was.
 
     What draws outside of this, in another thread, would still be seen: there use a generator.
     """
     with _SEEDING, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed also seeds every GPU
         yield

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ae_denoise.devices import choose_device, choose_precision, spare_a_core
+from napari_ae_denoise.devices import (
+    choose_device,
+    choose_precision,
+    memory_given_back,
+    spare_a_core,
+)
 from napari_ae_denoise.fingerprints import of_network
 from napari_ae_denoise.grey_map import GreyMap
 from napari_ae_denoise.orientations import passes_of
@@ -77,7 +82,7 @@ def seconds_steps(
             if stop is not None and stop.is_set():
                 return float("nan")
             begin = time.perf_counter()
-            with spare_a_core():
+            with memory_given_back(), spare_a_core():
                 runner([window.astype(np.uint8)], tile, [GreyMap(0.0, 255.0)], np.uint8)
             laps.append(time.perf_counter() - begin)
             yield (lap + 1) / _LAPS

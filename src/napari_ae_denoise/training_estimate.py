@@ -12,12 +12,14 @@ import torch
 from napari_ae_denoise.devices import (
     choose_device,
     free_memory,
+    memory_given_back,
     spare_a_core,
     training_precision,
 )
 from napari_ae_denoise.lean_network import for_training
 from napari_ae_denoise.networks import ConvAutoencoder, build_empty
 from napari_ae_denoise.schedule import learning_rate
+from napari_ae_denoise.steps import Stopped, look_for_stop, stopping
 from napari_ae_denoise.training_run import TrainingRun
 
 if TYPE_CHECKING:
@@ -80,18 +82,19 @@ def training_memory(spec: NetworkSpec, settings: TrainSettings) -> int:
 def _kept_bytes(network: ConvAutoencoder, count: int, side: int) -> int:
     """Return the bytes that a pass keeps for its gradients."""
     weights = {id(p) for p in network.parameters()}
-    kept: dict[int, torch.Tensor] = {}
+    kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         if id(tensor) not in weights:
-            # several layers keep the same tensor: of one storage only the largest view counts
-            kept.setdefault(tensor.untyped_storage()._cdata, tensor)
+            # several layers keep the same tensor, or parts of it: of one storage all of it, once
+            storage = tensor.untyped_storage()
+            kept[storage._cdata] = storage.nbytes()
         return tensor
 
     image = torch.empty(count, network.spec.channels, side, side, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(image)
-    return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
+    return sum(kept.values())
 
 
 def estimate_unmeasured(spec: NetworkSpec, settings: TrainSettings) -> TrainingEstimate:
@@ -138,15 +141,17 @@ def estimate_training(
     estimate = estimate_unmeasured(spec, settings)
     if not measure or estimate.memory > estimate.free:
         return estimate
-    with spare_a_core():
-        run = TrainingRun(data, settings, start, None)
-        took = []
-        for step in range(_WARM_UP + _MEASURED):
-            if stop is not None and stop.is_set():
-                return estimate
-            began = time.perf_counter()
-            run.step(step, learning_rate(0, settings, fine_tuning=start is not None))
-            took.append(time.perf_counter() - began)
+    took = []
+    try:
+        with stopping(stop), memory_given_back(), spare_a_core():
+            run = TrainingRun(data, settings, start, None)
+            for step in range(_WARM_UP + _MEASURED):
+                look_for_stop()
+                began = time.perf_counter()
+                run.step(step, learning_rate(0, settings, fine_tuning=start is not None))
+                took.append(time.perf_counter() - began)
+    except Stopped:
+        return estimate
     one = min(took[_WARM_UP:])
     if run.steps is None:
         return replace(estimate, seconds_a_step=one)

@@ -94,6 +94,9 @@ class FixedMap(nn.Module):
         return self.between(image, self.low, self.high)  # type: ignore[no-any-return]
 
 
+_PARTS = 10_000  # of a percent: percentiles are rounded to them
+
+
 class OwnPercentiles(nn.Module):
     """The network between two percentiles of each image, measured on all of its pixels.
 
@@ -122,11 +125,13 @@ class OwnPercentiles(nn.Module):
     def _percentile(self, ordered: Tensor, percent: float) -> Tensor:
         """Return a percentile of ordered values (N, pixels), as numpy interpolates it: (N, 1)."""
         last = torch.arange(ordered.shape[1], device=ordered.device)[-1:]
-        place = last.double() * (percent / 100)
-        below = place.floor().long()
+        # whole numbers: Apple's GPUs have no float64, and in float32 places beyond 2**24 are lost
+        place = last * round(percent * _PARTS)
+        whole = 100 * _PARTS
+        below = torch.div(place, whole, rounding_mode="floor")
         above = torch.minimum(below + 1, last)
         lower, upper = ordered.index_select(1, below), ordered.index_select(1, above)
-        return lower + (upper - lower) * (place - below).to(ordered.dtype)
+        return lower + (upper - lower) * ((place - below * whole).to(ordered.dtype) / whole)
 
 
 def whole_image(network: ConvAutoencoder, normalization: Normalization) -> nn.Module:
