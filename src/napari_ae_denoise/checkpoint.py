@@ -13,7 +13,7 @@ from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import read_model, write_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from napari_ae_denoise.optimizers import Optimizer
@@ -78,10 +78,10 @@ class TrainingState:
             self._swap()
 
     @contextlib.contextmanager
-    def at_its_best(self) -> Iterator[None]:
-        """Lend the network its best weights."""
+    def lending(self, weights: Mapping[str, Tensor]) -> Iterator[None]:
+        """Lend the network other weights, such as its best."""
         live = _on_cpu(self._network)
-        self._network.load_state_dict(self.best)
+        self._network.load_state_dict(weights)
         try:
             yield
         finally:

@@ -80,6 +80,11 @@ class Glance:
         return self.values[0] >= self.values[1]
 
     @property
+    def small(self) -> bool:
+        """Whether it has too few pixels for an estimate of its noise."""
+        return min(self.shape[self.axes.index(axis)] for axis in "YX") < SMALLEST
+
+    @property
     def photograph(self) -> bool:
         """Whether the channels are the colours of a photograph."""
         return is_rgb(self.axes, self.shape)
@@ -104,8 +109,7 @@ class Glance:
                 f"{_figure(bright)} where it is bright (grey values).{alike}"
             )
         low, high = self.sigma
-        small = min(self.shape[self.axes.index(axis)] for axis in "YX") < SMALLEST
-        if small:
+        if self.small:
             most = f": sigma at most about {_figure(high)} grey values" if high else ""
             return f"The image is too small for an estimate of its noise{most}."
         if high == 0:

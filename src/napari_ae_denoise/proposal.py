@@ -91,6 +91,8 @@ def _fitting(glance: Glance, calibrated: bool) -> Proposal:
     if signs.middle < _DARK:
         return Proposal(MICROSCOPY, "most of it is dark")
     bits = ", of 8 bits," if kind == np.uint8 else ""
+    if glance.sigma[1] == 0 or glance.small:
+        return Proposal(GRAY, f"it is gray{bits}".rstrip(","))
     leaps = "grows with the light by leaps, as texture does"
     noise = "is the same everywhere" if glance.camera is None else leaps
     return Proposal(GRAY, f"it is gray{bits} and its noise {noise}")

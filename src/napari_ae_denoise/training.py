@@ -124,8 +124,8 @@ def training_steps(
     note = ""
     watched = run.watch() if watch else None
     with memory_given_back(), spare_a_core():
-        if start is not None and run.state.step == 0:
-            run.validate()  # what it starts from is the one to beat
+        if start is not None:
+            run.rate_start(start)
         for step in itertools.count(run.state.step):
             if run.fraction >= 1 or (stop is not None and stop.is_set()):
                 break

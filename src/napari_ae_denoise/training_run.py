@@ -118,10 +118,10 @@ class TrainingRun:
         self.steps = settings.steps_in_all(self.sampler.steps_per_epoch)
         self.held_out = self.sampler.validation_batches()
         self.noisy_psnr = batches_psnr([(b.noisy, b) for b in self.held_out])
-        self.validation_psnr = self.validation_loss = math.nan
+        self.validation_psnr = self.validation_loss = self.start_psnr = math.nan
         self._began = time.monotonic() - self.state.elapsed
         if not math.isnan(self.state.best_psnr):  # continued, maybe by other settings or data
-            self.state.best_psnr = batches_psnr(self._scored(self.state.at_its_best()))
+            self.state.best_psnr = batches_psnr(self._scored(self.state.lending(self.state.best)))
 
     @property
     def elapsed(self) -> float:
@@ -217,6 +217,15 @@ class TrainingRun:
         self.validation_loss = float(np.mean([loss(made, batch) for made, batch in pairs]))
         self.state.keep_if_best(self.validation_psnr)
 
+    def rate_start(self, start: Denoiser) -> None:
+        """Score what the training starts from: that is the one to beat."""
+        if self.state.step == 0:
+            self.validate()
+            self.start_psnr = self.validation_psnr
+            return
+        lent = self.state.lending(start.network.state_dict())
+        self.start_psnr = batches_psnr(self._scored(lent))
+
     def watch(self) -> Watch:
         """Return what looks now and then at what the network makes of a part of the data."""
         size = self.spec.image_size
@@ -258,7 +267,11 @@ class TrainingRun:
         network = build_empty(self.spec)
         network.load_state_dict(self.state.best, assign=True)
         settings, state = self.settings, self.state
-        metrics = {"validation_psnr": state.best_psnr, "noisy_psnr": self.noisy_psnr}
+        metrics = {
+            "validation_psnr": state.best_psnr,
+            "noisy_psnr": self.noisy_psnr,
+            "start_psnr": self.start_psnr,
+        }
         synthetic = self.data.kind == "clean"
         card = Card(
             network=self.spec,

@@ -38,13 +38,15 @@ def training_report(denoiser: Denoiser, path: Path) -> list[str]:
     card, done = denoiser.card, denoiser.card.training
     metrics = card.metrics
     gained = decibels(metrics.get("validation_psnr", float("nan")))
-    noisy = decibels(metrics.get("noisy_psnr", float("nan")))
+    others = [f"noisy: {decibels(metrics.get('noisy_psnr', float('nan')))}"]
+    if "start_psnr" in metrics:
+        others.append(f"{done['started_from']}: {decibels(metrics['start_psnr'])}")
     lines = [
         ("model", f"{path} ({path.stat().st_size / 1e6:.1f} MB)"),
         *_network(denoiser),
         ("trained", f"{done.get('steps_done')} steps in {done.get('seconds')} s"),
         ("note", str(done.get("note", ""))),
-        ("validation PSNR", f"{gained} (noisy: {noisy})"),
+        ("validation PSNR", f"{gained} ({', '.join(others)})"),
     ]
     return _table(lines)
 

@@ -116,6 +116,8 @@ class BatchWidget(Panel):
 
     def prepare(self) -> MakeSteps:
         """Return the job of denoising all."""
+        self.outcomes.clear()  # of an earlier one, also where this one is refused
+        self.outcomes.hide()
         choices = self.fields.read()
         return lambda stop: batch_job(choices, stop)
 

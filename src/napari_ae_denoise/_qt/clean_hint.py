@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
+from napari_ae_denoise._qt.finished import record_of_layer
 from napari_ae_denoise._qt.forms import note
 from napari_ae_denoise._qt.glances import LatestGlance
 from napari_ae_denoise._qt.layers import take
@@ -48,6 +49,9 @@ class CleanHint(QObject):
         layer, axes = self._given()
         if layer is None:
             return
+        if record_of_layer(layer) is not None:
+            self._say(layer.name, "was made by a model.", "Another one would learn its faults.")
+            return
         try:
             source = take(layer, axes)
         except DenoisingError:  # said when the training is started
@@ -60,9 +64,13 @@ class CleanHint(QObject):
         self._looking.drop()
 
     def _show(self, glance: Glance) -> None:
-        name = html.escape(short(self._name))
+        if glance.noisy:
+            learned = f"{glance.noise_in_words} The model would learn to keep this noise."
+            self._say(self._name, "is not clean.", learned)
+
+    def _say(self, name: str, what: str, learned: str) -> None:
         self.line.setText(
-            f'<b>"{name}" is not clean.</b> {glance.noise_in_words} The model would learn to keep '
-            'this noise. Choose "noisy images only" above, if you have no clean image.'
+            f'<b>"{html.escape(short(name))}" {what}</b> {learned} Choose "noisy images only" '
+            "above, if you have no clean image."
         )
-        self.line.setVisible(glance.noisy)
+        self.line.show()

@@ -8,7 +8,7 @@ from magicgui.widgets import LineEdit, Select
 
 from napari_ae_denoise._qt.compare_picture import PAIRS, SIDE_BY_SIDE
 from napari_ae_denoise._qt.forms import field, on_change
-from napari_ae_denoise._qt.layer_fields import layer_field
+from napari_ae_denoise._qt.layer_fields import layer_field, show_chosen
 from napari_ae_denoise.classical import classical_methods
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class CompareFields:
         )
         for several in (self.images, self.methods):
             several.native.setMaximumHeight(_LIST_HEIGHT)
+        show_chosen(self.methods.native)
         on_change([self.classical], self._show_classical)
         self._show_classical()
 

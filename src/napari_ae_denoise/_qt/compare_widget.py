@@ -21,6 +21,7 @@ from napari_ae_denoise._qt.status_line import short
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.comparison import Comparison, Doing, Table, comparison_steps
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.provenance import DENOISED
 
 if TYPE_CHECKING:
     import napari
@@ -59,6 +60,10 @@ class CompareWidget(Panel):
             self.form, self.table, layer_fields=fields.layers, remembered=fields.remembered
         )
         follow_axes(self.reference, self.axes)
+        selected = unwrapped(viewer.layers.selection.active)
+        record = record_of_layer(selected)
+        if record is not None and record["what"] == DENOISED:
+            self.offer(selected)
 
     def offer(self, result: Image) -> None:
         """Choose a result and its image to be compared, with a clean image where there is one."""

@@ -93,7 +93,10 @@ class DenoiseWidget(Panel):
         self.level = level_field(self.layer)
         self.filling = FillingLayer(viewer, self, self.job, self.last)
         self.live = LiveLayer(
-            viewer, self, lambda: (self._choices(), self.chosen_layer(self.layer))
+            viewer,
+            self,
+            lambda: (self._choices(), self.chosen_layer(self.layer)),
+            lambda: self.models.at_hand,
         )
         self.live.failed.connect(self.show_problem)
         self.at_once = AtOnce(self._source, self.shelf, lambda: self.model.value, how.settings)

@@ -12,7 +12,7 @@ from napari_ae_denoise._qt.forms import duration
 from napari_ae_denoise._qt.results import judged
 from napari_ae_denoise.result_folder import Destination
 from napari_ae_denoise.result_view import views
-from napari_ae_denoise.steps import Stopped
+from napari_ae_denoise.steps import Stopped, mapped
 from napari_ae_denoise.to_disk import begin
 
 if TYPE_CHECKING:
@@ -179,14 +179,13 @@ def _counted(
     steps: Generator[TileProgress, None, Stored], done: int, total: int
 ) -> Generator[TileProgress, None, Stored]:
     """Count the tiles of one of several results among those of all."""
-    while True:
-        try:
-            tile = next(steps)
-        except StopIteration as end:
-            return end.value
+
+    def among_all(tile: TileProgress) -> TileProgress:
         left = max(tile.total - tile.done, 1)
         remaining = tile.remaining * (total - done - tile.done) / left
-        yield replace(tile, done=done + tile.done, total=total, remaining=remaining)
+        return replace(tile, done=done + tile.done, total=total, remaining=remaining)
+
+    return (yield from mapped(steps, among_all))
 
 
 def _in_words(made: Sequence[Stored], there: Sequence[float]) -> str:

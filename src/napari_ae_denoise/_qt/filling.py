@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_ae_denoise._qt.disk_places import folder_for, too_large
 from napari_ae_denoise._qt.disk_results import Begun, Kept, disk_steps
-from napari_ae_denoise._qt.finished import keep, keep_origin, record_of_layer
+from napari_ae_denoise._qt.finished import keep, keep_origin, record_of_layer, told_apart
 from napari_ae_denoise._qt.forms import disk_fields
 from napari_ae_denoise._qt.layers import add_image, unwrapped
 from napari_ae_denoise._qt.loading import load
@@ -111,7 +111,7 @@ class FillingLayer(QObject):
         if begun.layer is None or viewer is None:
             return f"The image is large, and what is made of it is written to {paths}."
         # first the layer, then its picture: both at once are a stall that people feel
-        layer = add_image(viewer, **begun.layer | {"visible": False})
+        layer = add_image(viewer, **told_apart(viewer, begun.layer) | {"visible": False})
         self._layer, self._begun = weakref.ref(layer), begun
         QTimer.singleShot(0, partial(_show, self._layer))
         keep(layer, before)

@@ -62,13 +62,22 @@ _made_of: weakref.WeakKeyDictionary[Image, weakref.ref[Any]] = weakref.WeakKeyDi
 
 def add_results(viewer: ViewerModel, made: Made) -> list[Image]:
     """Add the layers that a run has made, and remember what the denoised image was made of."""
-    added = [add_image(unwrapped(viewer), **layer) for layer in made.layers]
+    added = [add_image(unwrapped(viewer), **told_apart(viewer, layer)) for layer in made.layers]
     for layer in added:
         keep_origin(layer, made.origin)
         record = record_of_layer(layer)
         if record is not None and record["what"] == DENOISED:
             keep(layer, made.image, layer.data)
     return added
+
+
+def told_apart(viewer: ViewerModel, layer: dict[str, Any]) -> dict[str, Any]:
+    """Return what `Image` takes, named by its model too where another model's result is there."""
+    name, record = layer["name"], layer["metadata"].get(KEY, {})
+    before = next((record_of_layer(one) for one in viewer.layers if one.name == name), None)
+    if before is None or before.get("model") == record.get("model"):
+        return layer
+    return layer | {"name": f"{name} ({record.get('model')})"}
 
 
 def keep(layer: Image, before: Any, after: Any = None) -> None:
@@ -165,6 +174,29 @@ class LastResult:
             return unwrapped(active) if fits(active) else None
         last = None if self._last is None else self._last()
         return last if last is not None and last in self._viewer.layers and fits(last) else None
+
+    def denoised(self) -> Image:
+        """Return the denoised image that is meant, whose original is known.
+
+        Raises
+        ------
+        DenoisingError
+            If there is none.
+        """
+        found: Image | None = self.get(finished_of)
+        if found is not None:
+            return found
+        selected = self._viewer.layers.selection.active
+        if record_of_layer(selected) is not None:
+            raise DenoisingError(
+                f'"{selected.name}" cannot be compared with an original: it is no denoised image, '
+                "or was made in another session.",
+                "Select a denoised image that was made here.",
+            )
+        raise DenoisingError(
+            "There is no result to compare with its original.",
+            "Press Denoise first, or select a result that was made here.",
+        )
 
     def result(self, wanted: str) -> tuple[Image, dict[str, Any]]:
         """Return the result that is meant, and its record; it names the image as it is called now.

@@ -145,6 +145,7 @@ def fold(title: str, *contents: Any) -> QCollapsible:
     for content in contents:
         section.addWidget(getattr(content, "native", content))
     AlignedLabels(section, [content for content in contents if isinstance(content, Container)])
+    section.content().hide()  # what has no height only is still reached by the Tab key
     return section
 
 
@@ -152,6 +153,7 @@ def _turn_arrow(section: weakref.ref[QCollapsible], title: str, unfolded: bool) 
     alive = section()
     if alive is not None:
         alive.setText(f"{'▾' if unfolded else '▸'} {title}")
+        alive.content().setVisible(unfolded)
 
 
 def duration(seconds: float) -> str:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import ComboBox, Select
 from qtpy.QtCore import Qt
 
+from napari_ae_denoise._qt.finished import original_of, record_of_layer
 from napari_ae_denoise._qt.layers import HELPER, unwrapped
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import ViewerModel
+    from qtpy.QtWidgets import QListWidget
 
 
 class LayerChoice(ComboBox):
@@ -48,6 +50,31 @@ class LayersChoice(Select):
             self.changed.emit(self.value)
 
 
+def show_chosen(rows: QListWidget) -> None:
+    """Let chosen rows be told from others: napari's themes draw them nearly alike."""
+    rows.setStyleSheet(
+        "QListWidget::item:selected { background: palette(highlight);"
+        " color: palette(highlighted-text); }"
+    )
+
+
+def begin_with(field: Any, active: Layer | None) -> None:
+    """Choose the layer that is selected in the viewer, else the newest one.
+
+    Not a result of ours, but what that was made of: it is seldom what the next step begins with,
+    and a model that is trained on a result as its clean image learns what was wrong with it.
+    """
+    if not isinstance(field, LayerChoice):
+        return
+    layers = list(field.choices)
+    chosen = unwrapped(active) if active in layers else field.value
+    if record_of_layer(chosen) is not None:
+        images = [one for one in layers if record_of_layer(one) is None]
+        chosen = original_of(chosen, images) or next(iter(images), chosen)
+    if chosen is not None:
+        field.value = chosen
+
+
 def layer_field(
     viewer: ViewerModel, name: str, label: str, tooltip: str, *, several: bool = False
 ) -> LayerChoice | LayersChoice:
@@ -63,7 +90,9 @@ def layer_field(
 
     kind = LayersChoice if several else LayerChoice
     made = kind(name=name, label=label, tooltip=tooltip, choices=images, nullable=False)
-    if several:  # long names are cut in the middle, as there is no room to scroll
+    if several:
+        show_chosen(made.native)
+        # long names are cut in the middle, as there is no room to scroll
         made.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         made.native.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     return made

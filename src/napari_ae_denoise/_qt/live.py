@@ -47,16 +47,23 @@ class LiveLayer(QObject):
         Whose life it shares.
     read : callable
         Returns what the form says, and the layer, or raises a `DenoisingError`.
+    ready : callable
+        Returns whether the model has been opened; if not, `use` comes later.
     """
 
     failed = Signal(object)  # DenoisingError
     _answered = Signal(object, object, object)  # Live, Region, image; from the thread
 
     def __init__(
-        self, viewer: ViewerModel, parent: QObject, read: Callable[[], tuple[DenoiseChoices, Any]]
+        self,
+        viewer: ViewerModel,
+        parent: QObject,
+        read: Callable[[], tuple[DenoiseChoices, Any]],
+        ready: Callable[[], bool],
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._read = unwrapped(viewer), read  # behind a proxy layers are gone at once
+        self._viewer = unwrapped(viewer)  # behind a proxy layers are gone at once
+        self._read, self._ready = read, ready
         self.switch = field(
             "live",
             False,
@@ -82,13 +89,19 @@ class LiveLayer(QObject):
     def _switch(self, on: bool) -> None:
         """Begin or stop; what cannot begin is switched off again."""
         self.restart()
-        if on and self._live is None:
+        if on and self._live is None and self._ready():
             self.switch.value = False
 
     def restart(self, *_: Any) -> None:
-        """Begin anew with what the form says; what is refused waits for the next change of it."""
+        """Begin anew with what the form says; what is refused waits for the next change of it.
+
+        A model that is being opened is waited for: see `use`.
+        """
         if not self.switch.value:
             self.stop()
+            return
+        if not self._ready():
+            self.wait()
             return
         try:
             choices, layer = self._read()

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise._qt.preferences import memory
 from napari_ae_denoise._qt.shelf import keep_used
-from napari_ae_denoise._qt.writing_button import WritingButton
+from napari_ae_denoise._qt.writing_button import WritingButton, placed
 from napari_ae_denoise.interop.exports import FORMATS, export_model
 from napari_ae_denoise.model_file import SUFFIX
 
@@ -63,7 +63,7 @@ class SaveModelButton(WritingButton):
 
     def dialog(self, what: ToSave) -> QFileDialog:
         """Return what asks where."""
-        dialog = QFileDialog(self, "Save model", file_name(what.name), _MODELS)
+        dialog = QFileDialog(self, "Save model", placed(file_name(what.name)), _MODELS)
         dialog.setDefaultSuffix(SUFFIX)  # so that it asks before it replaces the real file
         return dialog
 
@@ -95,7 +95,7 @@ class ExportButton(WritingButton):
 
     def dialog(self, what: Chosen) -> QFileDialog:
         """Return what asks where, and for which program."""
-        dialog = QFileDialog(self, "Export model", file_name(what.name, ""))
+        dialog = QFileDialog(self, "Export model", placed(file_name(what.name, "")))
         dialog.setNameFilters(list(_FILTERS))
 
         def follow(chosen: str) -> None:  # so that it asks before it replaces the real file

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 from napari_ae_denoise import report
 from napari_ae_denoise._qt.alignment import AlignedLabels
 from napari_ae_denoise._qt.forms import JobBar, on_change
+from napari_ae_denoise._qt.layer_fields import begin_with
 from napari_ae_denoise._qt.layers import unwrapped
 from napari_ae_denoise._qt.leaving import go_when_idle
 from napari_ae_denoise._qt.opened_models import wait_for
@@ -126,11 +127,16 @@ class Panel(QWidget):
         layout.addWidget(self.bar)
         self.reset_choices()
         restore(type(self).__name__, remembered)
-        active = self.viewer.layers.selection.active
         on_change(layer_fields, self.problem.clear)
-        for field in layer_fields[:1]:
-            if active in getattr(field, "choices", ()):
-                field.value = active
+        on_change(layer_fields[:1], self._forget)
+        active = self.viewer.layers.selection.active
+        for field in layer_fields:
+            begin_with(field, active if field is layer_fields[0] else None)
+
+    def _forget(self) -> None:
+        """Say no more what became of another image."""
+        if self.job.state is JobState.IDLE:
+            self.bar.status.clear()
 
     def bring_into_view(self, part: QWidget) -> None:
         """Scroll to a part that was shown just now, and keep it in sight; see `ScrollDown`."""

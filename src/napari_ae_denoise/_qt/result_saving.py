@@ -16,7 +16,7 @@ from napari_ae_denoise._qt.filling import is_filling
 from napari_ae_denoise._qt.layers import take
 from napari_ae_denoise._qt.model_saving import file_name
 from napari_ae_denoise._qt.status_line import unfinished
-from napari_ae_denoise._qt.writing_button import WritingButton
+from napari_ae_denoise._qt.writing_button import WritingButton, placed
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import (
     FORMATS,
@@ -87,7 +87,7 @@ class SaveResultButton(WritingButton):
 
     def dialog(self, what: ToSave) -> QFileDialog:
         """Return what asks where."""
-        dialog = QFileDialog(self, "Save result", what.name, _IMAGES)
+        dialog = QFileDialog(self, "Save result", placed(what.name), _IMAGES)
         dialog.setDefaultSuffix(Path(what.name).suffix)
         return dialog
 

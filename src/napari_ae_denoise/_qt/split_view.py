@@ -180,14 +180,10 @@ class SplitView(QObject):
         return int(_levels(result.data)[0].shape[self._axis])
 
     def _start(self, fraction: float) -> None:
-        viewer, result = self._viewer(), self._last.get(finished_of)
+        viewer = self._viewer()
         try:
-            if viewer is None or result is None:
-                raise DenoisingError(
-                    "There is no result to compare with its original.",
-                    "Press Denoise first, or select a result that was made here.",
-                )
-            if _grid(viewer):
+            result = self._last.denoised()
+            if viewer is None or _grid(viewer):
                 raise DenoisingError(
                     "The grid shows each layer apart, so no line can be drawn between two.",
                     "Switch off the grid (Ctrl+G) first.",

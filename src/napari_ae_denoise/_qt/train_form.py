@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import LineEdit
+from magicgui.widgets import Label, LineEdit
+from qtpy.QtWidgets import QSizePolicy
 
 from napari_ae_denoise._qt.forms import (
     device_field,
@@ -44,11 +45,11 @@ _NOISES = (
     ("camera (Poisson-Gaussian)", "camera"),
     ("photograph (mixed colours, JPEG)", "photograph"),
 )
-CLEAN = KIND_IN_WORDS["clean"]
+CLEAN, NOISY = KIND_IN_WORDS["clean"], KIND_IN_WORDS["noisy"]
 KINDS = {
     CLEAN: Kind(("clean",), ("Clean image", "")),
     KIND_IN_WORDS["pairs"]: Kind(("clean", "noisy"), ("Clean image", "Noisy image")),
-    KIND_IN_WORDS["noisy"]: Kind(("noisy",), ("Noisy image", "")),
+    NOISY: Kind(("noisy",), ("Noisy image", "")),
     KIND_IN_WORDS["two noisy"]: Kind(
         ("noisy", "noisy_again"), ("Noisy image", "Second noisy image")
     ),
@@ -159,7 +160,9 @@ class TrainFields:
             max=2**31 - 1,
         )
         self.device = device_field()
-        self.noise_rows = (row("Noise sigma", self.sigma_low, self.sigma_high), self.unit)
+        to = Label(value="to")
+        to.native.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
+        self.noise_rows = (row("Noise sigma", self.sigma_low, to, self.sigma_high), self.unit)
         self.advanced = (
             *self.family.options,
             self.noise,
@@ -195,6 +198,11 @@ class TrainFields:
     def adds_noise(self) -> bool:
         """Whether noise is added to the images, so that there is something to say of it."""
         return self.kind.value == CLEAN and not self.family.noiseless
+
+    @property
+    def from_noisy_only(self) -> bool:
+        """Whether there are nothing but noisy images."""
+        return self.kind.value == NOISY
 
     @property
     def name(self) -> str:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from napari_ae_denoise.training_data import TrainingData
 
 
+_GAIN = 0.005  # dB: less is none, as it is shown
+
+
 class StateFile:
     """Where a training keeps its state, to be gone on from; deleted when nobody holds this."""
 
@@ -104,10 +107,12 @@ def in_words(name: str, card: Card) -> str:
     metrics, facts = card.metrics, card.training
     against = "noisy" if "noisy" in card.data_kind else "clean"
     parts = [f'Trained "{short(name)}".']
+    start, after = metrics.get("start_psnr"), metrics.get("validation_psnr")
     if {"noisy_psnr", "validation_psnr"} <= set(metrics):
+        between = "" if start is None else f'{start:.2f} dB by "{facts["started_from"]}", '
         parts.append(
-            f"{metrics['noisy_psnr']:.2f} dB before, {metrics['validation_psnr']:.2f} dB after "
-            f"denoising, against {against} parts that were held out."
+            f"{metrics['noisy_psnr']:.2f} dB before, {between}{after:.2f} dB after denoising, "
+            f"against {against} parts that were held out."
         )
     if facts.get("invalid_pixels"):
         parts.append(f"{facts['invalid_pixels']} pixels are NaN or infinite: they were masked.")
@@ -119,6 +124,8 @@ def in_words(name: str, card: Card) -> str:
         parts.append(facts["note"])
     elif card.makes_worse:
         parts.append("It makes images worse as yet: press Continue, or train for longer.")
+    elif start is not None and after is not None and after - start < _GAIN:
+        parts.append("Nothing was gained: go on with what it started from, or train for longer.")
     else:
         parts.append("Choose it in the Denoise panel, or save it.")
     return " ".join(parts)

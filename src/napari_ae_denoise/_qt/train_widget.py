@@ -133,6 +133,7 @@ class TrainWidget(Panel):
         self.images.show(KINDS[self.fields.kind.value])
         for widget in (*self.fields.noise_rows, self.fields.noise):
             widget.visible = self.fields.adds_noise
+        self.fields.scheme.visible = self.fields.from_noisy_only
 
     def _given_as_clean(self) -> tuple[Image | None, str]:
         given = "clean" in KINDS[self.fields.kind.value].sides

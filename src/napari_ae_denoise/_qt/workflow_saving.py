@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise._qt.model_saving import file_name
-from napari_ae_denoise._qt.writing_button import WritingButton
+from napari_ae_denoise._qt.writing_button import WritingButton, placed
 from napari_ae_denoise.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class SaveWorkflowButton(WritingButton):
 
     def dialog(self, what: Made) -> QFileDialog:
         """Return what asks where."""
-        name = file_name(what.layer, ".json")
+        name = placed(file_name(what.layer, ".json"))
         dialog = QFileDialog(self, "Save workflow", name, "Workflows (*.json)")
         dialog.setDefaultSuffix(".json")  # so that it asks before it replaces the real file
         return dialog

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
+_saved_in: list[Path] = []  # where a file was saved last in this session
+
+
+def placed(name: str) -> str:
+    """Return a file's name in a folder: its own, or that of the last file, or the user's.
+
+    By itself Qt takes the folder that napari was started in: of an icon, that of the system.
+    """
+    path = Path(name)
+    if path.parent != Path():
+        return name
+    return str((_saved_in[-1] if _saved_in else Path.home()) / name)
+
+
 class WritingButton(QPushButton):
     """A button with a job; it cannot be pressed while that writes.
 
@@ -77,6 +91,7 @@ class WritingButton(QPushButton):
         dialog = self.dialog(what)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         if dialog.exec():
+            _saved_in[:] = [Path(dialog.selectedFiles()[0]).parent]
             self.save(dialog.selectedFiles()[0], what)
         dialog.deleteLater()
 
