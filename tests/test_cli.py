@@ -926,6 +926,17 @@ def test_compare_obeys_the_axes(run):
     assert "inf" not in done.stdout
 
 
+def test_compare_follows_the_axes_that_files_name(run):
+    image = np.random.default_rng(0).integers(0, 255, (3, 2, 40, 48), np.uint8)
+    tifffile.imwrite("a.ome.tif", image, metadata={"axes": "TCYX"})
+    tifffile.imwrite("b.ome.tif", image.swapaxes(0, 1), metadata={"axes": "CTYX"})
+    tifffile.imwrite("c.ome.tif", image[:, 0], metadata={"axes": "TYX"})
+    assert "inf" in run("compare", "a.ome.tif", "b.ome.tif").stdout
+    done = run("compare", "a.ome.tif", "c.ome.tif")
+    assert done.exit_code == 1
+    assert "TCYX and TYX" in done.stderr
+
+
 def test_compare_goes_on_after_an_image_that_does_not_fit(run, picture):
     write_image("small.png", read(picture)[:20])
     done = run("compare", picture, "small.png", picture)
@@ -1112,3 +1123,30 @@ def test_the_defaults_of_training_are_those_of_the_settings():
     assert (kind.preset, kind.sigma) == (settings.preset, settings.sigma)
     assert asked["preset"].default is asked["sigma"].default is None
     assert asked["loss"].default == settings.objective.reconstruction
+
+
+def test_a_training_that_was_over_before_says_that_nothing_was_trained(run, picture):
+    how = ["--preset", "classic", "--device", "cpu", "--checkpoint", "state"]
+    first = run("train", "--clean", picture, "--steps", 2, "-o", "a.safetensors", *how)
+    assert first.exit_code == 0, first.output
+    assert "Nothing was trained" not in first.output
+    again = run("train", "--clean", picture, "--steps", 2, "-o", "b.safetensors", *how)
+    assert again.exit_code == 0, again.output
+    said = " ".join(again.output.split())
+    assert "Nothing was trained: the state in state has its 2 steps" in said
+    more = run("train", "--clean", picture, "--steps", 3, "-o", "c.safetensors", *how)
+    assert "Nothing was trained" not in more.output
+
+
+def test_several_results_are_not_one_file(fails, picture):
+    write_image("other.tif", read(picture))
+    fails(
+        "denoise",
+        picture,
+        "other.tif",
+        "-m",
+        "natural-gray",
+        "-o",
+        "out.tif",
+        says=("2 results", "out.tif"),
+    )

@@ -467,3 +467,22 @@ def test_reading_a_saved_card_needs_no_network(plain, tmp_path):
     plain.save(tmp_path / "m.safetensors")
     _, record = read_model(tmp_path / "m.safetensors")
     assert Card.from_record(record) == plain.card
+
+
+def test_masked_pixels_are_left_out_and_kept(untrained):
+    image = np.random.default_rng(0).normal(100, 20, (64, 64)).astype("f4")
+    mask = np.zeros(image.shape, bool)
+    mask[10:20] = True
+    spoilt = np.where(mask, np.float32(9999), image)
+    denoiser = untrained("residual")
+    with pytest.warns(UserWarning, match="masked"):
+        made = denoiser.denoise(np.ma.masked_array(spoilt, mask))
+    with pytest.warns(UserWarning, match="masked"):
+        expected = denoiser.denoise(np.where(mask, np.float32("nan"), image))
+    np.testing.assert_array_equal(made, expected)
+
+
+def test_masked_pixels_of_whole_numbers_are_refused(untrained, refused):
+    image = np.ma.masked_array(np.zeros((64, 64), np.uint16), np.eye(64, dtype=bool))
+    with refused("masked", "uint16", remedy="filled"):
+        untrained("residual").denoise(image)

@@ -219,7 +219,14 @@ def test_a_scale_without_units_is_kept_without_units(untrained, tmp_path):
         assert not any("unit" in axis for axis in described[0]["axes"])
 
 
-@pytest.mark.parametrize("wrong", [0.0, -0.5, float("inf"), float("nan")])
+def test_the_pixel_size_of_a_mirrored_axis_is_kept(tmp_path):
+    write_image(tmp_path / "a.ome.zarr", picture((2, 24, 28)), axes="ZYX")
+    rescaled(tmp_path / "a.ome.zarr", [3.0, -0.5, 0.25])
+    image = read_image(tmp_path / "a.ome.zarr")
+    assert image.spacing == {"Z": 3.0, "Y": 0.5, "X": 0.25}
+
+
+@pytest.mark.parametrize("wrong", [0.0, float("inf"), float("nan")])
 def test_a_scale_that_no_pixel_can_have_is_left_out(wrong, tmp_path):
     write_image(tmp_path / "a.ome.zarr", picture((2, 24, 28)), axes="ZYX")
     rescaled(tmp_path / "a.ome.zarr", [3.0, wrong, 0.25])

@@ -1,3 +1,4 @@
+import ast
 import json
 
 import numpy as np
@@ -165,3 +166,13 @@ def test_the_script_says_how_the_image_was_seen(files, image, chosen, other):
     made = run(as_script(record | {"what": DENOISED}))
     np.testing.assert_array_equal(made, denoiser.denoise(image, **chosen))
     assert (made != denoiser.denoise(image, **other)).any()
+
+
+def test_nothing_that_a_layer_says_becomes_code(files, image):
+    evil = '1""" + __import__("os").system("false") + """'
+    made = record(files, image, what=evil)
+    made["versions"] = dict.fromkeys(made["versions"], evil)
+    tree = ast.parse(as_script(made))
+    assert not [one for one in ast.walk(tree) if getattr(one, "id", "") == "__import__"]
+    with pytest.raises(DenoisingError, match="invalid literal"):
+        as_script(record(files, image, path="", level=evil))

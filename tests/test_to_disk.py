@@ -647,3 +647,10 @@ def test_a_disk_that_turns_read_only_is_said(untrained, tmp_path, refused, monke
         with refused(path, "Read-only file system", remedy="may be written to"):
             untrained("classic").denoise(grey((60, 70)), to=path, **EXACT)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tiff", "a.PNG", "a.npy"])
+def test_a_folder_is_not_named_like_a_file(untrained, tmp_path, refused, name):
+    with refused(name, remedy=".ome.zarr"):
+        untrained("residual").denoise(grey((64, 64)), to=tmp_path / name)
+    assert not list(tmp_path.iterdir())

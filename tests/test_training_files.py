@@ -4,6 +4,8 @@ import threading
 
 import numpy as np
 import pytest
+import tifffile
+from skimage.io import imsave as imwrite
 
 from napari_ae_denoise import training_files
 from napari_ae_denoise.errors import DenoisingError
@@ -59,3 +61,29 @@ def test_stop_is_obeyed_between_files(folder, monkeypatch):
     with stopping(stop), pytest.raises(Stopped):
         data_from_files(clean=folder("clean", 5))
     assert len(read) == 2
+
+
+def test_pairs_whose_files_name_their_axes_in_another_order_belong_together(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (3, 2, 40, 48), np.uint8)  # T, C, Y, X
+    first, second = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
+    tifffile.imwrite(first, image, metadata={"axes": "TCYX"})
+    tifffile.imwrite(second, image.swapaxes(0, 1), metadata={"axes": "CTYX"})
+    data = data_from_files(clean=[first], noisy=[second])
+    assert data.axes == "TCYX"
+    np.testing.assert_array_equal(data.clean[0], data.noisy[0])
+
+
+def test_files_of_different_axes_are_refused_where_one_would_be_guessed_wrong(tmp_path, refused):
+    stack, image = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
+    tifffile.imwrite(stack, np.zeros((2, 4, 40, 48), np.uint8), metadata={"axes": "TCYX"})
+    tifffile.imwrite(image, np.zeros((4, 40, 48), np.uint8), metadata={"axes": "TYX"})
+    with refused("TCYX", str(stack), "TYX", remedy="same axes"):
+        data_from_files(clean=[stack, image])
+    with refused("TCYX", "TYX"):
+        data_from_files(clean=[stack], noisy=[image])
+
+
+def test_photographs_in_gray_and_in_colours_are_as_their_shapes_tell(tmp_path):
+    for name, shape in {"gray": (40, 48), "colours": (40, 48, 3)}.items():
+        imwrite(tmp_path / f"{name}.png", np.zeros(shape, np.uint8), check_contrast=False)
+    assert data_from_files(clean=[tmp_path]).axes is None

@@ -114,16 +114,43 @@ class PlaneLayout:
         return window.transpose([order.index(a) for a in kept])
 
 
-def as_array(image: Any) -> Any:
-    """Return an image as an array of numpy, or of what reads like one (dask, zarr, memory maps).
-
-    Lists, tensors, matrices and masked arrays become plain arrays of numpy.
+def in_order(array: Any, axes: str | None, wanted: str | None) -> Any:
+    """Return an image with its axes in the order of another one, where both are known.
 
     Raises
     ------
     DenoisingError
-        If its rows have different lengths.
+        If the two have different axes.
     """
+    if axes is None or wanted is None or axes == wanted:
+        return array
+    if sorted(axes) != sorted(wanted):
+        raise DenoisingError(
+            f"The images have different axes: {wanted} and {axes}.",
+            "Give images of the same axes; their order may differ.",
+        )
+    return array.transpose([axes.index(axis) for axis in wanted])
+
+
+def as_array(image: Any) -> Any:
+    """Return an image as an array of numpy, or of what reads like one (dask, zarr, memory maps).
+
+    Lists, tensors and matrices become plain arrays of numpy; so do masked arrays of floats, whose
+    masked pixels are NaN then.
+
+    Raises
+    ------
+    DenoisingError
+        If its rows have different lengths, or if pixels of whole numbers are masked.
+    """
+    if isinstance(image, np.ma.MaskedArray) and np.ma.is_masked(image):
+        if image.dtype.kind != "f":
+            raise DenoisingError(
+                f"Pixels of the image are masked, and its type {image.dtype} has no number for "
+                "them.",
+                'Give image.astype("float32").filled(numpy.nan): NaN is masked, and kept.',
+            )
+        return image.filled(np.nan)
     if isinstance(getattr(image, "dtype", None), np.dtype) and not isinstance(
         image, np.matrix | np.ma.MaskedArray | np.generic
     ):

@@ -284,7 +284,10 @@ def _line(
     line = np.stack([greys, np.ones_like(greys)], axis=1)  # (bins, 2)
     slope = level = 0.0
     for _ in range(_ROUNDS):
-        fitted, *_ = np.linalg.lstsq(line * weights[:, None], variances * weights, rcond=None)
+        unit = np.abs(greys).max() or 1.0  # or columns of very different size lose one of them
+        scaled = line * weights[:, None] / [unit, 1.0]
+        fitted, *_ = np.linalg.lstsq(scaled, variances * weights, rcond=None)
+        fitted /= [unit, 1.0]
         slope, level = float(fitted[0]), float(fitted[1])
         expected = np.maximum(line @ fitted, 0.01 * variances.max())
         off = np.abs(line @ fitted - variances) / expected * precision

@@ -137,6 +137,7 @@ class Card:
                 "noise",
                 "axes",
                 "licence",
+                "created",
             ):
                 if not isinstance(values.get(name, ""), str):
                     raise TypeError(f"{name} is no text")

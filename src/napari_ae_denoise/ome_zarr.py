@@ -62,7 +62,8 @@ def placement_of(described: Mapping[str, Any], axes: str | None, level: int) -> 
                 shift = shift + step["translation"]
     factors, unit, time_unit = _unit_factors(described, axes)
     found, first = (dict(zip(axes, n.tolist(), strict=True)) for n in (scale, shift))
-    spacing = distances({axis: found[axis] * factor for axis, factor in factors.items()})
+    # of a mirrored axis, whose distance is below zero, the size of pixels stays
+    spacing = distances({axis: abs(found[axis] * factor) for axis, factor in factors.items()})
     origin = {axis: first[axis] * factor for axis, factor in factors.items() if first[axis]}
     origin = {axis: place for axis, place in origin.items() if np.isfinite(place)}
     if not unit and all(spacing[axis] == 1 for axis in set("ZYX") & set(spacing)):

@@ -88,6 +88,11 @@ def output_paths(
     if pattern:
         made = [named_by(output, path) for path in inputs]
     elif folder:
+        if len(inputs) > 1 and not there and _names_a_file(output):
+            raise DenoisingError(
+                f"{len(inputs)} results cannot be one file {output}.",
+                "Give a folder, or a pattern such as out/{stem}_clean{suffix}.",
+            )
         if there and not output.is_dir():
             what = f"{len(inputs)} results need a folder" if len(inputs) > 1 else "has no ending"
             raise DenoisingError(
@@ -118,6 +123,15 @@ def output_paths(
     if folder:
         make_folder(output)
     return made
+
+
+def _names_a_file(output: Path) -> bool:
+    """Return whether a path ends as files of images do."""
+    try:
+        format_of(output)
+    except DenoisingError:
+        return False
+    return True
 
 
 def _is_folder(output: Path) -> bool:

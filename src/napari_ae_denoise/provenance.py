@@ -112,7 +112,7 @@ def as_script(record: Mapping[str, Any]) -> str:
     """
     try:
         return _script(record)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         lacking = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DenoisingError(
             f"The layer does not say enough of what made it ({lacking}).",
@@ -132,21 +132,24 @@ def _is_read_here(path: str, level: int) -> bool:
 
 
 def _script(record: Mapping[str, Any]) -> str:
-    versions, what = record["versions"], record["what"]
+    # a layer may come from another plugin, or from a file: nothing of it is code
+    versions = {name: _plain(str(version)) for name, version in record["versions"].items()}
+    what = _plain(record["what"])
     imports = ["from napari_ae_denoise import Denoiser"]
     known = record.get("fingerprint")  # results of the first days have none
     told = "of_image, of_network" if known else "of_network"
     imports += [f"from napari_ae_denoise.fingerprints import {told}"]
+    at = int(record.get("level", 0))
     if _is_read_here(record["path"], record.get("level", 0)):
         imports += ["from napari_ae_denoise.image_files import read_image"]
-        level = f", level={record['level']}" if record.get("level") else ""
+        level = f", level={at}" if at else ""
         image = [f"image = read_image({record['path']!r}{level}).array"]
     else:
         imports.insert(0, "import napari")
         image = [
             "# Run this in napari's console, or read the image into `image` yourself.",
             f"layer = napari.current_viewer().layers[{record['image']!r}]",
-            f"image = layer.data[{record.get('level', 0)}] if layer.multiscale else layer.data",
+            f"image = layer.data[{at}] if layer.multiscale else layer.data",
         ]
     if not record.get("folder"):
         imports.insert(0, "import numpy as np")

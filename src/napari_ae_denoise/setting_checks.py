@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LENGTHS = ("steps", "epochs", "minutes")
 _ABOVE_ZERO = (*_LENGTHS, "batch_size", "learning_rate", "clip_norm", "noise_sigma")
 _WHOLE = ("steps", "batch_size", "seed")
+_LARGEST_SEED = 2**64 - 1  # of torch
 _FRACTIONS = (("validation", 0.5), ("average", 0.99999), ("warm_up", 0.5))
 
 
@@ -66,6 +67,8 @@ def check_numbers(settings: TrainSettings) -> None:
         value = getattr(settings, name)
         if value is not None and not (is_whole(value) and value >= 0):
             raise _refusal(settings, name, "Give a whole number that is not negative.")
+    if settings.seed > _LARGEST_SEED:
+        raise _refusal(settings, "seed", f"Give a whole number of at most {_LARGEST_SEED}.")
     decay = settings.weight_decay
     if not (is_number(decay) and math.isfinite(decay) and decay >= 0):
         raise _refusal(settings, "weight_decay", "Give 0 for none, or a number above 0.")

@@ -50,7 +50,8 @@ def is_small_stack(data: TrainingData, channels: int, stride: int, patch_size: i
 class StackSampler(PatchSampler):
     """A `PatchSampler` for one stack of small gray images in memory.
 
-    Its batches are the same numbers, but for how augmented images are turned.
+    Without augmentation its batches are the same numbers; with it, images are turned all at once,
+    so that other random numbers are drawn.
     """
 
     def __init__(self, data: TrainingData, **how: Any) -> None:

@@ -34,7 +34,11 @@ _OME_TYPES = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"),
     *("complex64", "complex128"),
 )
-_WHITE_IS_ZERO, _PALETTE = 0, 3  # of the TIFF tag "photometric interpretation"
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE = range(4)  # "photometric interpretation"
+# What its other numbers say, that samples are, which are no grey values and no red, green and blue.
+_OTHER_COLOURS = {5: "CMYK", 6: "YCbCr", 8: "CIELAB", 9: "ICCLAB", 10: "ITULAB"}
+_YCBCR, _JPEG = 6, (6, 7)  # the decoder of which makes RGB
+_ALPHA = (1, 2)  # of the tag "extra samples"
 _CLASSIC_LIMIT = 2**32 - 2**25  # bytes; larger files are written as BigTIFF
 
 
@@ -45,7 +49,7 @@ def read_tiff(path: Path) -> ImageFile:
     with listening() as lines, tifffile.TiffFile(path) as file:
         series = file.series[0]
         refuse_missing(path, series, lines)
-        if any(_is_another(s, series) for s in file.series[1:]):
+        if any(file.is_ome or _is_another(s, series) for s in file.series[1:]):
             warnings.warn(
                 f"{path.name} holds {len(file.series)} images; only the first is read.",
                 stacklevel=2,
@@ -53,7 +57,9 @@ def read_tiff(path: Path) -> ImageFile:
         first = file.pages.first
         if first.photometric == _PALETTE and not (file.is_ome or file.is_imagej):
             _refuse_colours(path, first.colormap)  # there, a palette only shows grey values
-        array, axes = series.asarray(), _our_axes(series.axes)
+        _refuse_other_colours(path, first)
+        array, letters = _as_pictures(series.asarray(), series.axes, first)
+        axes = _our_axes(letters)
         channels: tuple[Channel, ...] = ()
         beside: ImageJFacts | None = None
         ome: OmeFacts | None = None
@@ -82,6 +88,31 @@ def read_tiff(path: Path) -> ImageFile:
         imagej=beside,
         ome=ome,
     )
+
+
+def _refuse_other_colours(path: Path, page: Any) -> None:
+    """Refuse samples that mean neither grey values nor red, green and blue."""
+    kind = int(page.photometric)
+    if kind in _OTHER_COLOURS and not (kind == _YCBCR and int(page.compression) in _JPEG):
+        raise DenoisingError(
+            f"The colours of {path} are written as {_OTHER_COLOURS[kind]}, which cannot be "
+            "denoised.",
+            "Open it elsewhere, convert it to RGB or to grey, and save it again.",
+        )
+
+
+def _as_pictures(array: Any, axes: str, page: Any) -> tuple[Any, str]:
+    """Return an image with its colours at the end, and without the alpha of a gray one."""
+    if "S" not in axes:
+        return array, axes
+    place = axes.index("S")
+    if int(page.photometric) == _RGB:
+        return np.moveaxis(array, place, -1), axes.replace("S", "") + "S"
+    alpha = array.shape[place] == 2 and tuple(page.extrasamples)[:1] in [(a,) for a in _ALPHA]
+    if alpha and int(page.photometric) in (_WHITE_IS_ZERO, _BLACK_IS_ZERO):
+        warnings.warn("The alpha channel of the gray image is left out.", stacklevel=3)
+        return array.take(0, axis=place), axes.replace("S", "")
+    return array, axes
 
 
 def _is_another(series: Any, first: Any) -> bool:
@@ -155,6 +186,10 @@ def write_tiff(path: Path, image: ImageFile, *, ome: bool) -> None:
         order += "YXC" if rgb else "YX"
         array = array.transpose([axes.index(a) for a in order])
         axes = order
+    elif "C" in axes and not rgb:  # pages are planes: none of channels and columns
+        order = axes.replace("C", "").replace("YX", "CYX")
+        if order != axes and "CYX" in order:
+            array, axes = array.transpose([axes.index(a) for a in order]), order
     array = np.ascontiguousarray(array)
     names = axes[:-1] + "S" if rgb else axes
     grey = "miniswhite" if image.white_is_zero else "minisblack"

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from napari_ae_denoise.resolving import Resolved
 
 
+_OF_FILES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy")  # endings
+
+
 def begin(
     denoiser: Denoiser,
     image: Any,
@@ -81,6 +84,11 @@ def begin(
     to = to if isinstance(to, Destination) else Destination(to)
     path = Path(to.path)
     check_name(path)
+    if path.suffix.lower() in _OF_FILES:
+        raise DenoisingError(
+            f"{path} would be a folder of OME-Zarr, and is named like a file.",
+            "Give a name that ends in .ome.zarr.",
+        )
     image = as_array(image)
     _refuse_own_image(path, image)
     settings = settings or PredictSettings()

@@ -118,10 +118,15 @@ def training_steps(
     except Stopped:
         give_memory_back()
         return _unbegun(data, settings, start)
+    note = ""
+    if checkpoint and run.state.step and run.fraction >= 1:
+        note = (
+            f"Nothing was trained: the state in {checkpoint} has its {run.state.step} steps. Give "
+            "a longer training, or another checkpoint."
+        )
     if checkpoint:
         run.state.save(checkpoint)  # refused now, if at all, and not after hours
     saved = time.monotonic()
-    note = ""
     watched = run.watch() if watch else None
     with memory_given_back(), spare_a_core():
         if start is not None:

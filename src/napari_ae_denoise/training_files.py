@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_ae_denoise.axes import in_order, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import find_images, read_image
 from napari_ae_denoise.steps import look_for_stop
@@ -48,10 +49,38 @@ def data_from_files(
             f"There are {told} images, which make no pairs.",
             "Give two images of each thing; files are paired in the order of their names.",
         )
-    told_axes = {image.axes for side in images.values() for image in side}
-    axes = axes or (told_axes.pop() if len(told_axes) == 1 else None)
-    arrays = {name: [image.array for image in side] for name, side in images.items()}
+    first = next(iter(images.values()), [])
+    axes = axes or _common_axes(first)
+    arrays = {
+        name: [
+            in_order(image.array, image.axes, partner.axes)
+            for image, partner in zip(side, first, strict=True)
+        ]
+        for name, side in images.items()
+    }
     return TrainingData(**arrays, axes=axes)
+
+
+def _common_axes(images: Sequence[ImageFile]) -> str | None:
+    """Return what all files say; None where each says what its shape tells, too.
+
+    Raises
+    ------
+    DenoisingError
+        If they say different things, of which some would be guessed wrong.
+    """
+    told = {image.axes: image for image in images}
+    if len(told) == 1:
+        return next(iter(told))
+    for axes, image in told.items():
+        if axes is not None and plane_layout(image.array.shape, None).axes != axes:
+            other = next(one for letters, one in told.items() if letters != axes)
+            raise DenoisingError(
+                f"{image.path} has the axes {axes}, and {other.path} "
+                f"{other.axes or 'does not tell its own'}.",
+                "Give images with the same axes, or name those of all (axes).",
+            )
+    return None
 
 
 def _read(paths: Sequence[str | Path]) -> list[ImageFile]:

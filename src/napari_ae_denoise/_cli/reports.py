@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_ae_denoise import __version__
 from napari_ae_denoise._cli.terminal import decibels
+from napari_ae_denoise.axes import in_order
 from napari_ae_denoise.bundled import bundled_models
 from napari_ae_denoise.card import versions_now
 from napari_ae_denoise.devices import available_devices
@@ -162,6 +163,7 @@ class ComparisonTable:
     ) -> None:
         image = read_image(reference)
         self._reference, self._axes = image.array, axes or image.axes
+        self._told = None if axes else image.axes  # by the file
         if data_range is None:
             data_range = data_range_of(image.array, self._axes)
         self._range = data_range
@@ -175,7 +177,8 @@ class ComparisonTable:
 
     def row(self, path: Path) -> str:
         """Return the line of an image."""
-        array = read_image(path).array
+        image = read_image(path)
+        array = in_order(image.array, image.axes, self._told)
         how = {"data_range": self._range, "axes": self._axes}
         level = psnr(self._reference, array, **how)  # type: ignore[arg-type]
         likeness = ssim(self._reference, array, **how)  # type: ignore[arg-type]

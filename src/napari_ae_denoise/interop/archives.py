@@ -6,7 +6,7 @@ import re
 import stat
 import zipfile
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,9 +38,7 @@ def read_archive(path: Path, wanted: Mapping[str, int]) -> dict[str, bytes]:
         name that leads elsewhere.
     """
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - _LENGTH_OF_END - _LONGEST_COMMENT))
-        _check_end(file.read())
+        size = check_list(file)
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             _check_members(entries)
@@ -60,8 +58,26 @@ def read_archive(path: Path, wanted: Mapping[str, int]) -> dict[str, bytes]:
     return parts
 
 
+def check_list(file: BinaryIO) -> int:
+    """Refuse a list of members that would fill the memory, before it is read.
+
+    Returns
+    -------
+    int
+        The bytes of the archive.
+
+    Raises
+    ------
+    ValueError
+        If its list is too long, or it has none.
+    """
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _LENGTH_OF_END - _LONGEST_COMMENT))
+    _check_end(file.read())
+    return size
+
+
 def _check_end(tail: bytes) -> None:
-    """Refuse a list of members that would fill the memory, before it is read."""
     at = tail.rfind(_END)
     if at < 0:
         raise ValueError("it is cut off: a zip archive ends with a list of its files")
@@ -84,4 +100,4 @@ def _check_members(entries: list[zipfile.ZipInfo]) -> None:
         if entry.flag_bits & 1:
             raise ValueError(f"its file {name!r} is encrypted")
         if entry.compress_type not in _KINDS:
-            raise ValueError(f"its file {name!r} is compressed in a way that Keras does not use")
+            raise ValueError(f"its file {name!r} is compressed in a way that is not read here")

@@ -54,13 +54,16 @@ _FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Weights that can be read: their shape is known, their numbers are not read yet.
+    """Weights of a known shape.
 
     Parameters
     ----------
     name : str
         Where they stand in the file.
     shape : tuple of int
+    dataset : h5py.Dataset, ndarray or None
+        What holds the numbers: of an open file, not read yet; or read; or None where only the
+        shape is needed.
     """
 
     name: str

@@ -65,9 +65,9 @@ def save_keras(denoiser: Denoiser, path: Path) -> Path:
     spec = denoiser.card.network
     if not is_plain_chain(spec):
         raise DenoisingError(
-            f"The network (style {spec.style}, {'with' if spec.skips else 'without'} skips) has "
-            "no counterpart in Keras's own layers.",
-            "Export a network of the style plain without skips, such as classic.",
+            f"The network (style {spec.style}, {'with' if spec.skips else 'without'} skips, code "
+            f"{spec.code_activation or 'as it comes'}) has no counterpart in Keras's own layers.",
+            "Export a plain chain of layers, such as the preset classic, or as ONNX.",
         )
     arrays = []
     for conv in convolutions(denoiser.network):

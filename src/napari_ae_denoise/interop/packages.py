@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.interop.archives import check_list
 from napari_ae_denoise.model_file import model_from_bytes
 
 if TYPE_CHECKING:
@@ -120,6 +121,10 @@ def read_member(path: Path, name: str) -> bytes:
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a package whose members mean no harm; what goes wrong inside is a sentence."""
     try:
+        if not path.is_file():  # to open a pipe would wait for somebody to write into it
+            raise FileNotFoundError
+        with path.open("rb") as file:
+            check_list(file)
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
             yield archive

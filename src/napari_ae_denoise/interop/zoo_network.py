@@ -281,8 +281,12 @@ def _check_graph(graph: bytes) -> None:
 def _tensors(part: Any) -> Iterator[Any]:
     """Go through the numbers in a graph or function, and in the graphs within it."""
     yield from getattr(part, "initializer", ())
+    sparse = [*getattr(part, "sparse_initializer", ())]
     for node in part.node:
         for one in node.attribute:
             yield from (one.t, *one.tensors)
+            sparse += [one.sparse_tensor, *one.sparse_tensors]
             for inner in (*([one.g] if one.HasField("g") else []), *one.graphs):
                 yield from _tensors(inner)
+    for one in sparse:
+        yield from (one.values, one.indices)
