@@ -1,5 +1,7 @@
 """Chunks of lazy arrays that are kept for the patches that follow."""
 
+import tracemalloc
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import zarr
 
 from napari_ae_denoise import recent_chunks
 from napari_ae_denoise.normalization import Normalization
-from napari_ae_denoise.patch_order import in_runs
+from napari_ae_denoise.patch_order import Passes
 from napari_ae_denoise.recent_chunks import RecentChunks, places_at_once
 from napari_ae_denoise.sampling import PatchSampler
 from napari_ae_denoise.training_data import TrainingData
@@ -70,18 +72,35 @@ def test_arrays_in_memory_and_chunks_that_are_too_large_stay_as_they_are(values,
     assert RecentChunks().of(array) is array
 
 
-def test_patches_of_a_place_come_soon_after_each_other_and_each_comes_once():
-    rng = np.random.default_rng(0)
-    places = np.repeat(np.arange(40), rng.integers(1, 40, 40))
-    order = in_runs(rng.permutation(places.size), places, 4, np.random.default_rng(1))
-    assert sorted(order) == list(range(places.size))
-    reads, kept = 0, []
-    for place in places[order]:
-        reads += place not in kept
-        kept = [*[p for p in kept if p != place], place][-8:]
-    assert reads < places.size / 4
-    again = in_runs(np.random.default_rng(0).permutation(9), np.zeros(9, int), 1, rng)
-    assert sorted(again) == list(range(9))
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_patches_of_a_place_come_soon_after_each_other_and_each_comes_once(at_once):
+    patches = np.random.default_rng(0).integers(1, 40, 40)
+    total = int(patches.sum())
+    passes = Passes(np.cumsum(patches), 1, at_once)
+    for epoch in (0, 1):
+        places = [passes.place(epoch * total + number) for number in range(total)]
+        np.testing.assert_array_equal(np.bincount(places, minlength=40), patches)
+        reads, kept = 0, []
+        for place in places:
+            reads += place not in kept
+            kept = [*[p for p in kept if p != place], place][-8:]
+        assert reads < total / 4
+        again = Passes(np.cumsum(patches), 1, at_once)
+        some = [epoch * total + n for n in (total - 1, 3, 50, 0)]  # in any order
+        assert [again.place(n) for n in some] == [places[n % total] for n in some]
+    other = Passes(np.cumsum(patches), 2, at_once)
+    assert [other.place(n) for n in range(20)] != [again.place(n) for n in range(20)]
+
+
+def test_the_order_of_endless_data_takes_little_memory():
+    patches = np.full(1000, 2000)
+    tracemalloc.start()
+    try:
+        Passes(np.cumsum(patches), 0, 32).place(0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * patches.sum()  # bytes a patch; 88 before
 
 
 def sampler(array):

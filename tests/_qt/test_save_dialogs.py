@@ -1,6 +1,7 @@
 """What is saved is what was meant when the button was pressed, whatever comes while it asks."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ae_denoise import Denoiser
-from napari_ae_denoise._qt import model_saving, result_saving
+from napari_ae_denoise._qt import model_saving, result_saving, writing_button
 from napari_ae_denoise.fingerprints import of_network
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.networks import ConvAutoencoder
@@ -18,6 +19,7 @@ from napari_ae_denoise.networks import ConvAutoencoder
 def meanwhile(monkeypatch, tmp_path):
     """Return a function that says what happens while a file dialog is open, before Save."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(writing_button, "_saved_in", [tmp_path])
 
     def happens(what):
         monkeypatch.setattr(QFileDialog, "exec", lambda _dialog: what() or 1)
@@ -110,3 +112,25 @@ def test_colours_become_grey_values_in_the_thread_that_writes(
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
     assert read_image("p removed noise.tif").array.shape == (40, 50, 3)
+
+
+def test_dialogs_begin_with_the_users_folder_and_then_where_the_last_file_went(
+    panel, press, qtbot, two_results, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(writing_button, "_saved_in", [])
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "other").mkdir()
+    begun = []
+
+    def choose(dialog):
+        begun.append(dialog.directory().absolutePath())
+        dialog.setDirectory(str(tmp_path / "other"))
+        return 1
+
+    monkeypatch.setattr(QFileDialog, "exec", choose)
+    for button in (panel.tools.save_button, panel.tools.workflow_button):
+        press(button)
+        qtbot.waitUntil(lambda b=button: b.job.state.value == "idle", timeout=60_000)
+    assert begun == [str(tmp_path / "home"), str(tmp_path / "other")]
+    assert (tmp_path / "other" / "A denoised.tif").exists()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_ae_denoise._qt.writing_button import ask_where, placed
 from napari_ae_denoise.axes import plane_layout
 from napari_ae_denoise.comparison import pictures_of
 from napari_ae_denoise.errors import DenoisingError
@@ -37,12 +38,9 @@ class Saved:
 
 def ask_for_file(parent: QWidget) -> str:
     """Ask where to save a picture; empty if it is not to be."""
-    dialog = QFileDialog(parent, "Save picture", "comparison.png", _FILES)
-    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog = QFileDialog(parent, "Save picture", placed("comparison.png"), _FILES)
     dialog.setDefaultSuffix("png")
-    chosen = dialog.selectedFiles()[0] if dialog.exec() else ""
-    dialog.deleteLater()
-    return chosen
+    return ask_where(dialog)
 
 
 def picture_steps(

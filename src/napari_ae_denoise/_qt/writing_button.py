@@ -26,10 +26,19 @@ def placed(name: str) -> str:
 
     By itself Qt takes the folder that napari was started in: of an icon, that of the system.
     """
-    path = Path(name)
-    if path.parent != Path():
+    if Path(name).parent != Path():
         return name
     return str((_saved_in[-1] if _saved_in else Path.home()) / name)
+
+
+def ask_where(dialog: QFileDialog) -> str:
+    """Let a dialog ask for a file to write; empty if it is not to be."""
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    chosen = dialog.selectedFiles()[0] if dialog.exec() else ""
+    dialog.deleteLater()
+    if chosen:
+        _saved_in[:] = [Path(chosen).parent]
+    return chosen
 
 
 class WritingButton(QPushButton):
@@ -88,12 +97,9 @@ class WritingButton(QPushButton):
         except DenoisingError as error:
             self.failed.emit(error)
             return
-        dialog = self.dialog(what)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        if dialog.exec():
-            _saved_in[:] = [Path(dialog.selectedFiles()[0]).parent]
-            self.save(dialog.selectedFiles()[0], what)
-        dialog.deleteLater()
+        path = ask_where(self.dialog(what))
+        if path:
+            self.save(path, what)
 
     def save(self, path: str | Path, what: Any = None) -> None:
         """Write to a file; by default what is meant now."""
