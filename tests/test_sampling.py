@@ -205,6 +205,16 @@ def test_held_out_pixels_are_never_trained_on(shape):
     assert not held_out & trained
 
 
+def test_of_images_that_were_one_the_same_rows_are_held_out():
+    row_of = np.repeat(np.arange(64.0), 48).reshape(64, 48).astype(np.float32)
+    parts = [row_of + number for number in (0.1, 0.2, 0.3, 0.4)] * 3  # as three images taken apart
+    draw = sampler(TrainingData(clean=parts), sigma=(0, 0), validation=0.2, apart=True)
+    held_out = {int(v) for b in draw.validation_batches() for v in b.target.ravel()}
+    trained = {int(v) for step in range(60) for v in draw.batch(step).target.ravel()}
+    assert held_out
+    assert max(trained) < min(held_out)
+
+
 def test_validation_is_the_same_each_time_and_spreads_over_the_noise():
     draw = sampler(TrainingData(clean=ramp()), sigma=(0, 50))
     first, again = draw.validation_batches(), draw.validation_batches()

@@ -76,6 +76,9 @@ class PatchSampler:
         Whether patches are mirrored and turned, each in one of eight ways.
     clip : bool
         Whether synthetic noise is clipped to the smallest and largest grey value of the image.
+    apart : bool
+        Whether several images are one that was taken apart: of all the same rows are held out then,
+        for what one shows, its siblings show too.
     """
 
     def __init__(
@@ -96,8 +99,9 @@ class PatchSampler:
         noise_sigma: float | None = None,
         augment: bool = True,
         clip: bool = False,
+        apart: bool = False,
     ) -> None:
-        self._augment, self._clip = augment, clip
+        self._augment, self._clip, self._apart = augment, clip, apart
         self._synthetic = data.kind == "clean"
         self._noise_sigma = noise_sigma
         self._sigma = sigma
@@ -162,7 +166,7 @@ class PatchSampler:
             slots = max(1, round((rows.stop - rows.start) / height * columns / width))
             return Area(*place, rows, slots)
 
-        if validation > 0 and len(places) >= 10:
+        if validation > 0 and len(places) >= 10 and not self._apart:
             order = np.random.default_rng([self._seed, _VALIDATION_SEED]).permutation(len(places))
             chosen = {int(i) for i in order[: max(1, round(validation * len(places)))]}
         else:

@@ -106,6 +106,7 @@ class TrainingRun:
             noise_sigma=settings.noise_sigma,
             augment=settings.augment and self.spec.image_size is None,
             clip=settings.clip,
+            apart=self.apart != (1, 1),
         )
         self.optimizer = OPTIMIZERS[settings.optimizer](
             self.network.parameters(),
