@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT = 1
+STATE = "training state"  # what a file says that holds no model
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -115,6 +116,12 @@ class Card:
                 f"The model has format {number}; this version of napari-ae-denoise "
                 f"({__version__}) knows formats up to {FORMAT}.",
                 "Update napari-ae-denoise.",
+            )
+        if record.get("kind") == STATE:
+            raise DenoisingError(
+                "The file is the state of a training, and no model.",
+                "Give it as the checkpoint of a training, which goes on from it; the model is what "
+                "that training saves.",
             )
         try:
             if type(number) is not int or number < 1:

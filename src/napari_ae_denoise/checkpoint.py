@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from napari_ae_denoise.card import STATE
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import read_model, write_model
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from napari_ae_denoise.optimizers import Optimizer
 
-_KIND = "training state"
 _REMEMBERED = {  # of each weight, by the optimizer
     "Adam": {"step", "exp_avg", "exp_avg_sq"},
     "AdamW": {"step", "exp_avg", "exp_avg_sq"},
@@ -115,7 +115,7 @@ class TrainingState:
             tensors |= {f"optimizer.{number}.{k}": v for k, v in moments.items()}
         best = None if math.isnan(self.best_psnr) else self.best_psnr
         record = {
-            "kind": _KIND,
+            "kind": STATE,
             "optimizer": type(self._optimizer).__name__,
             "step": self.step,
             "elapsed": self.elapsed,
@@ -133,7 +133,7 @@ class TrainingState:
         """
         tensors, record = read_model(path)
         try:
-            if record["kind"] != _KIND:
+            if record["kind"] != STATE:
                 raise KeyError("kind")
             mine_is = type(self._optimizer).__name__
             if record.get("optimizer", mine_is) != mine_is:

@@ -171,7 +171,9 @@ def denoise(
     from napari_ae_denoise._cli.jobs import number_type
     from napari_ae_denoise.batch_report import check_report, write_report
     from napari_ae_denoise.denoiser import Denoiser
+    from napari_ae_denoise.devices import choose_device, choose_precision
     from napari_ae_denoise.file_jobs import Work
+    from napari_ae_denoise.resolving import check_ways
     from napari_ae_denoise.tile_runner import PredictSettings
 
     if scheduler is not None and jobs > 1:
@@ -188,6 +190,9 @@ def denoise(
         correlated=cast("Correlated", correlated),
         orientations=orientations,
     )
+    if scheduler is None:  # said once, and not of each image
+        choose_precision(choose_device(device), precision)
+    check_ways(noise_model, correlated)
     batch = Batch(find_images(images))
     model = model or fitting_model(batch.paths, axes, level)
     denoiser = Denoiser.load(model)
@@ -218,8 +223,9 @@ def encode(
 ) -> None:
     """Write the latent code of an image.
 
-    It has the axes (code channels, stack axes, Y/stride, X/stride), float32. From zarr to zarr it
-    goes tile by tile; after Ctrl-C or a crash the same command goes on where it was.
+    It is float32, with the axes (code channels, stack axes, Y/stride, X/stride) in .npy and .zarr;
+    other formats have an order of their own, and say it. From zarr to zarr it goes tile by tile;
+    after Ctrl-C or a crash the same command goes on where it was.
     """
     from napari_ae_denoise._cli.jobs import encode_file
     from napari_ae_denoise.denoiser import Denoiser

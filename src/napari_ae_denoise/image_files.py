@@ -116,7 +116,7 @@ def check_exists(path: Path) -> None:
     """Refuse a path where nothing is."""
     if not is_there(path):
         raise DenoisingError(
-            f"There is no image file {path}.", "Check the path, or choose the file again."
+            f"There is no image file or folder {path}.", "Check the path, or choose it again."
         )
 
 
@@ -156,7 +156,8 @@ def read_image(path: str | Path, level: int = 0) -> ImageFile:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DenoisingError(
             f"{path} cannot be read as a {kind} image: {reason}.",
-            "Check that it opens elsewhere, or copy it again from its source.",
+            "It may be damaged or cut off: check that it opens elsewhere, or copy it again from its "
+            "source.",
         ) from error
     if np.dtype(image.array.dtype).hasobject:
         raise DenoisingError(

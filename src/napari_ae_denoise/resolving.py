@@ -90,6 +90,24 @@ class Resolved:
         return tuple(grey_map.to_record() for grey_map in self.maps)
 
 
+def check_ways(noise_model: str, correlated: str) -> None:
+    """Refuse noise that is not known.
+
+    Raises
+    ------
+    DenoisingError
+        With what there is.
+    """
+    if noise_model not in NOISE_MODELS:
+        raise DenoisingError(
+            f'The noise model "{noise_model}" is not known.', f"Use {' or '.join(NOISE_MODELS)}."
+        )
+    if correlated not in CORRELATED:
+        raise DenoisingError(
+            f'Noise cannot be correlated along "{correlated}".', f"Use {' or '.join(CORRELATED)}."
+        )
+
+
 def resolve(
     card: Card,
     image: Any,
@@ -119,14 +137,7 @@ def resolve(
     DenoisingError
         If the image is complex, empty, constant or all NaN, or its axes or channels do not fit.
     """
-    if noise_model not in NOISE_MODELS:
-        raise DenoisingError(
-            f'The noise model "{noise_model}" is not known.', f"Use {' or '.join(NOISE_MODELS)}."
-        )
-    if correlated not in CORRELATED:
-        raise DenoisingError(
-            f'Noise cannot be correlated along "{correlated}".', f"Use {' or '.join(CORRELATED)}."
-        )
+    check_ways(noise_model, correlated)
     check_real(image)
     layout = layout_for(card.network, image.shape, axes)
     remarks, warnings = _about_channels(card, layout), []

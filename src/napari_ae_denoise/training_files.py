@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_ae_denoise.axes import in_order, plane_layout
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import find_images, read_image
+from napari_ae_denoise.normalization import check_real
 from napari_ae_denoise.steps import look_for_stop
 from napari_ae_denoise.training_data import TrainingData
 
@@ -87,5 +88,10 @@ def _read(paths: Sequence[str | Path]) -> list[ImageFile]:
     images = []
     for path in find_images(paths):
         look_for_stop()
-        images.append(read_image(path))
+        image = read_image(path)
+        try:
+            check_real(image.array)
+        except DenoisingError as error:
+            raise DenoisingError(f"{path}: {error.cause}", error.remedy) from error
+        images.append(image)
     return images

@@ -6,7 +6,7 @@ import copy
 import logging
 import math
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from napari_ae_denoise.batches import batches_psnr
-from napari_ae_denoise.card import Card, now, versions_now
 from napari_ae_denoise.checkpoint import TrainingState
 from napari_ae_denoise.contradictions import check_fit, check_start
 from napari_ae_denoise.denoiser import Denoiser
@@ -35,6 +34,7 @@ from napari_ae_denoise.schedule import highest_rate
 from napari_ae_denoise.seeding import seeded
 from napari_ae_denoise.small_images import choose_sampler, is_small_stack
 from napari_ae_denoise.storage import is_there
+from napari_ae_denoise.training_card import trained_card
 from napari_ae_denoise.training_noise import noise_kind
 from napari_ae_denoise.training_progress import Progress, Watch
 
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     Lent = contextlib.AbstractContextManager[None]  # in which the network has other weights
 
 
-_OF_THE_START = ("preset", "network_changes", "normalization")  # settings that a start replaces
 _WATCHED = 192  # pixels a side
 _log = logging.getLogger(__name__)
 
@@ -267,40 +266,7 @@ class TrainingRun:
         """Return the denoiser with the best weights so far."""
         network = build_empty(self.spec)
         network.load_state_dict(self.state.best, assign=True)
-        settings, state = self.settings, self.state
-        metrics = {
-            "validation_psnr": state.best_psnr,
-            "noisy_psnr": self.noisy_psnr,
-            "start_psnr": self.start_psnr,
-        }
-        synthetic = self.data.kind == "clean"
-        card = Card(
-            network=self.spec,
-            normalization=self.normalization,
-            name=settings.name,
-            objective=settings.objective.reconstruction,
-            penalties=settings.objective.penalties,
-            data_kind=self.data.kind,
-            sigma=settings.sigma_range if synthetic else None,
-            sigma_relative=settings.relative and synthetic,
-            noise=self.noise if synthetic else "",
-            axes=self.sampler.axes,
-            metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
-            training={
-                **_recorded(settings, self.start),
-                "steps_done": state.step,
-                "epochs_done": round(state.step / self.sampler.steps_per_epoch, 6),
-                "invalid_pixels": self.sampler.invalid_pixels,
-                "scheme": self.sampler.scheme or "",
-                "seconds": round(state.elapsed, 1),
-                "started_from": self.start.card.name if self.start else "",
-                "note": note,
-                "apart": list(self.apart),
-            },
-            versions=versions_now(),
-            created=now(),
-        )
-        return Denoiser(network, card)
+        return Denoiser(network, trained_card(self, note))
 
 
 def _spec_for(data: TrainingData, settings: TrainSettings) -> NetworkSpec:
@@ -322,13 +288,3 @@ def _generator(seed: int, step: int) -> torch.Generator:
 
 def _tensor(batch: np.ndarray[Any, Any], device: torch.device) -> Tensor:
     return torch.from_numpy(batch).to(device).contiguous(memory_format=torch.channels_last)
-
-
-def _recorded(settings: TrainSettings, start: Denoiser | None) -> dict[str, Any]:
-    """Return the settings as what json can hold; what a start replaces is as its card has it."""
-    record = {k: v for k, v in asdict(settings).items() if v is not None}
-    if start is None:
-        return record
-    before = start.card.training
-    kept = {k: before[k] for k in _OF_THE_START if k in before}
-    return {k: v for k, v in record.items() if k not in _OF_THE_START} | kept

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from napari_ae_denoise.disk import settle
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_record import Channel, ImageFile
 from napari_ae_denoise.ome_zarr import (
@@ -109,6 +110,7 @@ def write_zarr(path: Path, image: ImageFile) -> None:
             if notes := _notes_of(image):
                 target.attrs[_NOTES] = notes
         lazy.rechunk(chunks).store(target, lock=False)
+        settle({one for one in temporary.rglob("*") if one.is_file()})  # before it has its name
 
 
 def _notes_of(image: ImageFile) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 # ---- shared by several commands
 
@@ -63,8 +63,25 @@ ModelOrFitting = Annotated[
         "first image.",
     ),
 ]
+
+
+def _tile(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise BadParameter(f'"{text}" is no whole number, and not "auto".') from None
+
+
 Tile = Annotated[
-    int | None, Option("--tile", help="Side of the tiles, in pixels. Default: by free memory.")
+    Any,
+    Option(
+        "--tile",
+        parser=_tile,
+        metavar="PIXELS",
+        help='Side of the tiles; by default "auto": by free memory.',
+    ),
 ]
 Device = Annotated[str, Option("--device", help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
 Precision = Annotated[

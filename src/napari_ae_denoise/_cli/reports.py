@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_ae_denoise import __version__
-from napari_ae_denoise._cli.terminal import decibels
+from napari_ae_denoise._cli.terminal import decibels, say
 from napari_ae_denoise.axes import in_order
 from napari_ae_denoise.bundled import bundled_models
 from napari_ae_denoise.card import versions_now
 from napari_ae_denoise.devices import available_devices
+from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.image_files import read_image
 from napari_ae_denoise.metrics import data_range_of, psnr, ssim
 from napari_ae_denoise.training_data import kind_in_words
@@ -181,5 +182,9 @@ class ComparisonTable:
         array = in_order(image.array, image.axes, self._told)
         how = {"data_range": self._range, "axes": self._axes}
         level = psnr(self._reference, array, **how)  # type: ignore[arg-type]
-        likeness = ssim(self._reference, array, **how)  # type: ignore[arg-type]
-        return f"{path!s:<{self._width}}  {level:>9.2f}  {likeness:>7.4f}"
+        try:
+            likeness = f"{ssim(self._reference, array, **how):.4f}"  # type: ignore[arg-type]
+        except DenoisingError as error:  # planes are smaller than its window: PSNR is known
+            say(f"{path}: {error.cause}")
+            likeness = "none"
+        return f"{path!s:<{self._width}}  {level:>9.2f}  {likeness:>7}"

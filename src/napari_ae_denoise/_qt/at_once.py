@@ -21,6 +21,7 @@ from napari_ae_denoise.proposal import Proposal, propose
 from napari_ae_denoise.resolving import layout_for, looks_for_shared_noise
 from napari_ae_denoise.speed import seconds_steps
 from napari_ae_denoise.subsampled_network import subsampled
+from napari_ae_denoise.training_data import kind_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,6 +190,10 @@ def technically(card: Card) -> str:
         if card.sigma
         else ""
     )
-    quality = card.metrics.get("validation_psnr", math.nan)
-    rated = "" if math.isnan(quality) else f", {quality:.1f} dB when trained"
-    return f"{card.network.style}, {colours}{sigma}{rated}."
+    # of noisy images alone it is known against noisy parts only, which tells nobody anything
+    quality = math.nan
+    if card.data_kind in ("clean", "pairs"):
+        quality = card.metrics.get("validation_psnr", math.nan)
+    rated = "" if math.isnan(quality) else f", {quality:.1f} dB on parts held out"
+    trained = f"Trained on {kind_in_words(card.data_kind)}: " if card.data_kind else ""
+    return f"{trained}{card.network.style}, {colours}{sigma}{rated}."

@@ -63,6 +63,7 @@ class CompareWidget(Panel):
         selected = unwrapped(viewer.layers.selection.active)
         record = record_of_layer(selected)
         if record is not None and record["what"] == DENOISED:
+            self.reference.value = selected  # said to be one; its noisy original would not be
             self.offer(selected)
 
     def offer(self, result: Image) -> None:

@@ -18,6 +18,7 @@ import psutil
 from napari_ae_denoise import fingerprints
 from napari_ae_denoise.done_record import DoneRecord
 from napari_ae_denoise.errors import DenoisingError
+from napari_ae_denoise.output_names import make_folder
 from napari_ae_denoise.storage import is_there
 from napari_ae_denoise.units import distances
 
@@ -40,11 +41,13 @@ def folder_for(chosen: str, source_path: str | None) -> Path:
     Raises
     ------
     DenoisingError
-        If the chosen one is not there.
+        If the chosen one is not there, nor the one that it would be in.
     """
     if chosen:
         if not os.path.isdir(chosen):  # pathlib has no answer where a name is too long
-            raise DenoisingError(f"There is no folder {chosen}.", "Choose one that exists.")
+            if not os.path.isdir(os.path.dirname(os.path.abspath(chosen))):
+                raise DenoisingError(f"There is no folder {chosen}.", "Choose one that exists.")
+            make_folder(Path(chosen))
         return Path(chosen)
     beside = Path(source_path).parent if source_path else None
     if beside is not None and beside.is_dir() and os.access(beside, os.W_OK):

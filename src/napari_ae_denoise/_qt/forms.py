@@ -272,10 +272,11 @@ def disk_fields() -> tuple[Any, Any]:
     )
     folder = LineEdit(
         name="folder",
-        label="Folder",
+        label="In folder",
         tooltip="Where to write large images. Empty: beside the image, or in a temporary folder "
         "where that is not possible.",
     )
+    folder.native.setPlaceholderText("beside the image")
     for made in (limit, folder):
         prefer(made, "denoise", made.name)
     return limit, folder
