@@ -156,8 +156,7 @@ def read_image(path: str | Path, level: int = 0) -> ImageFile:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DenoisingError(
             f"{path} cannot be read as a {kind} image: {reason}.",
-            "It may be damaged or cut off: check that it opens elsewhere, or copy it again from its "
-            "source.",
+            "It may be damaged: check that it opens elsewhere, or copy it again from its source.",
         ) from error
     if np.dtype(image.array.dtype).hasobject:
         raise DenoisingError(
