@@ -117,6 +117,7 @@ def without(name):
         FULL.to_record() | {"sigma": ["a", "b"]},
         FULL.to_record() | {"sigma": [1, 10**400]},
         FULL.to_record() | {"name": 7},
+        FULL.to_record() | {"created": 5},
         FULL.to_record() | {"licence": ["MIT"]},
         FULL.to_record() | {"metrics": "good"},
         FULL.to_record() | {"metrics": 5},

@@ -1150,3 +1150,33 @@ def test_several_results_are_not_one_file(fails, picture):
         "out.tif",
         says=("2 results", "out.tif"),
     )
+
+
+def test_compare_of_small_planes_knows_their_psnr(run):
+    image = np.random.default_rng(0).integers(0, 255, (5, 40), np.uint8)
+    np.save("a.npy", image)
+    np.save("b.npy", image[:, ::-1])
+    done = run("compare", "a.npy", "b.npy")
+    assert done.exit_code == 0
+    row = done.stdout.splitlines()[2].split()
+    assert float(row[1]) > 0
+    assert row[2] == "none"
+    assert "SSIM needs planes" in done.stderr
+
+
+def test_tiles_may_be_said_to_be_automatic(run, picture, model):
+    done = run("denoise", picture, "-o", "a.tif", "-m", model, "--tile", "auto")
+    assert done.exit_code == 0, done.output
+    done = run("denoise", picture, "-o", "b.tif", "-m", model, "--tile", "large")
+    assert done.exit_code == 2
+    assert "no whole number" in done.stderr
+
+
+def test_what_no_image_can_be_denoised_with_is_refused_once(run, picture, model):
+    write_image("other.tif", read(picture))
+    for words in (["--device", "abacus"], ["--noise-model", "hiss"], ["--precision", "float7"]):
+        done = run("denoise", picture, "other.tif", "-o", "out", "-m", model, *words)
+        assert done.exit_code == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert words[1] in done.stderr
+        assert not Path("out").exists()

@@ -370,6 +370,12 @@ if sys.platform != "win32":
         os.mkfifo(path)
         return path
 
+    @attack
+    def a_pipe_in_place_of_a_package(folder):
+        path = folder / "m.zip"
+        os.mkfifo(path)
+        return path
+
 
 # ---- pickles
 
@@ -453,6 +459,11 @@ def package(folder, description, **members):
 def a_description_of_references_to_references(folder):
     levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     return package(folder, "\n".join(["a0: &a0 [lol]", *levels, "name: *a8"]))
+
+
+@attack
+def a_package_with_a_list_of_members_that_fills_the_memory(folder):
+    return package(folder, "name: m", **{f"{number}" * 9: b"" for number in range(20_000)})
 
 
 @attack

@@ -165,3 +165,9 @@ def test_networks_with_a_sigmoid_map_the_whole_range():
     assert settings.normalization_for(PRESETS["residual"]) == Normalization()
     own = Normalization("fixed", offset=1, scale=2)
     assert TrainSettings(normalization=own).normalization_for(PRESETS["classic"]) is own
+
+
+def test_a_seed_that_torch_has_not_is_refused(refused):
+    assert TrainSettings(seed=2**64 - 1).seed == 2**64 - 1
+    with refused("seed", str(2**64), remedy="at most"):
+        TrainSettings(seed=2**64)

@@ -87,3 +87,10 @@ def test_photographs_in_gray_and_in_colours_are_as_their_shapes_tell(tmp_path):
     for name, shape in {"gray": (40, 48), "colours": (40, 48, 3)}.items():
         imwrite(tmp_path / f"{name}.png", np.zeros(shape, np.uint8), check_contrast=False)
     assert data_from_files(clean=[tmp_path]).axes is None
+
+
+def test_the_file_that_cannot_be_trained_on_is_named(tmp_path, refused):
+    for name, dtype in {"a": np.uint8, "b": complex}.items():
+        np.save(tmp_path / f"{name}.npy", np.zeros((8, 9), dtype))
+    with refused("complex", str(tmp_path / "b.npy")):
+        data_from_files(clean=[tmp_path])

@@ -13,6 +13,7 @@ from zoo_packages import FREE, REACH, write_package
 from napari_ae_denoise import Denoiser, TrainingData, TrainSettings, train
 from napari_ae_denoise.cli import app
 from napari_ae_denoise.image_files import read_image, write_image
+from napari_ae_denoise.interop import zoo_network
 from napari_ae_denoise.interop.exports import export_model
 
 for name in ("bioimageio.core", "onnx", "onnxruntime"):
@@ -287,3 +288,25 @@ def test_a_graph_that_is_damaged_is_refused(foreign, refused):
             made.writestr(name, blob[: len(blob) // 2] if name.endswith(".onnx") else blob)
     with refused("ONNX"):
         Denoiser.load(broken)
+
+
+@pytest.mark.parametrize("where", ["initializer", "constant"])
+def test_sparse_numbers_in_other_files_are_refused(refused, where):
+    from onnx import TensorProto, helper
+
+    values = helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0])
+    sparse = helper.make_sparse_tensor(
+        values, helper.make_tensor("i", TensorProto.INT64, [1], [0]), [4]
+    )
+    sparse.values.ClearField("float_data")
+    sparse.values.data_location = TensorProto.EXTERNAL
+    sparse.values.external_data.add(key="location", value="/etc/passwd")
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])
+    nodes = []
+    if where == "constant":
+        nodes = [helper.make_node("Constant", [], ["y"], sparse_value=sparse)]
+    graph = helper.make_graph(nodes, "g", [], [result])
+    if where == "initializer":
+        graph.sparse_initializer.append(sparse)
+    with refused("other files"):
+        zoo_network._check_graph(helper.make_model(graph).SerializeToString())
