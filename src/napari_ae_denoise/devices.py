@@ -123,6 +123,7 @@ def choose_precision(device: torch.device, precision: str = "auto") -> torch.dty
     precision : {"auto", "float32", "bfloat16", "float16"}
         ``auto`` is float16 on CUDA, float32 on MPS, and on the CPU bfloat16 where a measurement
         at first use shows that it pays: on processors without bfloat16 units it is slower.
+        NVIDIA cards since Ampere round to TF32 in convolutions of float32, as torch has it.
 
     Raises
     ------

@@ -104,7 +104,8 @@ class TrainSettings:
         ``none``: the whole network is trained at once. ``layerwise``: in the first half of the
         training stage by stage, each on the code of the one before; then the whole.
     seed : int
-        The same seed gives the same weights on the CPU.
+        The same seed gives the same weights on the CPU, in the same precision: with ``auto`` a
+        measurement decides, and the card of the model says which it was (``computed``).
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; see `choose_device`.
     precision : {"auto", "float32", "bfloat16", "float16"}

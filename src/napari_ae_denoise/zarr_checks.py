@@ -29,7 +29,8 @@ def check_array(path: Path, array: Any) -> None:
     ------
     DenoisingError
         If it holds anything but numbers, is encoded in a way that is not known to be harmless, or
-        has chunks that are far too large or far too many.
+        has chunks that are far too large or far too many. A compressed chunk that holds more than
+        it says is not noticed before zarr has unpacked it.
     """
     if array.dtype.hasobject:
         raise DenoisingError(

@@ -73,11 +73,11 @@ def add_results(viewer: ViewerModel, made: Made) -> list[Image]:
 
 def told_apart(viewer: ViewerModel, layer: dict[str, Any]) -> dict[str, Any]:
     """Return what `Image` takes, named by its model too where another model's result is there."""
-    name, record = layer["name"], layer["metadata"].get(KEY, {})
+    name, model = layer["name"], layer.get("metadata", {}).get(KEY, {}).get("model")
     before = next((record_of_layer(one) for one in viewer.layers if one.name == name), None)
-    if before is None or before.get("model") == record.get("model"):
+    if before is None or model in (None, before.get("model")):
         return layer
-    return layer | {"name": f"{name} ({record.get('model')})"}
+    return layer | {"name": f"{name} ({model})"}
 
 
 def keep(layer: Image, before: Any, after: Any = None) -> None:
