@@ -69,8 +69,9 @@ def settings_apart(tmp_path, monkeypatch):
     """Keep the user's own settings out of the tests, and the tests out of them."""
     import napari.settings
 
-    from napari_ae_denoise._qt import preferences
+    from napari_ae_denoise._qt import preferences, writing_button
 
+    monkeypatch.setattr(writing_button, "_saved_in", [tmp_path])  # not the user's own folder
     forget = getattr(napari.settings, "_clear_plugin_settings_cache", lambda: None)
     forget()
     config = str(tmp_path / "settings.yaml")  # of plugins, from napari 0.9 on

@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_ae_denoise import psnr, ssim
-from napari_ae_denoise._qt import compare_picture, writing_button
+from napari_ae_denoise._qt import compare_picture
 from napari_ae_denoise.axes import PlaneLayout
 
 from .conftest import wait_idle
@@ -238,7 +238,6 @@ def test_a_picture_is_of_what_was_compared_when_its_button_was_pressed(
     monkeypatch.setattr(
         compare_picture, "comparison_grid", lambda titled: drawn.append(titled) or grid(titled)
     )
-    monkeypatch.setattr(writing_button, "_saved_in", [tmp_path])
     panel = open_panel("Compare")
     choose(panel, "clean", "noisy")
     run(panel)

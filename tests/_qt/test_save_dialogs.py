@@ -19,7 +19,6 @@ from napari_ae_denoise.networks import ConvAutoencoder
 def meanwhile(monkeypatch, tmp_path):
     """Return a function that says what happens while a file dialog is open, before Save."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(writing_button, "_saved_in", [tmp_path])
 
     def happens(what):
         monkeypatch.setattr(QFileDialog, "exec", lambda _dialog: what() or 1)
