@@ -191,9 +191,9 @@ def test_photographs_have_code_and_noise_on_disk_too(viewer, panel, run):
 
 def test_a_folder_that_is_not_there_is_refused(viewer, panel, press, stack, notes):
     viewer.add_image(stack, name="cells")
-    panel.filling.folder.value = "/nowhere"
+    panel.filling.folder.value = "/nowhere/at all"
     press(panel.bar.start_button)
-    assert any("no folder /nowhere" in note for note in notes())
+    assert any("no folder /nowhere/at all" in note for note in notes())
 
 
 def test_small_images_stay_in_memory(viewer, panel, run, small_image, tmp_path):
@@ -209,6 +209,8 @@ def test_the_folder_is_that_of_the_image_or_a_temporary_one(tmp_path, monkeypatc
     (tmp_path / "temporary").mkdir()
     image = zarr.create_array(tmp_path / "a.zarr", shape=(8, 8), dtype="u1")
     assert folder_for("", str(tmp_path / "a.zarr")) == tmp_path
+    assert folder_for(str(tmp_path / "new"), None) == tmp_path / "new"
+    assert (tmp_path / "new").is_dir()  # as in Batch
     assert folder_for("", None) == tmp_path / "temporary" / "napari-ae-denoise"
     assert not too_large(image, 1.0)
     assert too_large(image, 0.0)

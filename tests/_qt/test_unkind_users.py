@@ -307,5 +307,5 @@ def test_the_temporary_folder_of_another_user_is_not_needed(tmp_path, monkeypatc
 
 
 def test_a_folder_whose_name_is_too_long_is_refused():
-    with pytest.raises(DenoisingError, match="no folder"):
+    with pytest.raises(DenoisingError, match="cannot be made"):
         disk_places.folder_for("n" * 5000, None)
