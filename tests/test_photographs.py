@@ -73,3 +73,30 @@ def test_no_resolution_is_made_up(tmp_path):
     write_image(tmp_path / "a.jpg", picture(), like)
     with Image.open(tmp_path / "a.jpg") as file:
         assert "dpi" not in file.info
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+def test_what_the_camera_wrote_is_kept_but_for_the_orientation(tmp_path, ending):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Nikon", 6  # make, orientation
+    exif.get_ifd(0x8769)[0x9003] = "2026:11:29 12:00:00"
+    exif.get_ifd(0x8825)[1] = "N"
+    path = tmp_path / f"a{ending}"
+    Image.fromarray(picture()).save(path, exif=exif)
+    image = read_image(path)
+    write_image(tmp_path / f"b{ending}", image.array, image)
+    with Image.open(tmp_path / f"b{ending}") as file:
+        said = file.getexif()
+        assert said[0x010F] == "Nikon"
+        assert said.get(0x0112, 1) == 1
+        assert said.get_ifd(0x8769)[0x9003].startswith("2026")
+        assert said.get_ifd(0x8825)[1] == "N"
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow's, and the picture is read
+def test_damaged_words_of_a_camera_are_left_out(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(picture()).save(path, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" + b"x" * 40)
+    image = read_image(path)
+    write_image(tmp_path / "b.jpg", image.array, image)
+    assert read_image(tmp_path / "b.jpg").array.shape == image.array.shape

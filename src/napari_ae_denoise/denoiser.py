@@ -170,8 +170,7 @@ class Denoiser(LatentSide):
         orientations : {1, 8}
             8: turned and mirrored as well, and averaged. About 0.1 dB better, 8 times as long.
         to : path-like or Destination, optional
-            Write to an OME-Zarr folder, tile by tile. After a stop or a crash the same call goes
-            on where it was; see `to_disk.begin`.
+            OME-Zarr folder to fill; after a stop the same call goes on: see `to_disk.begin`.
         on_progress : callable, optional
             Called after each tile with a `TileProgress`. Not for dask arrays without ``to``.
         stop : threading.Event, optional
@@ -189,9 +188,8 @@ class Denoiser(LatentSide):
         DenoisingError
             If image, axes, settings and model do not fit.
         """
-        how: Any = {"noise_model": noise_model, "correlated": correlated}
-        how["orientations"] = orientations
-        settings = PredictSettings(tile, device, precision, strength, dtype, **how)
+        how = False, noise_model, correlated, orientations
+        settings = PredictSettings(tile, device, precision, strength, dtype, *how)
         if to is not None:
             from napari_ae_denoise.to_disk import begin
 

@@ -116,6 +116,8 @@ class ImageFile:
         Along the axis C; empty where the file does not tell.
     colour_profile : bytes
         The ICC profile of a photograph; empty where there is none.
+    exif : bytes
+        What a camera wrote into a photograph, but for its orientation; empty where there is none.
     time_unit : {"second", ""}
         Of the spacing along T; empty where the file tells a number without a unit.
     origin : mapping of str to float
@@ -138,6 +140,7 @@ class ImageFile:
     ome_version: str = ""
     channels: tuple[Channel, ...] = ()
     colour_profile: bytes = b""
+    exif: bytes = b""
     time_unit: str = SECOND
     origin: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     white_is_zero: bool = False
@@ -161,6 +164,7 @@ class ImageFile:
             spacing=MappingProxyType(wider),
             origin=MappingProxyType(shifted),
             channels=(),
+            exif=b"",
             white_is_zero=False,
             imagej=None,
             ome=None,

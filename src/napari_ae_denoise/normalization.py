@@ -307,8 +307,7 @@ def sample_windows(
     if channel is not None:
         at = layout.stack_axes.index("C")
         planes = planes[np.unravel_index(planes, layout.stack_shape)[at] == channel]
-    height, width = layout.plane_shape
-    channels = layout.plane_channels
+    (height, width), channels = layout.plane_shape, layout.plane_channels
     if planes.size * height * width * channels <= _SAMPLE_PIXELS:
         return [(int(p), slice(None), slice(None)) for p in planes]
     rng = np.random.default_rng(0)

@@ -19,6 +19,8 @@ _JPEG_QUALITY = 95  # above it files grow and nothing is seen
 _MOST_DOTS = 65535  # an inch: JPEG has 16 bits for them
 _PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _GREY, _PALETTE = 0, 3  # types of colour in a PNG file
+_ORIENTATION = 0x0112  # its tag in EXIF
+_LARGEST_EXIF = 65_000  # bytes; a segment of JPEG has 16 bits for their number
 _ON_THE_SIDE = 5  # EXIF orientations from this one on exchange X and Y
 
 
@@ -41,7 +43,24 @@ def read_photograph(path: Path) -> ImageFile:
         MappingProxyType(spacing),
         INCH if spacing else "",
         colour_profile=facts.get("icc_profile") or b"",
+        exif=_upright(facts.get("exif") or b""),
     )
+
+
+def _upright(exif: bytes) -> bytes:
+    """Return what a camera wrote, without the orientation, which the pixels have by now."""
+    from PIL import Image
+
+    if not exif:
+        return b""
+    said = Image.Exif()
+    try:
+        said.load(exif)
+        said.pop(_ORIENTATION, None)
+        kept: bytes = said.tobytes()
+    except Exception:  # noqa: BLE001 (cameras write anything; the picture is what matters)
+        return b""
+    return kept if len(kept) <= _LARGEST_EXIF else b""
 
 
 def _refuse_deep_colours(path: Path) -> None:
@@ -80,6 +99,8 @@ def write_photograph(temporary: Path, image: ImageFile, path: Path) -> None:
     options: dict[str, Any] = {} if ending == ".png" else {"quality": _JPEG_QUALITY}
     if image.colour_profile and is_rgb(image.axes or "", image.array.shape):
         options["icc_profile"] = image.colour_profile
+    if image.exif:
+        options["exif"] = image.exif
     if image.unit in PRINT_UNITS and {"Y", "X"} <= set(image.spacing):
         inches = CENTIMETERS[image.unit] / CENTIMETERS[INCH]
         dots = tuple(1 / (inches * image.spacing[axis]) for axis in "XY")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, BadParameter, Option
+from typer import Argument, Option
+
+from napari_ae_denoise._cli import parsers
 
 # ---- shared by several commands
 
@@ -63,26 +65,8 @@ ModelOrFitting = Annotated[
         "first image.",
     ),
 ]
-
-
-def _tile(text: str) -> int | str:
-    if text == "auto":
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        raise BadParameter(f'"{text}" is no whole number, and not "auto".') from None
-
-
-Tile = Annotated[
-    Any,
-    Option(
-        "--tile",
-        parser=_tile,
-        metavar="PIXELS",
-        help='Side of the tiles; by default "auto": by free memory.',
-    ),
-]
+_TILE = 'Side of the tiles; by default "auto": by free memory.'
+Tile = Annotated[Any, Option("--tile", parser=parsers.tile, metavar="PIXELS", help=_TILE)]
 Device = Annotated[str, Option("--device", help='"auto", "cpu", "cuda", "cuda:1" or "mps".')]
 Precision = Annotated[
     str, Option("--precision", help='"auto", "float32", "bfloat16" or "float16" (GPU only).')
