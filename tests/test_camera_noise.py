@@ -197,3 +197,11 @@ def test_noise_that_does_not_grow_is_refused_and_says_so(camera, refused, sigma)
 def test_images_that_tell_nothing_are_refused(refused, image):
     with refused("cannot be estimated", remedy="Gaussian"):
         estimate_camera_noise(image)
+
+
+def test_the_noise_of_a_camera_is_found_in_any_unit(camera):
+    noisy = add_camera_noise(camera.astype(np.float64), 6.0, read_noise=4, seed=0)
+    usual = estimate_camera_noise(noisy)
+    for unit in (1e-30, 1e9, 1e14):
+        found = estimate_camera_noise(noisy * unit)
+        assert found.gain == pytest.approx(usual.gain * unit, rel=1e-6)

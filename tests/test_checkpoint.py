@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from napari_ae_denoise.checkpoint import TrainingState
-from napari_ae_denoise.denoiser import Denoiser
 from napari_ae_denoise.errors import DenoisingError
 from napari_ae_denoise.model_file import write_model
 from napari_ae_denoise.optimizers import Muon
@@ -192,10 +191,3 @@ def test_a_state_of_another_optimizer_is_refused(tmp_path):
     other = Muon(network.parameters(), 0.05)
     with pytest.raises(DenoisingError, match="optimizer Adam"):
         TrainingState(network, other, average=0.9).load(tmp_path / "c")
-
-
-def test_a_state_that_is_opened_as_a_model_is_said_to_be_one(tmp_path, refused):
-    _, _, state = start()
-    state.save(tmp_path / "state.safetensors")
-    with refused("state of a training", remedy="checkpoint"):
-        Denoiser.load(tmp_path / "state.safetensors")

@@ -575,7 +575,7 @@ def test_a_batch_goes_on_after_an_image_that_fails(run, picture, model):
     lines = [x for x in done.stderr.splitlines() if x.startswith("napari-ae-denoise: ")]
     assert "b.png" in lines[0]
     assert "constant" in lines[0]
-    assert "no image file gone.png" in lines[1]
+    assert "no image file or folder gone.png" in lines[1]
     assert "2 of 4 images failed" in lines[-1]
 
 

@@ -351,7 +351,7 @@ def test_models_whose_parts_do_not_fit_are_refused(plain, tmp_path, refused, how
 def test_a_training_state_is_no_denoiser(plain, tmp_path, refused):
     path = tmp_path / "m.safetensors"
     write_model(path, plain.network.state_dict(), {"kind": "training state", "step": 4})
-    with refused("card"):
+    with refused("state of a training", remedy="checkpoint"):
         Denoiser.load(path)
 
 

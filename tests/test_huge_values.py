@@ -44,6 +44,7 @@ def test_huge_images_are_denoised_as_small_ones(untrained, plain, name, strength
     np.testing.assert_allclose(made.astype(np.float64) / unit, expected, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:The noise of the image does not grow")
 @pytest.mark.parametrize("name", HUGE[:2])
 def test_huge_images_with_the_noise_of_a_camera_stay_finite(untrained, plain, name):
     image, _ = scaled(plain, name)

@@ -21,5 +21,5 @@ def seeded(seed: int) -> Iterator[None]:
     What draws outside of this, in another thread, would still be seen: there use a generator.
     """
     with _SEEDING, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed also seeds every GPU
+        torch.default_generator.manual_seed(int(seed))  # torch.manual_seed also seeds every GPU
         yield

@@ -239,7 +239,7 @@ def harmful_weights():
 
 
 HARMFUL = {
-    "no zip": (b"PK\x03\x04 and no more", "not a zip"),
+    "no zip": (b"PK\x03\x04 and no more", "cut off"),
     "no description": ([("a.txt", "b")], "rdf.yaml"),
     "above": ([("../rdf.yaml", described())], "outside"),
     "absolute": ([("/etc/rdf.yaml", described())], "outside"),
