@@ -43,7 +43,7 @@ def test_a_file_is_offered_even_of_a_layer_whose_name_is_none(
     press(panel.tools.workflow_button)
     (path,) = map(Path, offered)
     assert path.name == "a_b denoised.json"
-    assert path.parent == Path.cwd()
+    assert path.parent == tmp_path  # where the model went
 
 
 def test_without_a_result_it_says_so(panel, press):
