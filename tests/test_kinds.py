@@ -304,10 +304,10 @@ def test_noise_harms_a_marginalized_network_less_though_it_saw_none():
         with_noise, without = (((one - clean) ** 2).mean().item() for one in made)
         return with_noise - without
 
-    how = {"sigma": 40.0, "code_channels": 16}
+    how = {"sigma": 40.0, "code_channels": 16, "steps": 500}
     free, held = (trained("marginalized", weight=w, **how) for w in (0.0, 10.0))
     assert harm(held) < 0.85 * harm(free)
-    assert error(held, noisy(40)) < 0.9 * np.sqrt(np.square(noisy(40) - things()).mean())
+    assert error(held, noisy(40)) < 0.8 * np.sqrt(np.square(noisy(40) - things()).mean())
 
 
 def test_marginalized_network_is_shown_clean_images_only(monkeypatch):
