@@ -1,6 +1,7 @@
 import numpy as np
 
 from napari_ae_denoise._qt.demo import fill
+from napari_ae_denoise._qt.opening import show_panel
 from napari_ae_denoise.demo import Demo
 
 
@@ -20,3 +21,4 @@ def test_the_demo_lies_side_by_side_with_the_panel_ready(viewer, untrained_class
     assert viewer.dims.point[0] == demo.channel
     assert panel.layer.value is viewer.layers[0]
     assert panel.models.chosen() is untrained_classic
+    assert show_panel(viewer, type(panel), "Denoise") is panel  # as the command opens it

@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer
 from napari_ae_denoise._qt import needs_torch  # noqa: F401 (before what needs it)
 from napari_ae_denoise._qt.denoise_widget import DenoiseWidget
 from napari_ae_denoise._qt.layers import add_image, take
+from napari_ae_denoise._qt.opening import show_panel
 from napari_ae_denoise._qt.shelf import shelf_of
 
 if TYPE_CHECKING:
@@ -53,9 +54,8 @@ def fill(viewer: napari.Viewer, demo: Demo) -> DenoiseWidget:
     canvas.grid.shape = (1, 3)
     canvas.grid.enabled = True
     getattr(canvas, "overlays", canvas).scale_bar.visible = True
-    panel = DenoiseWidget(viewer)
+    panel: DenoiseWidget = show_panel(viewer, DenoiseWidget, "Denoise")
     panel.layer.value = noisy
-    viewer.window.add_dock_widget(panel, name="Denoise", area="right")
     # the canvas has its size only when the window has been laid out
     timer = QTimer(panel)
     timer.setSingleShot(True)
