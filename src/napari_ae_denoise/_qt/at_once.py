@@ -167,7 +167,7 @@ class AtOnce(QWidget):
 
     def _show_time(self, seconds: float) -> None:
         if math.isfinite(seconds):
-            told = "less than a second" if seconds < 1 else f"about {duration(seconds)}"
+            told = duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
             self.model_note.setText(f"{self._card} Will take {told}.")
 
 

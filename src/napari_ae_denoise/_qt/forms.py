@@ -160,7 +160,9 @@ def duration(seconds: float) -> str:
     """Return a time in words: "8 s", "3 min 20 s", "2 h 5 min"."""
     if not math.isfinite(seconds):
         return "an unknown time"
-    whole = max(0, round(seconds))
+    if seconds < 1:
+        return "less than a second"
+    whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
