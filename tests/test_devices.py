@@ -252,3 +252,14 @@ def test_threads_of_others_compute_with_as_many_as_before():
                 one.result()
         assert torch.get_num_threads() == before == 3  # of this thread
     assert in_a_new_thread() == usual
+
+
+def test_work_goes_on_where_the_system_gives_no_more_threads(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    before = torch.get_num_threads()
+    with using_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before

@@ -244,11 +244,16 @@ def using_threads(count: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _kept_for_others() -> Iterator[None]:
     """Keep the number of threads that new threads compute with."""
-    before = _in_a_new_thread(torch.get_num_threads)
+    try:
+        before = _in_a_new_thread(torch.get_num_threads)
+    except RuntimeError:  # the system gives no more threads, or Python ends
+        yield
+        return
     try:
         yield
     finally:
-        _in_a_new_thread(lambda: torch.set_num_threads(before))
+        with contextlib.suppress(RuntimeError):
+            _in_a_new_thread(lambda: torch.set_num_threads(before))
 
 
 def _in_a_new_thread(call: Callable[[], Any]) -> Any:
