@@ -174,10 +174,9 @@ def _has_bfloat16(gpu: torch.device) -> bool:
 @functools.cache
 def _bfloat16_pays() -> bool:
     """Measure once per process, with one convolution of the kind that our networks are made of."""
-    # on "meta" first: weights that are drawn would change those that another thread draws by seed
-    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False, device="meta").to_empty(device="cpu")
-    nn.init.ones_(conv.weight)
-    conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # no module: it would draw its weights, and change those that another thread draws by seed; or,
+    # made on "meta" to draw none, it has torch import sympy, which takes two seconds
+    weight = torch.ones(64, 64, 3, 3).to(memory_format=torch.channels_last)
     x = torch.zeros(1, 64, 96, 96).to(memory_format=torch.channels_last)
 
     def seconds(dtype: torch.dtype) -> float:
@@ -185,7 +184,7 @@ def _bfloat16_pays() -> bool:
         with torch.inference_mode(), computing_in(dtype, torch.device("cpu")):
             for _ in range(6):  # the first lap prepares kernels
                 begin = time.perf_counter()
-                conv(x)
+                nn.functional.conv2d(x, weight, padding=1)
                 laps.append(time.perf_counter() - begin)
         return statistics.median(laps[1:])
 

@@ -34,6 +34,7 @@ _COPIES = 5  # of the weights: themselves, gradients, their moments, the average
 _PASS_OF_STEP = 1 / 3  # what a pass without gradients takes of a step
 _WARM_UP, _MEASURED = 1, 2  # steps
 _MORE = 1.6  # gradients of features and workspace, of what is kept; measured: 1.6 and 1.4
+_SEEN = 64  # pixels a side: what is kept grows with the area
 _HALF = 2  # bytes of a bfloat16
 
 
@@ -63,24 +64,28 @@ class TrainingEstimate:
 def training_memory(spec: NetworkSpec, settings: TrainSettings) -> int:
     """Return about the bytes that a training takes: what the network keeps for its gradients.
 
-    A pass is run on torch's meta device, which computes shapes only, and every tensor that is kept
-    for the way back is counted once. Penalties that look at derivatives take more.
+    A pass is run over one small patch, with weights of zero, and every tensor that is kept for the
+    way back is counted once. Penalties that look at derivatives take more.
     """
-    network = for_training(build_empty(spec).train())
+    network = build_empty(spec)
+    # not on torch's meta device, which would compute shapes only, but imports sympy: four seconds
+    zeros = {name: torch.zeros(value.shape) for name, value in network.state_dict().items()}
+    network.load_state_dict(zeros, assign=True)
+    network = for_training(network.requires_grad_(True).train())
     side = max(spec.image_size or settings.patch_sizes)
     side = -(-side // network.stride) * network.stride
     count = max(1, round(settings.batch_size * (settings.patch_sizes[0] / side) ** 2))
     if spec.image_size:
         count = settings.batch_size
-    kept = _MORE * _kept_bytes(network, count, side)
+    kept = _MORE * count * _kept_bytes(network, side)
     device = choose_device(settings.device)
     if training_precision(device, settings.precision).itemsize == _HALF:
         kept /= 2
     return round(4 * _COPIES * network.parameter_count + kept)
 
 
-def _kept_bytes(network: ConvAutoencoder, count: int, side: int) -> int:
-    """Return the bytes that a pass keeps for its gradients."""
+def _kept_bytes(network: ConvAutoencoder, side: int) -> float:
+    """Return the bytes that a pass over a square patch keeps for its gradients."""
     weights = {id(p) for p in network.parameters()}
     kept: dict[int, int] = {}
 
@@ -91,10 +96,13 @@ def _kept_bytes(network: ConvAutoencoder, count: int, side: int) -> int:
             kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    image = torch.empty(count, network.spec.channels, side, side, device="meta")
+    small = (
+        side if network.spec.image_size else min(side, -(-_SEEN // network.stride) * network.stride)
+    )
+    image = torch.zeros(1, network.spec.channels, small, small)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(image)
-    return sum(kept.values())
+    return sum(kept.values()) * (side / small) ** 2
 
 
 def estimate_unmeasured(spec: NetworkSpec, settings: TrainSettings) -> TrainingEstimate:
