@@ -58,11 +58,12 @@ class Passes:
     def _shuffle_runs(self, rng: np.random.Generator) -> None:
         """Put the runs of all places into a random order, and count the patches of each block."""
         patches = np.diff(self._ends, prepend=0)
-        ends = np.cumsum(-(-patches // _RUN))
+        counts = -(-patches // _RUN)  # runs of each place
+        ends = np.cumsum(counts)
         runs = rng.permutation(int(ends[-1]))
         places = np.searchsorted(ends, runs, side="right")
-        before = patches[places] - _RUN * (runs - (ends - -(-patches // _RUN))[places])
-        self._lengths = np.minimum(before, _RUN).astype(np.uint8)
+        left = patches[places] - _RUN * (runs - (ends - counts)[places])  # from each run on
+        self._lengths = np.minimum(left, _RUN).astype(np.uint8)
         self._places = places.astype(np.int32)
         blocks = np.arange(0, runs.size, self._at_once)
         self._block_ends = np.cumsum(np.add.reduceat(self._lengths, blocks, dtype=np.int64))

@@ -87,13 +87,13 @@ def training_memory(spec: NetworkSpec, settings: TrainSettings) -> int:
 def _kept_bytes(network: ConvAutoencoder, side: int) -> float:
     """Return the bytes that a pass over a square patch keeps for its gradients."""
     weights = {id(p) for p in network.parameters()}
-    kept: dict[int, int] = {}
+    kept: dict[int, torch.UntypedStorage] = {}  # held: an address may be another one's later
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         if id(tensor) not in weights:
             # several layers keep the same tensor, or parts of it: of one storage all of it, once
             storage = tensor.untyped_storage()
-            kept[storage._cdata] = storage.nbytes()
+            kept[storage.data_ptr()] = storage
         return tensor
 
     small = (
@@ -102,7 +102,7 @@ def _kept_bytes(network: ConvAutoencoder, side: int) -> float:
     image = torch.zeros(1, network.spec.channels, small, small)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(image)
-    return sum(kept.values()) * (side / small) ** 2
+    return sum(storage.nbytes() for storage in kept.values()) * (side / small) ** 2
 
 
 def estimate_unmeasured(spec: NetworkSpec, settings: TrainSettings) -> TrainingEstimate:
